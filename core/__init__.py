@@ -1,0 +1,24 @@
+"""Ground floor: pictures, masks, regions and segments. Knows torch, numpy and OpenCV, and nothing of ComfyUI."""
+
+from .mask_to_segs import mask_to_segs
+from .masks import as_mask_batch, blur_mask, resize_mask
+from .region import Region, Size
+from .resample import resample
+from .seg import SEG, SEGS, bbox, crop_region, header_size, seg_image, seg_mask
+
+__all__ = [
+    "SEG",
+    "SEGS",
+    "Region",
+    "Size",
+    "as_mask_batch",
+    "bbox",
+    "blur_mask",
+    "crop_region",
+    "header_size",
+    "mask_to_segs",
+    "resample",
+    "resize_mask",
+    "seg_image",
+    "seg_mask",
+]

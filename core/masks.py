@@ -1,0 +1,93 @@
+"""Masks: one form, one blur, and how a refined crop is put back through one."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from .banded import Band, along_height, along_width
+from .region import Size
+
+BLUR_SIGMA = 10.0
+
+
+def as_mask_batch(mask: torch.Tensor | np.ndarray) -> torch.Tensor:
+    """A mask in any rank that occurs, as ``[B,H,W]`` float32 (memory shared where possible).
+
+    ``[H,W]`` is one mask; ``[1,n,H,W]`` and ``[n,1,H,W]`` are n masks.
+
+    Raises:
+        ValueError: for any other rank, naming the shape.
+    """
+    tensor = torch.from_numpy(mask) if isinstance(mask, np.ndarray) else mask
+    if tensor.ndim == 2:
+        tensor = tensor[None]
+    elif tensor.ndim == 4 and 1 in tensor.shape[:2]:
+        tensor = tensor.reshape(-1, *tensor.shape[-2:])
+    if tensor.ndim != 3:
+        raise ValueError(f"a mask is [H,W], [B,H,W] or [B,1,H,W], not {list(tensor.shape)}")
+    return tensor.to(torch.float32)
+
+
+def resize_mask(mask: torch.Tensor, size: Size) -> torch.Tensor:
+    """``[B,H,W]`` -> ``[B,size.height,size.width]``, bilinear with half-pixel centres; the same tensor if it fits."""
+    if tuple(mask.shape[-2:]) == size:
+        return mask
+    resized = torch.nn.functional.interpolate(mask[:, None], size=tuple(size), mode="bilinear", align_corners=False)
+    return resized[:, 0]
+
+
+def blur_kernel_size(size: Size, feather: int) -> int:
+    """The blur's kernel length in pixels for a mask of ``size``: ``2 * feather + 1``, or 0 for no blur.
+
+    A mask whose shorter side is not larger than the kernel gets half that side, made odd upward; a kernel under 3
+    means no blur.
+    """
+    if feather <= 0:
+        return 0
+    kernel = 2 * feather + 1
+    if size.shorter <= kernel:
+        kernel = size.shorter // 2
+        kernel += 1 - kernel % 2
+    return kernel if kernel >= 3 else 0
+
+
+def gaussian(kernel: int, sigma: float) -> np.ndarray:
+    """``kernel`` (odd) samples of a Gaussian around its middle, summing to 1."""
+    x = np.arange(kernel) - kernel // 2
+    weights = np.exp(-0.5 * (x / sigma) ** 2)
+    return weights / weights.sum()
+
+
+@lru_cache(maxsize=64)
+def _blur_band(length: int, kernel: int, sigma: float) -> Band:
+    """The Gaussian as a matrix on a line of ``length`` samples, reflected (without repeating the end) at both ends."""
+    weights, reach = gaussian(kernel, sigma), kernel // 2
+    starts = np.clip(np.arange(length) - reach, 0, length - kernel)
+    rows = np.zeros((length, kernel))
+    for offset, weight in zip(range(-reach, reach + 1), weights, strict=True):
+        source = np.abs(np.arange(length) + offset)
+        source = np.where(source >= length, 2 * (length - 1) - source, source)
+        np.add.at(rows, (np.arange(length), source - starts), weight)
+    return Band(rows, starts, length)
+
+
+def blur_mask(mask: torch.Tensor, feather: int, sigma: float = BLUR_SIGMA) -> torch.Tensor:
+    """The blur of every feather: a Gaussian of ``sigma`` pixels cut off at ``feather`` pixels, reflect padding.
+
+    Args:
+        mask: ``[B,H,W]`` float.
+        feather: pixels a value can spread; 0 or less leaves the mask untouched.
+        sigma: the Gaussian's width in pixels.
+
+    Returns:
+        ``[B,H,W]``, within the range of the input; the input itself where there is nothing to blur.
+    """
+    size = Size(*mask.shape[-2:])
+    kernel = blur_kernel_size(size, feather)
+    if not kernel:
+        return mask
+    blurred = along_width(mask, _blur_band(size.width, kernel, sigma))
+    return along_height(blurred, _blur_band(size.height, kernel, sigma)).clamp_(0.0, 1.0)

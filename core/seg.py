@@ -1,0 +1,66 @@
+"""SEG and SEGS: the layout that detectors, hooks and nodes of other packs share with ours."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from .masks import as_mask_batch
+from .region import Region, Size
+
+
+class SEG(NamedTuple):
+    """One segment. Segments of other packs are other named tuples: read them by attribute, never test their type.
+
+    Attributes:
+        cropped_image: None, or ``[n,h,w,3]`` float32 0..1, numpy or torch.
+        cropped_mask: float 0..1 of crop_region's height and width; 2-D numpy when made here.
+        confidence: 0..1.
+        crop_region: ``x1, y1, x2, y2`` in pixels of the full picture, right and bottom exclusive.
+        bbox: the same for the detected thing itself; may lie outside the picture.
+        label: what it is.
+        control_net_wrapper: None, or an object with ``apply`` and ``doit_ipadapter``.
+    """
+
+    cropped_image: Any
+    cropped_mask: Any
+    confidence: Any
+    crop_region: Any
+    bbox: Any
+    label: Any
+    control_net_wrapper: Any = None
+
+
+# (height, width) of the picture the segments were made for, and the segments in the order of work.
+# A height or width of 0 says that no picture is known.
+SEGS = tuple[tuple[int, int], list[SEG]]
+
+
+def header_size(segs: SEGS) -> Size:
+    """The size of the picture the SEGS were made for."""
+    height, width = segs[0]
+    return Size(int(height), int(width))
+
+
+def seg_mask(seg: SEG) -> torch.Tensor:
+    """A segment's mask in whichever form it is kept, as ``[n,h,w]`` float32."""
+    mask = seg.cropped_mask
+    return as_mask_batch(mask if isinstance(mask, torch.Tensor) else np.asarray(mask))
+
+
+def seg_image(seg: SEG) -> torch.Tensor | None:
+    """A segment's own image as torch ``[n,h,w,c]``, or None."""
+    image = seg.cropped_image
+    if image is None or isinstance(image, torch.Tensor):
+        return image
+    return torch.from_numpy(np.asarray(image))
+
+
+def crop_region(seg: SEG) -> Region:
+    return Region.of(seg.crop_region)
+
+
+def bbox(seg: SEG) -> Region:
+    return Region.of(seg.bbox)

@@ -1,0 +1,104 @@
+"""The detailer hook protocol: every method is called where a hook has it, and passes things through where it hasn't."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from ..core import Size
+from .values import Conditioning, Latent
+
+
+class KSampleCall(NamedTuple):
+    """The arguments of one sampling, as hooks see and may change them (``pre_ksample``, in this order)."""
+
+    model: Any
+    seed: int
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+    positive: Conditioning
+    negative: Conditioning
+    latent: Latent
+    denoise: float
+
+
+@dataclass(frozen=True)
+class Hook:
+    """Any object (or None) that speaks the protocol, or part of it.
+
+    Objects of other packs come as they are: a method that is missing means "no change", and nothing is ever tested for
+    its type.
+    """
+
+    hook: Any = None
+
+    def _passed(self, method: str, value: Any, *others: Any) -> Any:
+        function = getattr(self.hook, method, None)
+        return value if function is None else function(value, *others)
+
+    def set_steps(self, cycle: int, cycles: int) -> None:
+        function = getattr(self.hook, "set_steps", None)
+        if function is not None:
+            function((cycle, cycles))
+
+    def touch_scaled_size(self, size: Size) -> Size:
+        function = getattr(self.hook, "touch_scaled_size", None)
+        if function is None:
+            return size
+        width, height = function(size.width, size.height)
+        return Size(int(height), int(width))
+
+    def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """``mask``: the noise mask at crop resolution. Hooks of older packs take the picture alone."""
+        function = getattr(self.hook, "post_upscale", None)
+        if function is None:
+            return pixels
+        return function(pixels, mask) if _takes_two(function) else function(pixels)
+
+    def post_encode(self, latent: Latent) -> Latent:
+        return self._passed("post_encode", latent)
+
+    def cycle_latent(self, latent: Latent) -> Latent:
+        return self._passed("cycle_latent", latent)
+
+    def pre_decode(self, latent: Latent) -> Latent:
+        return self._passed("pre_decode", latent)
+
+    def post_decode(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self._passed("post_decode", pixels)
+
+    def post_paste(self, image: torch.Tensor) -> torch.Tensor:
+        return self._passed("post_paste", image)
+
+    def pre_ksample(self, call: KSampleCall) -> KSampleCall:
+        function = getattr(self.hook, "pre_ksample", None)
+        return call if function is None else KSampleCall(*function(*call))
+
+    def custom_noise(self, seed: int, like: torch.Tensor) -> torch.Tensor | None:
+        """The hook's own noise of ``like``'s shape, None where it makes none."""
+        function = getattr(self.hook, "get_custom_noise", None)
+        if function is None:
+            return None
+        noise, touched = function(seed, torch.zeros_like(like, device="cpu"), is_touched=False)
+        return noise if touched else None
+
+    def custom_sampler(self) -> Any:
+        function = getattr(self.hook, "get_custom_sampler", None)
+        return None if function is None else function()
+
+    def skips_sampling(self) -> bool:
+        function = getattr(self.hook, "get_skip_sampling", None)
+        return False if function is None else bool(function())
+
+
+def _takes_two(function: Any) -> bool:
+    try:
+        inspect.signature(function).bind(None, None)
+    except TypeError:
+        return False
+    return True

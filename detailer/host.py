@@ -1,0 +1,383 @@
+"""ComfyUI as the engine sees it: the only file that knows its internals, and all that a new release may change.
+
+ComfyUI is imported inside the functions, so that the pack imports quickly and without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .values import Conditioning, Latent, SchedulerFunc
+
+logger = logging.getLogger("mask_detailer")
+
+DEFAULT_PIXELS_PER_CELL = 8
+
+# Schedules that ComfyUI keeps in nodes of their own: name -> (module, class, arguments before and after the steps).
+_NODE_SCHEDULES: dict[str, tuple[str, str, tuple[Any, ...], tuple[Any, ...]]] = {
+    "AYS SDXL": ("comfy_extras.nodes_align_your_steps", "AlignYourStepsScheduler", ("SDXL",), (1.0,)),
+    "AYS SD1": ("comfy_extras.nodes_align_your_steps", "AlignYourStepsScheduler", ("SD1",), (1.0,)),
+    "AYS SVD": ("comfy_extras.nodes_align_your_steps", "AlignYourStepsScheduler", ("SVD",), (1.0,)),
+    "GITS[coeff=1.2]": ("comfy_extras.nodes_gits", "GITSScheduler", (1.2,), (1.0,)),
+    "LTXV[default]": ("comfy_extras.nodes_lt", "LTXVScheduler", (), (2.05, 0.95, True, 0.1)),
+    "OSS FLUX": ("comfy_extras.nodes_optimalsteps", "OptimalStepsScheduler", ("FLUX",), (1.0,)),
+    "OSS Wan": ("comfy_extras.nodes_optimalsteps", "OptimalStepsScheduler", ("Wan",), (1.0,)),
+    "OSS Chroma": ("comfy_extras.nodes_optimalsteps", "OptimalStepsScheduler", ("Chroma",), (1.0,)),
+}
+
+# These draw from a Brownian tree over the sigmas they are given; the known way gives them the whole schedule's.
+_BROWNIAN_SAMPLERS = {"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"}
+
+
+def sampler_names() -> list[str]:
+    """The samplers of the running ComfyUI, packs' own ones included."""
+    import comfy.samplers
+
+    return list(comfy.samplers.KSampler.SAMPLERS)
+
+
+def scheduler_names() -> list[str]:
+    """The schedulers of the running ComfyUI, then those it keeps in nodes of their own."""
+    import comfy.samplers
+
+    return [*comfy.samplers.KSampler.SCHEDULERS, *_NODE_SCHEDULES]
+
+
+def intermediate_device() -> torch.device:
+    """Where ComfyUI wants pictures, masks and latents between nodes."""
+    import comfy.model_management
+
+    return comfy.model_management.intermediate_device()
+
+
+def check_interrupted() -> None:
+    """Raise ComfyUI's interrupt if the user asked for one. It must never be caught."""
+    import comfy.model_management
+
+    comfy.model_management.throw_exception_if_processing_interrupted()
+
+
+# --- VAE ----------------------------------------------------------------------------------------------------------
+
+
+def pixels_per_cell(vae: Any) -> int:
+    """How many pixels a side of the VAE's latent cell covers."""
+    ratio = getattr(vae, "spacial_compression_encode", None)
+    return int(ratio()) if ratio is not None else DEFAULT_PIXELS_PER_CELL
+
+
+def encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """``[1,H,W,3]`` -> the latent ``[1,C,h,w]`` or ``[1,C,T,h,w]``; tiled where memory runs out."""
+    return _tiled_on_oom("encode", lambda: vae.encode(pixels), lambda: vae.encode_tiled(pixels))
+
+
+def decode(vae: Any, samples: torch.Tensor) -> torch.Tensor:
+    """A latent -> ``[1,H,W,3]`` float32, the first frame where the VAE gives a clip; tiled where memory runs out."""
+    pixels = _tiled_on_oom("decode", lambda: vae.decode(samples), lambda: vae.decode_tiled(samples, **_tile(vae)))
+    if pixels.ndim == 5:
+        pixels = pixels[:, 0]
+    return pixels.to(intermediate_device(), torch.float32)
+
+
+def encode_for_inpainting(
+    positive: Conditioning, negative: Conditioning, vae: Any, pixels: torch.Tensor, noise_mask: torch.Tensor
+) -> tuple[Conditioning, Conditioning, Latent]:
+    """ComfyUI's InpaintModelConditioning on a crop; a negative placeholder is passed on."""
+    import nodes
+
+    if isinstance(negative, str):
+        other, placeholder = positive, negative
+    else:
+        other, placeholder = negative, None
+
+    def conditioned(encoder: Any) -> tuple[Conditioning, Conditioning, Latent]:
+        return nodes.InpaintModelConditioning().encode(positive, other, pixels, encoder, noise_mask, noise_mask=True)
+
+    out = _tiled_on_oom("inpaint conditioning", lambda: conditioned(vae), lambda: conditioned(_TiledEncoder(vae)))
+    return out[0], placeholder or out[1], out[2]
+
+
+class _TiledEncoder:
+    """A VAE that encodes in tiles."""
+
+    def __init__(self, vae: Any) -> None:
+        self._vae = vae
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self._vae.encode_tiled(pixels)
+
+
+def _tile(vae: Any) -> dict[str, int]:
+    """Sizes in latent cells for tiles of 512 pixels that share 64."""
+    ratio = pixels_per_cell(vae)
+    return {"tile_x": max(512 // ratio, 1), "tile_y": max(512 // ratio, 1), "overlap": max(64 // ratio, 1)}
+
+
+def _tiled_on_oom(what: str, whole: Callable[[], Any], tiled: Callable[[], Any]) -> Any:
+    """ComfyUI's VAE retries in tiles by itself; this does it for VAEs of other packs."""
+    try:
+        return whole()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        logger.warning("VAE %s ran out of memory (%s): trying again in tiles", what, error)
+    import comfy.model_management
+
+    comfy.model_management.soft_empty_cache()
+    return tiled()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    import comfy.model_management
+
+    oom = comfy.model_management.OOM_EXCEPTION
+    if oom is not Exception and isinstance(error, oom):
+        return True
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error).lower())
+
+
+# --- model and conditioning ---------------------------------------------------------------------------------------
+
+
+def with_differential_diffusion(model: Any) -> Any:
+    """The model with ComfyUI's Differential Diffusion, or as it is where it has a denoise mask function already."""
+    if "denoise_mask_function" in model.model_options:
+        return model
+    node = _node("comfy_extras.nodes_differential_diffusion", "DifferentialDiffusion")
+    return _run(node, model)
+
+
+def encode_text(clip: Any, text: str) -> Conditioning:
+    """A prompt as conditioning."""
+    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
+
+
+def join_conditioning(first: Conditioning, second: Conditioning) -> Conditioning:
+    """Both prompts' tokens one after another, in every entry of the first (ComfyUI's ConditioningConcat)."""
+    import nodes
+
+    return nodes.ConditioningConcat().concat(first, second)[0]
+
+
+def with_guidance(positive: Conditioning, guidance: float) -> Conditioning:
+    """The positive with the distilled guidance set."""
+    import node_helpers
+
+    return node_helpers.conditioning_set_values(positive, {"guidance": guidance})
+
+
+def crop_control(control: Any, crop: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """A copy of a ControlNet, and of all that it is chained to, with cropped hints; None where one has no hint."""
+    hint = getattr(control, "cond_hint_original", None)
+    if hint is None or not hasattr(control, "copy"):
+        return None
+    copied = control.copy()
+    copied.cond_hint_original = crop(hint)
+    copied.extra_concat_orig = [
+        crop(extra) if min(extra.shape[-2:]) > 1 else extra for extra in getattr(control, "extra_concat_orig", [])
+    ]
+    previous = getattr(control, "previous_controlnet", None)
+    copied.set_previous_controlnet(None if previous is None else crop_control(previous, crop))
+    return copied
+
+
+# --- schedules and sampling ---------------------------------------------------------------------------------------
+
+
+def sigmas_for(
+    model: Any, sampler_name: str, scheduler: str, steps: int, scheduler_func: SchedulerFunc | None = None
+) -> torch.Tensor:
+    """The noise levels of a whole schedule, descending, on the CPU: normally ``steps + 1`` of them, the last one 0.
+
+    Some samplers get one step more and lose the last level but one, as in ComfyUI's KSampler; a scheduler function's
+    result is taken as it is.
+    """
+    import comfy.samplers
+
+    if scheduler_func is not None:
+        return scheduler_func(model, sampler_name, steps).clone().cpu()
+    discard = sampler_name in comfy.samplers.KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
+    steps += 1 if discard else 0
+    if scheduler in _NODE_SCHEDULES:
+        module, name, before, after = _NODE_SCHEDULES[scheduler]
+        sigmas = _run(_node(module, name), *before, steps, *after)
+    else:
+        sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
+    return torch.cat([sigmas[:-2], sigmas[-1:]]).cpu() if discard else sigmas.cpu()
+
+
+def sampler_for(name: str, model: Any, noise: torch.Tensor, whole_sigmas: torch.Tensor, seed: int) -> Any:
+    """A SAMPLER by name.
+
+    The Brownian kinds draw from one tree over the whole schedule's sigmas, so that a run that starts within the schedule
+    and a run in two stages stay on the same path.
+    """
+    import comfy.samplers
+
+    on_gpu = name.endswith("_gpu")
+    if name.removesuffix("_gpu") not in _BROWNIAN_SAMPLERS:
+        return comfy.samplers.sampler_object(name)
+    import comfy.k_diffusion.sampling
+
+    like = noise.to(model.load_device if on_gpu else "cpu", torch.float32)
+    positive = whole_sigmas[whole_sigmas > 0]
+    tree = comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(
+        like, positive.min(), whole_sigmas.max(), seed=seed, cpu=not on_gpu
+    )
+    return comfy.samplers.ksampler(name, {"noise_sampler": tree})
+
+
+def noise_for(latent: Latent, seed: int) -> torch.Tensor:
+    """The noise that ComfyUI's KSampler makes for a latent."""
+    import comfy.sample
+
+    return comfy.sample.prepare_noise(latent["samples"], seed, latent.get("batch_index"))
+
+
+def fitted_to(model: Any, latent: Latent) -> Latent:
+    """The latent with the number of axes the model wants."""
+    import comfy.sample
+
+    return {**latent, "samples": comfy.sample.fix_empty_latent_channels(model, latent["samples"])}
+
+
+def noise_mask_at(mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+    """A noise mask at the latent's resolution, as ComfyUI scales it while sampling."""
+    import comfy.utils
+
+    return comfy.utils.reshape_mask(_mask_for(mask, samples), samples.shape)
+
+
+def _mask_for(mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+    """Of fewer than five axes ComfyUI takes the first for frames, where the latent has frames."""
+    return mask.reshape(-1, 1, 1, *mask.shape[-2:]) if samples.ndim == 5 else mask
+
+
+def sample(
+    model: Any,
+    positive: Conditioning,
+    negative: Conditioning,
+    cfg: float,
+    latent: Latent,
+    noise: torch.Tensor,
+    sampler: Any,
+    sigmas: torch.Tensor,
+    seed: int,
+    finish: bool,
+    progress: Progress,
+) -> torch.Tensor:
+    """Run a sampler over ``sigmas``.
+
+    Args:
+        negative: a string means sampling without CFG, ``cfg`` being the distilled guidance of the positive.
+        finish: return the last predicted clean latent, as the known way does; else the sampler's own last state, its
+            noise left in.
+        progress: is told of each step.
+
+    Returns:
+        the latent on the intermediate device.
+    """
+    import comfy.samplers
+    import comfy.utils
+
+    samples = latent["samples"]
+    mask = latent.get("noise_mask")
+    denoised: list[torch.Tensor] = []
+
+    def on_step(step: int, x0: torch.Tensor, x: torch.Tensor, total: int) -> None:
+        denoised[:] = [x0]
+        check_interrupted()
+        progress.step(step + 1, total, model, x0)
+
+    guider = comfy.samplers.CFGGuider(model)
+    if isinstance(negative, str):
+        guider.inner_set_conds({"positive": with_guidance(positive, cfg)})
+    else:
+        guider.set_conds(positive, negative)
+        guider.set_cfg(cfg)
+    last = guider.sample(
+        noise,
+        samples,
+        sampler,
+        sigmas,
+        denoise_mask=None if mask is None else _mask_for(mask, samples),
+        callback=on_step,
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
+    )
+    if finish and denoised:
+        last = model.model.process_latent_out(denoised[0].to(torch.float32))
+    return last.to(intermediate_device(), torch.float32)
+
+
+class _Bar:
+    """A node's progress bar, and the previewers of the models it shows."""
+
+    LENGTH = 1000
+
+    def __init__(self) -> None:
+        import comfy.utils
+
+        self._bar = comfy.utils.ProgressBar(self.LENGTH)
+        self._previewers: dict[int, Any] = {}
+
+    def update(self, share: float, preview: Any = None) -> None:
+        self._bar.update_absolute(round(share * self.LENGTH), preview=preview)
+
+    def preview(self, model: Any, x0: torch.Tensor) -> Any:
+        import latent_preview
+
+        key = id(model)
+        if key not in self._previewers:
+            self._previewers[key] = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+        previewer = self._previewers[key]
+        return None if previewer is None else previewer.decode_latent_to_preview_image("JPEG", x0)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A stretch of the one bar that a node has over all its work: from ``first`` to ``last``, shares of the whole."""
+
+    bar: _Bar
+    first: float = 0.0
+    last: float = 1.0
+
+    @classmethod
+    def of_node(cls) -> Progress:
+        """The whole bar of the node that is running."""
+        return cls(_Bar())
+
+    def split(self, parts: int) -> list[Progress]:
+        """This stretch in equal parts."""
+        length = (self.last - self.first) / max(parts, 1)
+        return [Progress(self.bar, self.first + i * length, self.first + (i + 1) * length) for i in range(parts)]
+
+    def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
+        """``step`` of ``steps`` of this stretch is done; ``x0``, the clean latent so far, is shown if previews are on."""
+        share = min(step / max(steps, 1), 1.0)
+        self.bar.update(self.first + (self.last - self.first) * share, self.bar.preview(model, x0))
+
+    def done(self) -> None:
+        """This stretch is over."""
+        self.bar.update(self.last)
+
+
+# --- ComfyUI's own nodes ------------------------------------------------------------------------------------------
+
+
+def _node(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+def _run(node: Any, *arguments: Any) -> Any:
+    """The first output of one of ComfyUI's nodes, in its newer form (``execute``) or its older one (``FUNCTION``)."""
+    function = node.execute if hasattr(node, "define_schema") else getattr(node(), node.FUNCTION)
+    output = function(*arguments)
+    return getattr(output, "result", output)[0]

@@ -1,0 +1,155 @@
+"""What will be done, as a value: which segments, in which order, at which size, with which seed. Samples nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+
+from ..core import SEG, SEGS, Region, Size, bbox, crop_region, resize_mask, seg_mask
+from ..segs import rescale
+from .segment_text import SegmentText
+from .values import SizeOptions, wrapped_seed
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """One segment's way through the engine.
+
+    Attributes:
+        number: its place in the order of work, from 1, skipped ones counted.
+        region: what is cut out of the picture; lies inside it.
+        scale: wished size over the region's size.
+        wished: the enlarged size in pixels before it is snapped to the latent grid.
+        working: the size sampled at: ``wished`` rounded down to multiples of ``multiple``, at least one.
+        multiple: pixels a latent cell covers.
+        seed: the noise seed of the first cycle.
+        text: this segment's own prompt, None for the node's conditioning.
+        skipped: why it is not worked on, None if it is.
+    """
+
+    number: int
+    seg: SEG
+    region: Region
+    scale: float
+    wished: Size
+    multiple: int
+    seed: int
+    text: str | None = None
+    skipped: str | None = None
+
+    @property
+    def working(self) -> Size:
+        return Size(*(max(side // self.multiple, 1) * self.multiple for side in self.wished))
+
+    def resized(self, wished: Size) -> CropPlan:
+        """The same crop at another wished size (a hook's ``touch_scaled_size``)."""
+        return replace(self, wished=wished)
+
+    def mask(self) -> torch.Tensor:
+        """The segment's mask over ``region``, ``[1,h,w]`` float32 0..1; the frames of a mask batch are merged."""
+        mask = seg_mask(self.seg).amax(dim=0, keepdim=True)
+        whole = crop_region(self.seg)
+        mask = resize_mask(mask, whole.size)
+        rows, columns = self.region.relative_to(whole).slices
+        return mask[:, rows, columns].clamp(0.0, 1.0)
+
+    def __str__(self) -> str:
+        if self.skipped:
+            return f"segment {self.number}: skipped, {self.skipped}"
+        return (
+            f"segment {self.number}: crop {self.region}, scale {self.scale:.2f}, "
+            f"worked on at {self.working}, seed {self.seed}"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All segments of one picture, in the order of work.
+
+    Attributes:
+        adds_text: a segment's text is added to the node's positive instead of replacing it.
+    """
+
+    picture: Size
+    crops: tuple[CropPlan, ...]
+    adds_text: bool = False
+
+    @property
+    def to_sample(self) -> tuple[CropPlan, ...]:
+        return tuple(crop for crop in self.crops if not crop.skipped)
+
+    def __str__(self) -> str:
+        head = f"picture {self.picture}, {len(self.to_sample)} of {len(self.crops)} segments"
+        return "\n".join([head, *(str(crop) for crop in self.crops)])
+
+
+def make_plan(
+    segs: SEGS, picture: Size, size: SizeOptions, seed: int, multiple: int, text: str | None = None
+) -> Plan:
+    """The plan for one picture.
+
+    Args:
+        segs: made for any size; they are moved to ``picture``.
+        picture: the picture's size in pixels.
+        size: the node's size options.
+        seed: the node's seed; segment ``i`` (from 0, in the order of work) has ``seed + i`` unless its text says another.
+        multiple: pixels a latent cell covers.
+        text: per-segment text, empty or None for none.
+    """
+    segs = rescale(segs, picture)
+    prompts = SegmentText.parse(text or "", seed)
+    crops = []
+    for index, (seg, prompt) in enumerate(prompts.deal(segs[1])):
+        if prompt.stop:
+            break
+        crop = _crop(seg, picture, size, multiple, index + 1, wrapped_seed(seed + index))
+        if prompt.skip:
+            crop = replace(crop, skipped="its text says [SKIP]")
+        seed_of_crop = crop.seed if prompt.seed is None else wrapped_seed(prompt.seed)
+        crops.append(replace(crop, text=prompt.text, seed=seed_of_crop))
+    return Plan(picture, tuple(crops), prompts.concat)
+
+
+def _crop(seg: SEG, picture: Size, size: SizeOptions, multiple: int, number: int, seed: int) -> CropPlan:
+    region = crop_region(seg).intersection(Region.whole(picture))
+    crop = CropPlan(number, seg, region, 1.0, region.size, multiple, seed)
+    if region.is_empty:
+        return replace(crop, skipped=f"its crop region lies outside the {picture} picture")
+    if not bool((crop.mask() > 0).any()):
+        return replace(crop, skipped="its mask is empty")
+    box = bbox(seg)
+    scale, reason = scale_for(box.size, region.size, size)
+    return replace(crop, scale=scale, wished=_scaled(region.size, scale), skipped=reason)
+
+
+def scale_for(box: Size, crop: Size, options: SizeOptions) -> tuple[float, str | None]:
+    """How much a crop is enlarged, and why it is skipped where it is.
+
+    The shorter side of the bounding box (or crop) comes to ``guide_size``, unless a side of the crop would then be
+    longer than ``max_size``. Without ``force_inpaint`` parts that are large enough are skipped; with it they are worked
+    on at their own size.
+    """
+    if not options.force_inpaint and box.shorter >= options.guide_size:
+        return 1.0, f"its box {box} already reaches guide_size {options.guide_size:g} (force_inpaint is off)"
+    guided = box if options.guide_for_bbox else crop
+    scale = options.guide_size / max(guided.shorter, 1)
+    enlarged = _scaled(crop, scale)
+    if enlarged.longer > options.max_size:
+        scale *= options.max_size / enlarged.longer
+        enlarged = _scaled(crop, scale)
+    if scale > 1.0 and 0 not in enlarged:
+        return scale, None
+    if options.force_inpaint:
+        return 1.0, None
+    return 1.0, f"its crop {crop} would not be enlarged (force_inpaint is off)"
+
+
+def _scaled(size: Size, scale: float) -> Size:
+    return Size(int(size.height * scale), int(size.width * scale))
+
+
+def above_max_size(crops: Iterable[CropPlan], max_size: float) -> list[CropPlan]:
+    """The crops that are worked on at more than ``max_size``, since they are that large themselves."""
+    return [crop for crop in crops if not crop.skipped and crop.wished.longer > max_size]

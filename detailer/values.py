@@ -1,0 +1,127 @@
+"""The facts that travel together through the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+
+from ..core import SEGS
+
+SEED_COUNT = 2**64
+
+# A string that stands for a negative conditioning: sample without CFG, cfg being the distilled guidance.
+Conditioning = list[list[Any]] | str
+Latent = dict[str, Any]
+SchedulerFunc = Callable[[Any, str, int], torch.Tensor]
+
+
+def wrapped_seed(seed: int) -> int:
+    """A seed within 0..2**64-1, counting on from 0 past the end."""
+    return seed % SEED_COUNT
+
+
+class BasicPipe(NamedTuple):
+    """What a BASIC_PIPE holds."""
+
+    model: Any
+    clip: Any
+    vae: Any
+    positive: Conditioning
+    negative: Conditioning
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """A second model for the last part of the steps. A refiner pipe's VAE is never used."""
+
+    model: Any
+    positive: Conditioning
+    negative: Conditioning
+    ratio: float
+
+
+@dataclass(frozen=True)
+class SizeOptions:
+    """How large a crop is worked on.
+
+    Attributes:
+        guide_size: wished length in pixels of the shorter side.
+        guide_for_bbox: the side is the bounding box's, else the crop region's.
+        max_size: no side of the enlarged crop is longer (pixels), unless the crop itself is.
+        force_inpaint: work on parts that are large enough already too.
+    """
+
+    guide_size: float
+    guide_for_bbox: bool
+    max_size: float
+    force_inpaint: bool
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """The KSampler's settings, for one segment.
+
+    Attributes:
+        steps: steps really run; the schedule is made for ``floor(steps / denoise)``.
+        cycle: how often the segment is sampled, each time on the result before, with the seed one higher.
+        scheduler_func: replaces the scheduler where given: ``(model, sampler name, steps) -> sigmas``.
+    """
+
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+    denoise: float
+    cycle: int = 1
+    scheduler_func: SchedulerFunc | None = None
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """What a segment's mask does.
+
+    Attributes:
+        feather: reach in pixels of the blur through which the refined crop is pasted.
+        noise_mask: only what is under the mask is sampled, else the whole crop.
+        noise_mask_feather: reach in pixels of the noise mask's blur; above 0 it means Differential Diffusion.
+        inpaint_model: encode through InpaintModelConditioning, for models made for inpainting.
+    """
+
+    feather: int
+    noise_mask: bool
+    noise_mask_feather: int
+    inpaint_model: bool
+
+
+@dataclass(frozen=True)
+class DetailOptions:
+    """All that a detailer node's widgets say."""
+
+    seed: int
+    size: SizeOptions
+    sampling: SamplingSettings
+    mask: MaskSettings
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Detailed:
+    """What a detailer gives back for one picture.
+
+    Attributes:
+        image: the finished picture(s) ``[B,H,W,C]``.
+        crops, refined, refined_alpha: each segment's crop before, refined, and refined as RGBA with the paste mask as
+            alpha, ``[1,h,w,C]``, sorted by shape, largest first.
+        control_images: the ControlNet hints of all segments.
+        segs: the refined segments, their ``cropped_image`` the refined crop.
+    """
+
+    image: torch.Tensor
+    crops: list[torch.Tensor]
+    refined: list[torch.Tensor]
+    refined_alpha: list[torch.Tensor]
+    control_images: list[torch.Tensor]
+    segs: SEGS

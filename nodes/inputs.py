@@ -1,0 +1,135 @@
+"""Inputs that several nodes share, with their tooltips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..detailer import host
+
+MAX_SIZE = 16384
+MAX_SEED = 2**64 - 1
+
+Input = tuple[Any, dict[str, Any]]
+
+
+def link(kind: str, tooltip: str) -> Input:
+    """An input that takes a connection."""
+    return kind, {"tooltip": tooltip}
+
+
+def switch(default: bool, on: str, off: str, tooltip: str, **more: Any) -> Input:
+    """A BOOLEAN widget with its two labels."""
+    return "BOOLEAN", {"default": default, "label_on": on, "label_off": off, "tooltip": tooltip, **more}
+
+
+def guide_size(default: int) -> Input:
+    tooltip = (
+        "Each part is enlarged until its shorter side has this many pixels. Larger shows more detail and takes longer; "
+        "good values are near the size your model was trained at (512 for SD1.5, 1024 for SDXL and later)."
+    )
+    return "FLOAT", {"default": default, "min": 64, "max": MAX_SIZE, "step": 8, "tooltip": tooltip}
+
+
+def guide_size_for(on: str, off: str) -> Input:
+    return switch(
+        True, on, off, "Whether guide_size measures the part itself (its bounding box) or the crop with its context."
+    )
+
+
+def max_size() -> Input:
+    tooltip = (
+        "No side of an enlarged crop gets longer than this. A crop that is larger already is worked on at its own size."
+    )
+    return "FLOAT", {"default": 1024, "min": 64, "max": MAX_SIZE, "step": 8, "tooltip": tooltip}
+
+
+def seed() -> Input:
+    tooltip = "The noise seed. Each further part uses the next number, so parts differ and every run repeats exactly."
+    return "INT", {"default": 0, "min": 0, "max": MAX_SEED, "tooltip": tooltip}
+
+
+def steps() -> Input:
+    return "INT", {"default": 20, "min": 1, "max": 10000, "tooltip": "Sampling steps run for each part."}
+
+
+def cfg() -> Input:
+    tooltip = "How strongly the prompt is followed. Use what suits your model: 5 to 8 for SD1.5 and SDXL, 1 for Flux."
+    return "FLOAT", {"default": 8.0, "min": 0.0, "max": 100.0, "tooltip": tooltip}
+
+
+def sampler_name() -> Input:
+    return host.sampler_names(), {"tooltip": "The sampling algorithm, as in KSampler."}  # type: ignore[return-value]
+
+
+def scheduler() -> Input:
+    tooltip = "How noise falls from step to step, as in KSampler; after ComfyUI's own come AYS, GITS, LTXV and OSS."
+    return host.scheduler_names(), {"tooltip": tooltip}  # type: ignore[return-value]
+
+
+def denoise() -> Input:
+    tooltip = "How much of a part is made anew: 0.3 keeps it much as it is, 0.5 redraws detail, 1.0 starts from noise."
+    return "FLOAT", {"default": 0.5, "min": 0.0001, "max": 1.0, "step": 0.01, "tooltip": tooltip}
+
+
+def feather() -> Input:
+    tooltip = "How far, in pixels of the picture, the finished part fades into its surroundings when it is put back."
+    return "INT", {"default": 5, "min": 0, "max": 100, "step": 1, "tooltip": tooltip}
+
+
+def noise_mask_feather() -> Input:
+    tooltip = (
+        "Softens, in pixels, the mask that says where noise is added. Above 0 it switches on Differential Diffusion: the "
+        "rim of a part changes less than its middle. It is apart from feather, which only blends the result."
+    )
+    return "INT", {"default": 20, "min": 0, "max": 100, "step": 1, "tooltip": tooltip}
+
+
+def crop_factor(maximum: int) -> Input:
+    tooltip = (
+        "How much of the surroundings the model sees: the crop's sides over the part's. 1 is the part alone, 3 (a good "
+        "start) gives context for light and style; more context leaves fewer pixels for the part."
+    )
+    return "FLOAT", {"default": 3.0, "min": 1.0, "max": maximum, "step": 0.1, "tooltip": tooltip}
+
+
+def drop_size() -> Input:
+    tooltip = "Parts that are not wider and higher than this many pixels are left out: specks in the mask."
+    return "INT", {"min": 1, "max": MAX_SIZE, "step": 1, "default": 10, "tooltip": tooltip}
+
+
+def cycle() -> Input:
+    tooltip = "How often each part is sampled, each time on the result before and with the next seed."
+    return "INT", {"default": 1, "min": 1, "max": 10, "step": 1, "tooltip": tooltip}
+
+
+def bbox_fill() -> Input:
+    return switch(False, "enabled", "disabled", "Take the whole rectangle around each part as its mask.")
+
+
+def contour_fill(default: bool) -> Input:
+    tooltip = "Fill each part's outline: holes close, and soft values become solid. Off: the mask's own values count."
+    return switch(default, "enabled", "disabled", tooltip)
+
+
+def inpaint_model() -> Input:
+    tooltip = "On for models made for inpainting (they see the masked picture): encodes with InpaintModelConditioning."
+    return switch(False, "enabled", "disabled", tooltip)
+
+
+def detailer_hook() -> Input:
+    return link("DETAILER_HOOK", "An object that may look at and change each part on its way (hook provider nodes).")
+
+
+def scheduler_func() -> Input:
+    return link("SCHEDULER_FUNC", "Replaces the scheduler: a function that gives the noise levels for a number of steps.")
+
+
+def pipe_parts() -> dict[str, Input]:
+    """The five parts of a BASIC_PIPE as inputs."""
+    return {
+        "model": link("MODEL", "The diffusion model."),
+        "clip": link("CLIP", "The text encoder. Only per-segment text needs it."),
+        "vae": link("VAE", "Turns pixels into latents and back."),
+        "positive": link("CONDITIONING", "What should be seen."),
+        "negative": link("CONDITIONING", "What should not be seen."),
+    }

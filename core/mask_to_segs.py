@@ -62,7 +62,7 @@ def mask_to_segs(
             segs += _combined(frame, bbox_fill, label, grow)
         else:
             segs += _separate(frame, bbox_fill, max(drop_size, 1), label, grow, is_contour)
-    return tuple(size), segs
+    return (size.height, size.width), segs
 
 
 def _crop_region(box: Region, size: Size, factor: float, minimum: int | None, hook: Any) -> Region:
@@ -91,12 +91,16 @@ def _separate(
         region = grow(box)
         if width <= drop_size or height <= drop_size or region.is_empty:
             continue
-        mask = np.zeros(region.size, np.float32)
-        cv2.drawContours(mask, [contour], -1, 1.0, cv2.FILLED, offset=(-region.x1, -region.y1))
+        part = np.zeros(box.size, np.float32)  # the whole part: OpenCV is not exact where it clips a contour
+        cv2.drawContours(part, [contour], -1, 1.0, cv2.FILLED, offset=(-x, -y))
         if not is_contour:
-            visible = box.intersection(region)
-            mask[visible.relative_to(region).slices] *= _clamped(frame[visible.slices])
+            part *= _clamped(frame[box.slices])
+        visible = box.intersection(region)
+        mask = np.zeros(region.size, np.float32)
+        mask[visible.relative_to(region).slices] = part[visible.relative_to(box).slices]
         segs.append(_seg(mask, region, box, bbox_fill, label))
+    if len(segs) < len(contours):
+        logger.info("left out %d parts of the mask: not over %d pixels", len(contours) - len(segs), drop_size)
     return segs
 
 
@@ -116,6 +120,8 @@ def _combined(frame: np.ndarray, bbox_fill: bool, label: str, grow: CropRegion) 
         logger.warning("a combined mask one pixel wide or high (%s) gives no segment", box)
         return []
     region = grow(box)
+    if region.is_empty:
+        return []
     return [_seg(_clamped(frame[region.slices]), region, box, bbox_fill, label)]
 
 

@@ -21,7 +21,7 @@ def as_mask_batch(mask: torch.Tensor | np.ndarray) -> torch.Tensor:
     Raises:
         ValueError: for any other rank, naming the shape.
     """
-    tensor = torch.from_numpy(mask) if isinstance(mask, np.ndarray) else mask
+    tensor = torch.from_numpy(np.ascontiguousarray(mask)) if isinstance(mask, np.ndarray) else mask
     if tensor.ndim == 2:
         tensor = tensor[None]
     elif tensor.ndim == 4 and 1 in tensor.shape[:2]:

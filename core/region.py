@@ -89,9 +89,7 @@ class Region:
 
     def union(self, other: Region) -> Region:
         """The smallest region that holds both."""
-        return Region(
-            min(self.x1, other.x1), min(self.y1, other.y1), max(self.x2, other.x2), max(self.y2, other.y2)
-        )
+        return Region(min(self.x1, other.x1), min(self.y1, other.y1), max(self.x2, other.x2), max(self.y2, other.y2))
 
     def overlaps(self, other: Region) -> bool:
         return not self.intersection(other).is_empty

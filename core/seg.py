@@ -55,7 +55,7 @@ def seg_image(seg: SEG) -> torch.Tensor | None:
     image = seg.cropped_image
     if image is None or isinstance(image, torch.Tensor):
         return image
-    return torch.from_numpy(np.asarray(image))
+    return torch.from_numpy(np.ascontiguousarray(image))
 
 
 def crop_region(seg: SEG) -> Region:

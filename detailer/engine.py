@@ -30,9 +30,18 @@ class _Work:
     segs: list[SEG] = field(default_factory=list)
 
     def finished(self, picture: Size) -> Detailed:
-        lists = (sorted(crops, key=lambda crop: tuple(crop.shape), reverse=True)
-                 for crops in (self.crops, self.refined, self.refined_alpha))  # fmt: skip
-        return Detailed(self.image, *lists, self.control_images, (tuple(picture), self.segs))
+        return Detailed(
+            self.image,
+            _largest_first(self.crops),
+            _largest_first(self.refined),
+            _largest_first(self.refined_alpha),
+            self.control_images,
+            ((picture.height, picture.width), self.segs),
+        )
+
+
+def _largest_first(crops: list[torch.Tensor]) -> list[torch.Tensor]:
+    return sorted(crops, key=lambda crop: tuple(crop.shape), reverse=True)
 
 
 def detail(
@@ -134,7 +143,7 @@ def _detail_crop(
 def _for_crop(
     pipe: BasicPipe, crop: CropPlan, plan: Plan, pixels: torch.Tensor, noise_mask: torch.Tensor | None
 ) -> tuple[BasicPipe, list[torch.Tensor]]:
-    """The pipe with this crop's conditioning: cut to the crop, with its own text and ControlNet; and the hints' images."""
+    """The pipe with the conditioning of this crop: cut to it, with its own text and ControlNet; and the hints."""
     view = View(plan.picture, crop.region, crop.working)
     positive = crop_conditioning(pipe.positive, view)
     if crop.text is not None:

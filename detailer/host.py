@@ -89,18 +89,18 @@ def encode_for_inpainting(
     positive: Conditioning, negative: Conditioning, vae: Any, pixels: torch.Tensor, noise_mask: torch.Tensor
 ) -> tuple[Conditioning, Conditioning, Latent]:
     """ComfyUI's InpaintModelConditioning on a crop; a negative placeholder is passed on."""
-    import nodes
-
-    if isinstance(negative, str):
-        other, placeholder = positive, negative
-    else:
-        other, placeholder = negative, None
+    node = _node("nodes", "InpaintModelConditioning")()
+    has_negative = not isinstance(negative, str)
 
     def conditioned(encoder: Any) -> tuple[Conditioning, Conditioning, Latent]:
-        return nodes.InpaintModelConditioning().encode(positive, other, pixels, encoder, noise_mask, noise_mask=True)
+        return node.encode(
+            positive, negative if has_negative else positive, pixels, encoder, noise_mask, noise_mask=True
+        )
 
-    out = _tiled_on_oom("inpaint conditioning", lambda: conditioned(vae), lambda: conditioned(_TiledEncoder(vae)))
-    return out[0], placeholder or out[1], out[2]
+    positive, other, latent = _tiled_on_oom(
+        "inpaint conditioning", lambda: conditioned(vae), lambda: conditioned(_TiledEncoder(vae))
+    )
+    return positive, other if has_negative else negative, latent
 
 
 class _TiledEncoder:
@@ -161,9 +161,7 @@ def encode_text(clip: Any, text: str) -> Conditioning:
 
 def join_conditioning(first: Conditioning, second: Conditioning) -> Conditioning:
     """Both prompts' tokens one after another, in every entry of the first (ComfyUI's ConditioningConcat)."""
-    import nodes
-
-    return nodes.ConditioningConcat().concat(first, second)[0]
+    return _run(_node("nodes", "ConditioningConcat"), first, second)
 
 
 def with_guidance(positive: Conditioning, guidance: float) -> Conditioning:
@@ -216,8 +214,8 @@ def sigmas_for(
 def sampler_for(name: str, model: Any, noise: torch.Tensor, whole_sigmas: torch.Tensor, seed: int) -> Any:
     """A SAMPLER by name.
 
-    The Brownian kinds draw from one tree over the whole schedule's sigmas, so that a run that starts within the schedule
-    and a run in two stages stay on the same path.
+    The Brownian kinds draw from one tree over the whole schedule's sigmas, so that a run that starts within the
+    schedule and a run in two stages stay on the same path.
     """
     import comfy.samplers
 
@@ -238,7 +236,8 @@ def noise_for(latent: Latent, seed: int) -> torch.Tensor:
     """The noise that ComfyUI's KSampler makes for a latent."""
     import comfy.sample
 
-    return comfy.sample.prepare_noise(latent["samples"], seed, latent.get("batch_index"))
+    noise: Any = comfy.sample.prepare_noise(latent["samples"], seed, latent.get("batch_index"))
+    return noise
 
 
 def fitted_to(model: Any, latent: Latent) -> Latent:
@@ -287,7 +286,7 @@ def sample(
     import comfy.samplers
     import comfy.utils
 
-    samples = latent["samples"]
+    samples: torch.Tensor = latent["samples"]
     mask = latent.get("noise_mask")
     denoised: list[torch.Tensor] = []
 
@@ -302,7 +301,7 @@ def sample(
     else:
         guider.set_conds(positive, negative)
         guider.set_cfg(cfg)
-    last = guider.sample(
+    last: Any = guider.sample(
         noise,
         samples,
         sampler,
@@ -360,7 +359,7 @@ class Progress:
         return [Progress(self.bar, self.first + i * length, self.first + (i + 1) * length) for i in range(parts)]
 
     def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
-        """``step`` of ``steps`` of this stretch is done; ``x0``, the clean latent so far, is shown if previews are on."""
+        """``step`` of ``steps`` of this stretch is done; ``x0``, the clean latent so far, is previewed if it may be."""
         share = min(step / max(steps, 1), 1.0)
         self.bar.update(self.first + (self.last - self.first) * share, self.bar.preview(model, x0))
 

@@ -85,16 +85,14 @@ class Plan:
         return "\n".join([head, *(str(crop) for crop in self.crops)])
 
 
-def make_plan(
-    segs: SEGS, picture: Size, size: SizeOptions, seed: int, multiple: int, text: str | None = None
-) -> Plan:
+def make_plan(segs: SEGS, picture: Size, size: SizeOptions, seed: int, multiple: int, text: str | None = None) -> Plan:
     """The plan for one picture.
 
     Args:
         segs: made for any size; they are moved to ``picture``.
         picture: the picture's size in pixels.
         size: the node's size options.
-        seed: the node's seed; segment ``i`` (from 0, in the order of work) has ``seed + i`` unless its text says another.
+        seed: the node's seed; segment ``i`` (from 0, in the order of work) has ``seed + i`` unless its text names one.
         multiple: pixels a latent cell covers.
         text: per-segment text, empty or None for none.
     """

@@ -19,8 +19,8 @@ logger = logging.getLogger("mask_detailer")
 class Stages:
     """Which noise levels each model runs over.
 
-    The schedule is made for ``floor(steps / denoise)`` steps, of which the last ``steps`` are run; the refiner takes over
-    ``floor(steps * (1 - ratio))`` steps in.
+    The schedule is made for ``floor(steps / denoise)`` steps, of which the last ``steps`` are run; the refiner takes
+    over ``floor(steps * (1 - ratio))`` steps in.
     """
 
     total: int

@@ -25,7 +25,7 @@ SEG_FIELDS = ("cropped_image", "cropped_mask", "confidence", "crop_region", "bbo
 
 
 class InputError(ValueError):
-    """Something that came into a node cannot be worked with. The message names node, input, what was found and the fix."""
+    """What came into a node cannot be worked with. The message names node, input, what was found and the fix."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Door:
         if len(pipe) != len(BasicPipe._fields):
             fix = "Connect the output of 'ToBasicPipe'"
             if len(pipe) == 14:
-                fix = "It looks like a DETAILER_PIPE: put 'DetailerPipe -> BasicPipe' between"
+                fix = "It looks like a DETAILER_PIPE: turn it into a BASIC_PIPE first"
             raise self.error(name, f"a BASIC_PIPE holds 5 things, this holds {len(pipe)}", fix)
         return BasicPipe(*pipe)
 

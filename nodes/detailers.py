@@ -43,13 +43,19 @@ class DetailerForEach:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         parts = inputs.pipe_parts()
         text = (
-            "A prompt for the segments instead of positive. Begin with [ASC], [DSC], [ASC-SIZE], [DSC-SIZE] or [RND] and "
-            "part prompts by [SEP] to give each segment its own; or begin with [LAB] and write [label] prompt."
+            "A prompt for the segments instead of positive. To give each its own, let the text begin (first character) "
+            "with [ASC], [DSC], [ASC-SIZE], [DSC-SIZE] or [RND] and put [SEP] between prompts; or begin with [LAB] and "
+            "write [label] prompt. Wildcard files and LoRA tags are not read."
         )
-        forced = "Also detail parts that are as large as guide_size already."
+        frames = "The picture. A batch is detailed frame by frame, each with the same segments."
+        masked = "Sample only under the mask; off: the whole crop. Either way only what is under the mask is put back."
+        forced = (
+            "Detail every segment. Off: skip those that reach guide_size already or would not be enlarged; the log "
+            "names them."
+        )
         return {
             "required": {
-                "image": inputs.link("IMAGE", "The picture. A batch is detailed frame by frame with the same segments."),
+                "image": inputs.link("IMAGE", frames),
                 "segs": inputs.link("SEGS", "The segments to detail, in the order of work."),
                 "model": parts["model"],
                 "clip": parts["clip"],
@@ -66,7 +72,7 @@ class DetailerForEach:
                 "negative": parts["negative"],
                 "denoise": inputs.denoise(),
                 "feather": inputs.feather(),
-                "noise_mask": inputs.switch(True, "enabled", "disabled", "Sample only under the mask, not the whole crop."),
+                "noise_mask": inputs.switch(True, "enabled", "disabled", masked),
                 "force_inpaint": inputs.switch(True, "enabled", "disabled", forced),
                 "wildcard": ("STRING", {"multiline": True, "dynamicPrompts": False, "tooltip": text}),
                 "cycle": inputs.cycle(),
@@ -197,17 +203,17 @@ class MaskDetailerPipe:
     """Details the parts of a picture that a mask marks."""
 
     DESCRIPTION = (
-        "The mask says where: each separate part of it is cut out with some context, enlarged, sampled anew and put back "
-        "without a seam. Everything outside the mask stays as it is, bit for bit."
+        "The mask says where: each separate part of it is cut out with some context, enlarged, sampled anew and put "
+        "back without a seam. Everything outside the feathered mask stays as it is, bit for bit."
     )
-    SEARCH_ALIASES = ("mask detailer", "inpaint mask", "detail masked area", "enhance masked area", "face detailer mask")
+    SEARCH_ALIASES = ("mask detailer", "inpaint mask", "detail masked area", "enhance masked area", "face detail")
     RETURN_TYPES = ("IMAGE", "IMAGE", "IMAGE", "BASIC_PIPE", "BASIC_PIPE")
     RETURN_NAMES = ("image", "cropped_refined", "cropped_enhanced_alpha", "basic_pipe", "refiner_basic_pipe_opt")
     OUTPUT_IS_LIST = (False, True, True, False, False)
     OUTPUT_TOOLTIPS = (
         "The finished picture, or batch_size of them.",
-        "The refined crops, largest first.",
-        "The refined crops with the blend mask as alpha.",
+        "The refined crops at their size in the picture; for each picture, the tallest first.",
+        "The same crops with the blend mask as alpha, in the same order.",
         "The basic_pipe that came in.",
         "The refiner pipe that came in.",
     )
@@ -217,10 +223,12 @@ class MaskDetailerPipe:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         mask = (
-            "White marks the parts to detail, each separate one on its own. As many masks as images pair up; one mask "
+            "White marks the parts to detail; parts that touch are one. As many masks as images pair up; one mask "
             "serves all images; one image takes all masks."
         )
-        ratio = "The share of the steps that the refiner runs at the end. It counts only where a refiner pipe is connected."
+        masked = "Sample only under the mask, or the whole crop. Either way only what is under the mask is put back."
+        refiner = "A second model with its own prompts for the last part of the steps. Its vae and clip are not used."
+        ratio = "The share of the steps, at the end, that a connected refiner pipe runs: 0 none, 1 all."
         return {
             "required": {
                 "image": inputs.link("IMAGE", "The picture, or a batch of them. Alpha is kept."),
@@ -229,9 +237,7 @@ class MaskDetailerPipe:
                 "guide_size": inputs.guide_size(384),
                 "guide_size_for": inputs.guide_size_for("mask bbox", "crop region"),
                 "max_size": inputs.max_size(),
-                "mask_mode": inputs.switch(
-                    True, "masked only", "whole", "Sample only under the mask, or the whole crop around it."
-                ),
+                "mask_mode": inputs.switch(True, "masked only", "whole", masked),
                 "seed": inputs.seed(),
                 "steps": inputs.steps(),
                 "cfg": inputs.cfg(),
@@ -244,12 +250,17 @@ class MaskDetailerPipe:
                 "refiner_ratio": ("FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "tooltip": ratio}),
                 "batch_size": (
                     "INT",
-                    {"default": 1, "min": 1, "max": 100, "tooltip": "Finished variants, each with the next seed."},
+                    {
+                        "default": 1,
+                        "min": 1,
+                        "max": 100,
+                        "tooltip": "How many finished variants of each picture, each with the next seed.",
+                    },
                 ),
                 "cycle": inputs.cycle(),
             },
             "optional": {
-                "refiner_basic_pipe_opt": inputs.link("BASIC_PIPE", "A second model for the last part of the steps."),
+                "refiner_basic_pipe_opt": inputs.link("BASIC_PIPE", refiner),
                 "detailer_hook": inputs.detailer_hook(),
                 "inpaint_model": inputs.inpaint_model(),
                 "noise_mask_feather": inputs.noise_mask_feather(),
@@ -297,13 +308,14 @@ class MaskDetailerPipe:
         refined: list[torch.Tensor] = []
         refined_alpha: list[torch.Tensor] = []
         jobs = [(variant, frame) for variant in range(batch_size) for frame in range(len(frames))]
-        for index, (part, (variant, frame)) in enumerate(zip(host.Progress.of_node().split(len(jobs)), jobs, strict=True)):
+        parts = host.Progress.of_node().split(len(jobs))
+        for index, (variant, frame) in enumerate(jobs):
             result = DetailerForEach.do_detail(
                 frames[frame : frame + 1], segs_of_frames[frame], *pipe[:3], guide_size, guide_size_for, max_size,
-                wrapped_seed(seed + variant), steps, cfg, sampler_name, scheduler, pipe.positive, pipe.negative, denoise,
-                feather, mask_mode, True, None, detailer_hook, refiner_ratio, *refiner, cycle=cycle,
+                wrapped_seed(seed + variant), steps, cfg, sampler_name, scheduler, *pipe[3:], denoise, feather,
+                mask_mode, True, None, detailer_hook, refiner_ratio, *refiner, cycle=cycle,
                 inpaint_model=inpaint_model, noise_mask_feather=noise_mask_feather,
-                scheduler_func_opt=scheduler_func_opt, progress=part, door=door,
+                scheduler_func_opt=scheduler_func_opt, progress=parts[index], door=door,
             )  # fmt: skip
             finished[index] = result[0][0]
             refined += result[2]
@@ -339,7 +351,7 @@ def _segs_of_frames(
     size = Size(*frames.shape[1:3])
     if mask is None:
         logger.info("%s: no mask, the picture stays as it is", door.node)
-        return [(tuple(size), [])] * len(frames)
+        return [((size.height, size.width), [])] * len(frames)
     masks = door.mask(mask, size)
     if len(frames) == 1:
         groups = [masks]
@@ -352,6 +364,12 @@ def _segs_of_frames(
             "Give as many masks as images, or one mask, or one image",
         )
     segs = [mask_to_segs(group, False, crop_factor, bbox_fill, drop_size, is_contour=contour_fill) for group in groups]
+    for index, (_, found) in enumerate(segs):
+        if not found:
+            logger.warning(
+                "%s: mask %d marks nothing larger than drop_size %d, its picture stays as it is",
+                door.node, index, drop_size,
+            )  # fmt: skip
     return segs * len(frames) if len(segs) == 1 else segs
 
 

@@ -24,32 +24,41 @@ def switch(default: bool, on: str, off: str, tooltip: str, **more: Any) -> Input
 
 def guide_size(default: int) -> Input:
     tooltip = (
-        "Each part is enlarged until its shorter side has this many pixels. Larger shows more detail and takes longer; "
-        "good values are near the size your model was trained at (512 for SD1.5, 1024 for SDXL and later)."
+        "Each part is enlarged until its shorter side has this many pixels, as far as max_size allows. The "
+        "crop around it grows along: with crop_factor 3, 384 makes a crop of about 1150. Larger shows more "
+        "detail and takes longer."
     )
     return "FLOAT", {"default": default, "min": 64, "max": MAX_SIZE, "step": 8, "tooltip": tooltip}
 
 
 def guide_size_for(on: str, off: str) -> Input:
-    return switch(
-        True, on, off, "Whether guide_size measures the part itself (its bounding box) or the crop with its context."
+    tooltip = (
+        "What guide_size measures: the part's own rectangle, or the crop with its surroundings. For the crop, set "
+        "guide_size near the size your model was trained at (512 for SD1.5, 1024 for SDXL and later)."
     )
+    return switch(True, on, off, tooltip)
 
 
 def max_size() -> Input:
     tooltip = (
-        "No side of an enlarged crop gets longer than this. A crop that is larger already is worked on at its own size."
+        "The longer side of an enlarged crop stops here, even if guide_size asks for more. A crop that is "
+        "larger already is worked on at its own size."
     )
     return "FLOAT", {"default": 1024, "min": 64, "max": MAX_SIZE, "step": 8, "tooltip": tooltip}
 
 
 def seed() -> Input:
-    tooltip = "The noise seed. Each further part uses the next number, so parts differ and every run repeats exactly."
+    tooltip = "The noise seed. Each further part uses the next number, so parts differ and a run can be repeated."
     return "INT", {"default": 0, "min": 0, "max": MAX_SEED, "tooltip": tooltip}
 
 
 def steps() -> Input:
-    return "INT", {"default": 20, "min": 1, "max": 10000, "tooltip": "Sampling steps run for each part."}
+    return "INT", {
+        "default": 20,
+        "min": 1,
+        "max": 10000,
+        "tooltip": "Sampling steps run for each part in each cycle, whatever the denoise.",
+    }
 
 
 def cfg() -> Input:
@@ -72,14 +81,18 @@ def denoise() -> Input:
 
 
 def feather() -> Input:
-    tooltip = "How far, in pixels of the picture, the finished part fades into its surroundings when it is put back."
+    tooltip = (
+        "How far, in pixels of the picture, the finished part fades into its surroundings when it is put "
+        "back. Above 30 nothing more happens."
+    )
     return "INT", {"default": 5, "min": 0, "max": 100, "step": 1, "tooltip": tooltip}
 
 
 def noise_mask_feather() -> Input:
     tooltip = (
-        "Softens, in pixels, the mask that says where noise is added. Above 0 it switches on Differential Diffusion: the "
-        "rim of a part changes less than its middle. It is apart from feather, which only blends the result."
+        "Softens the mask under which is sampled, in pixels of the picture. Above 0 it switches on "
+        "Differential Diffusion: the rim of a part changes less than its middle. Use 0 for small parts. No "
+        "effect where the whole crop is sampled; feather, which only blends, is another thing."
     )
     return "INT", {"default": 20, "min": 0, "max": 100, "step": 1, "tooltip": tooltip}
 
@@ -93,12 +106,12 @@ def crop_factor(maximum: int) -> Input:
 
 
 def drop_size() -> Input:
-    tooltip = "Parts that are not wider and higher than this many pixels are left out: specks in the mask."
+    tooltip = "Parts whose width or height is this many pixels or less are left out: specks in the mask."
     return "INT", {"min": 1, "max": MAX_SIZE, "step": 1, "default": 10, "tooltip": tooltip}
 
 
 def cycle() -> Input:
-    tooltip = "How often each part is sampled, each time on the result before and with the next seed."
+    tooltip = "How many times each part is sampled, each time on the result before and with the next seed."
     return "INT", {"default": 1, "min": 1, "max": 10, "step": 1, "tooltip": tooltip}
 
 
@@ -107,28 +120,39 @@ def bbox_fill() -> Input:
 
 
 def contour_fill(default: bool) -> Input:
-    tooltip = "Fill each part's outline: holes close, and soft values become solid. Off: the mask's own values count."
+    tooltip = (
+        "Fill each part's outline: holes close and soft edges become solid. Turn off for soft masks and for "
+        "holes that must stay."
+    )
     return switch(default, "enabled", "disabled", tooltip)
 
 
 def inpaint_model() -> Input:
-    tooltip = "On for models made for inpainting (they see the masked picture): encodes with InpaintModelConditioning."
+    tooltip = (
+        "On for checkpoints made for inpainting: they are told what the picture shows and where the mask is. "
+        "Needs sampling under the mask (mask_mode or noise_mask on)."
+    )
     return switch(False, "enabled", "disabled", tooltip)
 
 
 def detailer_hook() -> Input:
-    return link("DETAILER_HOOK", "An object that may look at and change each part on its way (hook provider nodes).")
+    return link(
+        "DETAILER_HOOK",
+        "A hook that may look at and change each part on its way. Made by hook nodes, which other packs have too.",
+    )
 
 
 def scheduler_func() -> Input:
-    return link("SCHEDULER_FUNC", "Replaces the scheduler: a function that gives the noise levels for a number of steps.")
+    return link("SCHEDULER_FUNC", "Replaces the scheduler. Comes from a scheduler provider node.")
 
 
 def pipe_parts() -> dict[str, Input]:
     """The five parts of a BASIC_PIPE as inputs."""
     return {
         "model": link("MODEL", "The diffusion model."),
-        "clip": link("CLIP", "The text encoder. Only per-segment text needs it."),
+        "clip": link(
+            "CLIP", "The text encoder. Only needed where prompts are encoded later, such as per-segment text."
+        ),
         "vae": link("VAE", "Turns pixels into latents and back."),
         "positive": link("CONDITIONING", "What should be seen."),
         "negative": link("CONDITIONING", "What should not be seen."),

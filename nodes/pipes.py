@@ -92,7 +92,10 @@ class EditBasicPipe:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {"basic_pipe": inputs.link("BASIC_PIPE", "The pipe to change; it is left as it is.")},
-            "optional": inputs.pipe_parts(),
+            "optional": {
+                name: inputs.link(kind, f"Replaces the pipe's {name}; not connected, it stays.")
+                for name, (kind, _) in inputs.pipe_parts().items()
+            },
         }
 
     def doit(self, basic_pipe: Any, **parts: Any) -> tuple[tuple[Any, ...]]:

@@ -19,16 +19,19 @@ class MaskToSEGS:
     DESCRIPTION = "Splits a mask into its separate parts, each with the crop region around it, as SEGS."
     SEARCH_ALIASES = ("mask to segments", "split mask", "connected components")
     RETURN_TYPES = ("SEGS",)
-    OUTPUT_TOOLTIPS = ("One segment for each separate part of the mask, the lowest in the picture first.",)
+    OUTPUT_TOOLTIPS = (
+        "One segment for each separate part; the one whose top edge is lowest comes first. They hold no pictures.",
+    )
     FUNCTION = "doit"
     CATEGORY = "ImpactPack/Operation"
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
+        whole = "One segment for the whole mask instead of one for each part."
         return {
             "required": {
                 "mask": inputs.link("MASK", "White marks the parts. A batch of masks gives one list, mask after mask."),
-                "combined": inputs.switch(False, "True", "False", "One segment for the whole mask instead of its parts."),
+                "combined": inputs.switch(False, "True", "False", whole),
                 "crop_factor": inputs.crop_factor(100),
                 "bbox_fill": inputs.bbox_fill(),
                 "drop_size": inputs.drop_size(),
@@ -84,7 +87,9 @@ class SEGSToImageList:
         return {
             "required": {"segs": inputs.link("SEGS", "The segments to show.")},
             "optional": {
-                "fallback_image_opt": inputs.link("IMAGE", "Cut for segments that hold no picture of their own.")
+                "fallback_image_opt": inputs.link(
+                    "IMAGE", "The picture to cut from where a segment holds none of its own."
+                )
             },
         }
 

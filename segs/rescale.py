@@ -16,7 +16,7 @@ def rescale(segs: SEGS, size: Size) -> SEGS:
     old = header_size(segs)
     if old == size or 0 in old:
         return segs
-    return tuple(size), [_rescaled(seg, old, size) for seg in segs[1]]
+    return (size.height, size.width), [_rescaled(seg, old, size) for seg in segs[1]]
 
 
 def _rescaled(seg: SEG, old: Size, new: Size) -> SEG:

@@ -1,0 +1,80 @@
+"""What the engine spends beside the VAE and the sampler, on a 4K picture with the tiny model."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from mask_detailer.detailer import host
+from mask_detailer.nodes.detailers import MaskDetailerPipe
+from support import tiny_models
+from tables import print_table
+
+PICTURE = (2160, 3840)
+VAE_AND_SAMPLER = ("encode", "encode_for_inpainting", "decode", "sample")
+
+# name: segments a row and a column, side of a segment in pixels, feather, noise mask feather
+CASES = {
+    "1 segment of 160 px": (1, 160, 5, 20),
+    "16 segments of 160 px": (4, 160, 5, 20),
+    "4 segments of 480 px, feathers 50 and 100": (2, 480, 50, 100),
+}
+
+
+def squares(rows: int, side: int) -> torch.Tensor:
+    mask = torch.zeros(1, *PICTURE)
+    for row in range(rows):
+        for column in range(rows):
+            y = int((row + 0.5) * PICTURE[0] / rows) - side // 2
+            x = int((column + 0.5) * PICTURE[1] / rows) - side // 2
+            mask[0, y : y + side, x : x + side] = 1.0
+    return mask
+
+
+class Clock:
+    """Times spent inside ComfyUI's VAE and sampler."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds += time.perf_counter() - started
+
+        return call
+
+
+def run() -> None:
+    logging.disable(logging.INFO)
+    picture = tiny_models.picture(*PICTURE)
+    pipe = tiny_models.pipe()
+    originals = {name: getattr(host, name) for name in VAE_AND_SAMPLER}
+    rows = []
+    with torch.inference_mode():
+        for name, (count, side, feather, noise_mask_feather) in {"warm-up": (1, 64, 5, 20), **CASES}.items():
+            clock = Clock()
+            for function in VAE_AND_SAMPLER:
+                setattr(host, function, clock.timed(originals[function]))
+            arguments = {**tiny_models.BASE, "guide_size": 256.0, "feather": feather, "max_size": 1024.0,
+                         "noise_mask_feather": noise_mask_feather}  # fmt: skip
+            started = time.perf_counter()
+            MaskDetailerPipe().doit(picture, squares(count, side), pipe, **arguments)
+            total = time.perf_counter() - started
+            beside = total - clock.seconds
+            if name != "warm-up":
+                rows.append([name, f"{clock.seconds:.1f} s", f"{beside * 1000:.0f} ms", f"{beside / total:.2%}"])
+    for function, original in originals.items():
+        setattr(host, function, original)
+    logging.disable(logging.NOTSET)
+    print_table(
+        "Beside VAE and sampler, 3840x2160, 4 steps of the tiny model",
+        ["work", "VAE and sampler", "beside", "share"],
+        rows,
+    )

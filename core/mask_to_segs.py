@@ -84,24 +84,34 @@ def _separate(
 
     binary = (np.multiply(frame, 255) >= 1).view(np.uint8)
     contours, _ = cv2.findContours(binary, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    segs = []
+    parts = []
     for contour in sorted(contours, key=_first_pixel, reverse=True):
         x, y, width, height = cv2.boundingRect(contour)
         box = Region(x, y, x + width, y + height)
         region = grow(box)
-        if width <= drop_size or height <= drop_size or region.is_empty:
-            continue
-        part = np.zeros(box.size, np.float32)  # the whole part: OpenCV is not exact where it clips a contour
-        cv2.drawContours(part, [contour], -1, 1.0, cv2.FILLED, offset=(-x, -y))
+        if width > drop_size and height > drop_size and not region.is_empty:
+            parts.append((contour, box, region))
+    # OpenCV is not exact where it clips a contour: each is drawn where all of it fits.
+    canvases = [region.union(box) for _, box, region in parts]
+    segs = []
+    for (contour, box, region), canvas, mask in zip(parts, canvases, _blank_masks(canvases), strict=True):
+        cv2.drawContours(mask, [contour], -1, 1.0, cv2.FILLED, offset=(-canvas.x1, -canvas.y1))
         if not is_contour:
-            part *= _clamped(frame[box.slices])
-        visible = box.intersection(region)
-        mask = np.zeros(region.size, np.float32)
-        mask[visible.relative_to(region).slices] = part[visible.relative_to(box).slices]
+            mask[box.relative_to(canvas).slices] *= _clamped(frame[box.slices])
+        if canvas != region:
+            mask = mask[region.relative_to(canvas).slices].copy()
         segs.append(_seg(mask, region, box, bbox_fill, label))
-    if len(segs) < len(contours):
-        logger.info("left out %d parts of the mask: not over %d pixels", len(contours) - len(segs), drop_size)
     return segs
+
+
+def _blank_masks(regions: list[Region]) -> list[np.ndarray]:
+    """A mask of zeros for each region, all in one block: the system makes its pages only where they are written to."""
+    areas = [region.width * region.height for region in regions]
+    ends = np.cumsum(areas, dtype=np.int64).tolist()
+    block = np.zeros(sum(areas), np.float32)
+    return [
+        block[end - area : end].reshape(region.size) for region, area, end in zip(regions, areas, ends, strict=True)
+    ]
 
 
 def _first_pixel(contour: np.ndarray) -> tuple[int, int]:

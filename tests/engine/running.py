@@ -1,0 +1,152 @@
+"""Running MaskDetailerPipe on small pictures, and looking at what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from engine.tiny_models import Pipe
+from mask_detailer.nodes.detailers import MaskDetailerPipe
+
+SMALL: dict[str, Any] = dict(
+    guide_size=64.0, guide_size_for=True, max_size=128.0, mask_mode=True, seed=7, steps=2, cfg=3.0, sampler_name="euler",
+    scheduler="normal", denoise=0.5, feather=4, crop_factor=2.0, drop_size=2, refiner_ratio=0.2, batch_size=1, cycle=1,
+    noise_mask_feather=0,
+)  # fmt: skip
+"""Widgets for crops of one or two hundred pixels; each test names what it changes."""
+
+
+class Made(NamedTuple):
+    """MaskDetailerPipe's five outputs."""
+
+    image: torch.Tensor
+    refined: list[torch.Tensor]
+    refined_alpha: list[torch.Tensor]
+    basic_pipe: Any
+    refiner_pipe: Any
+
+    @property
+    def alphas(self) -> list[torch.Tensor]:
+        """The paste masks of the crops, ``[1,h,w]``."""
+        return [crop[..., 3] for crop in self.refined_alpha]
+
+
+def detail(image: Any, mask: Any, pipe: Any, **changes: Any) -> Made:
+    """Run the node with the small widgets, changed."""
+    return Made(*MaskDetailerPipe().doit(image, mask, pipe, **(SMALL | changes)))
+
+
+def near(mask: torch.Tensor, pixels: int) -> torch.Tensor:
+    """Where a blur of that reach can spread a mask ``[B,H,W]``, as booleans."""
+    side = 2 * pixels + 1
+    return torch.nn.functional.max_pool2d(mask, side, stride=1, padding=pixels) > 0
+
+
+def unchanged_outside(made: torch.Tensor, image: torch.Tensor, reach: torch.Tensor) -> bool:
+    """Whether two pictures are equal bit for bit where ``reach`` ``[B,H,W]`` is false."""
+    outside = ~reach.expand(made.shape[:3])
+    return torch.equal(made[outside], image.expand_as(made)[outside])
+
+
+def decibels(made: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Peak signal-to-noise ratio of pictures in 0..1."""
+    return float(-10 * torch.log10((made - wanted).square().mean()))
+
+
+def shapes(crops: Iterable[torch.Tensor]) -> list[list[int]]:
+    return [list(crop.shape) for crop in crops]
+
+
+class Recorder:
+    """A hook that has every method of the protocol, changes nothing and remembers what it saw.
+
+    Attributes:
+        names: the methods in the order of their calls.
+        seen: each method's arguments, call by call; tensors as they were then.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.seen: dict[str, list[tuple[Any, ...]]] = {}
+
+    def _note(self, name: str, *values: Any) -> None:
+        self.names.append(name)
+        self.seen.setdefault(name, []).append(tuple(_copied(value) for value in values))
+
+    def all(self, name: str, index: int = 0) -> list[Any]:
+        """One argument of a method over all its calls."""
+        return [values[index] for values in self.seen.get(name, [])]
+
+    def set_steps(self, info: tuple[int, int]) -> None:
+        self._note("set_steps", info)
+
+    def touch_scaled_size(self, w: int, h: int) -> tuple[int, int]:
+        self._note("touch_scaled_size", w, h)
+        return w, h
+
+    def post_upscale(self, pixels: Any, mask: Any) -> Any:
+        self._note("post_upscale", pixels, mask)
+        return pixels
+
+    def get_skip_sampling(self) -> bool:
+        self._note("get_skip_sampling")
+        return False
+
+    def post_encode(self, latent: Any) -> Any:
+        self._note("post_encode", latent)
+        return latent
+
+    def get_custom_sampler(self) -> Any:
+        self._note("get_custom_sampler")
+
+    def cycle_latent(self, latent: Any) -> Any:
+        self._note("cycle_latent", latent)
+        return latent
+
+    def pre_ksample(self, *call: Any) -> tuple[Any, ...]:
+        self._note("pre_ksample", *call)
+        return call
+
+    def get_custom_noise(self, seed: int, noise: torch.Tensor, is_touched: bool) -> tuple[torch.Tensor, bool]:
+        self._note("get_custom_noise", seed, noise, is_touched)
+        return noise, is_touched
+
+    def pre_decode(self, latent: Any) -> Any:
+        self._note("pre_decode", latent)
+        return latent
+
+    def post_decode(self, pixels: torch.Tensor) -> torch.Tensor:
+        self._note("post_decode", pixels)
+        return pixels
+
+    def post_paste(self, image: torch.Tensor) -> torch.Tensor:
+        self._note("post_paste", image)
+        return image
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: _copied(entry) for key, entry in value.items()}
+    return value
+
+
+def same(first: Any, second: Any) -> bool:
+    """Equality of nested values, tensors bit for bit."""
+    if isinstance(first, torch.Tensor):
+        return isinstance(second, torch.Tensor) and torch.equal(first, second)
+    if isinstance(first, dict):
+        return (
+            isinstance(second, dict) and first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
+        )
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    return bool(first == second)
+
+
+def pipe_with(pipe: Pipe, **parts: Any) -> Any:
+    """A BASIC_PIPE with some of its parts replaced."""
+    names = ("model", "clip", "vae", "positive", "negative")
+    return tuple(parts.get(name, part) for name, part in zip(names, pipe, strict=True))

@@ -1,0 +1,1 @@
+"""What the demo, `dev.py serve` and the tests share: a server, a client, a tiny checkpoint, pictures."""

@@ -1,0 +1,29 @@
+"""A node pack for the demo and the tests only: conditioning for a checkpoint that has no text encoder."""
+
+from typing import Any
+
+import torch
+
+CONTEXT_WIDTH, POOLED_WIDTH = 64, 16  # those of support.checkpoint
+
+
+class MaskDetailerDemoConditioning:
+    """Eight random tokens, the same for the same seed."""
+
+    CATEGORY = "MaskDetailer/demo"
+    RETURN_TYPES = ("CONDITIONING",)
+    FUNCTION = "doit"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"seed": ("INT", {"default": 0, "min": 0, "max": 0xFFFFFFFFFFFFFFFF})}}
+
+    def doit(self, seed: int) -> tuple[list[list[Any]]]:
+        generator = torch.Generator().manual_seed(seed)
+        tokens = torch.randn(1, 8, CONTEXT_WIDTH, generator=generator)
+        pooled = torch.randn(1, POOLED_WIDTH, generator=generator)
+        return ([[tokens, {"pooled_output": pooled}]],)
+
+
+NODE_CLASS_MAPPINGS = {"MaskDetailerDemoConditioning": MaskDetailerDemoConditioning}
+NODE_DISPLAY_NAME_MAPPINGS = {"MaskDetailerDemoConditioning": "Mask Detailer demo conditioning"}

@@ -1,0 +1,87 @@
+"""The pure floors know nothing of ComfyUI, and the pack imports quickly."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mask_detailer.core
+
+logger = logging.getLogger(__name__)
+
+FOLDER = Path(mask_detailer.core.__file__).parents[2]  # holds the pack under its import name
+MOST_SECONDS = 0.150
+
+REFUSE_COMFYUI = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"comfy", "comfy_extras", "nodes", "folder_paths", "server", "execution"}:
+            raise ImportError(f"{name} is refused here")
+
+sys.meta_path.insert(0, Refuse())
+"""
+
+PURE_FLOORS = """
+import numpy as np
+from mask_detailer.core import Region, Size, blur_mask, mask_to_segs, resample
+from mask_detailer.segs import rescale, to_combined_mask, to_image_list
+import torch
+
+mask = np.zeros((60, 80), np.float32)
+mask[10:30, 20:50] = 1.0
+segs = mask_to_segs(mask, False, 2.0, False)
+larger = rescale(segs, Size(120, 160))
+combined = blur_mask(to_combined_mask(larger), 5)
+crops = to_image_list(larger, torch.rand(1, 120, 160, 3))
+picture = resample(crops[0], Size(64, 64))
+assert combined.shape == (1, 120, 160) and picture.shape == (1, 64, 64, 3)
+assert Region.of(larger[1][0].bbox) == Region(40, 20, 100, 60)
+"""
+
+WHOLE_PACK = """
+import json, time
+import torch, numpy
+before = set(sys.modules)
+start = time.perf_counter()
+import mask_detailer
+seconds = time.perf_counter() - start
+added = set(sys.modules) - before
+nodes = sorted(mask_detailer.NODE_CLASS_MAPPINGS)
+print(json.dumps({"seconds": seconds, "added": sorted(added), "nodes": nodes}))
+"""
+
+
+def run(script: str) -> str:
+    """The output of a script in a fresh Python where ComfyUI can't be imported."""
+    environment = {**os.environ, "PYTHONPATH": str(FOLDER)}
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSE_COMFYUI + script], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_pure_floors_work_without_comfyui() -> None:
+    run(PURE_FLOORS)
+
+
+def test_the_pack_imports_quickly_and_without_comfyui() -> None:
+    """On top of torch and numpy, which ComfyUI has imported by then."""
+    seconds: list[float] = []
+    report: dict[str, Any] = {}
+    for _ in range(3):
+        report = json.loads(run(WHOLE_PACK))
+        seconds.append(report["seconds"])
+        if seconds[-1] < MOST_SECONDS:
+            break
+    logger.info("seconds to import the pack: %s", seconds)
+    assert {name.split(".")[0] for name in report["added"]}.isdisjoint({"cv2", "scipy", "PIL", "comfy"})
+    assert "MaskDetailerPipe" in report["nodes"]
+    assert min(seconds) < MOST_SECONDS

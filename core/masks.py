@@ -35,6 +35,8 @@ def resize_mask(mask: torch.Tensor, size: Size) -> torch.Tensor:
     """``[B,H,W]`` -> ``[B,size.height,size.width]``, bilinear with half-pixel centres; the same tensor if it fits."""
     if tuple(mask.shape[-2:]) == size:
         return mask
+    if 0 in mask.shape[-2:]:  # detectors give such masks with empty regions
+        return mask.new_zeros(mask.shape[0], *size)
     resized = torch.nn.functional.interpolate(mask[:, None], size=tuple(size), mode="bilinear", align_corners=False)
     return resized[:, 0]
 

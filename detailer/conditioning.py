@@ -70,22 +70,28 @@ def _mask(mask: torch.Tensor, view: View) -> torch.Tensor:
 
 
 def _area(area: Any, view: View) -> tuple[Any, ...] | None:
-    """``(h, w, y, x)`` in cells, or ``("percentage", h, w, y, x)``, as percentages of the crop."""
+    """``(h, w, y, x)`` in cells, or ``("percentage", h, w, y, x)``, as percentages of the crop.
+
+    Percentages may begin each half with a share of the frames (``t, h, w, t, y, x``), which stays.
+    """
     if area[0] == "percentage":
-        height, width, y, x = (
-            share * side for share, side in zip(area[1:], (*view.picture, *view.picture), strict=True)
-        )
+        numbers, (unit_y, unit_x) = area[1:], view.picture
     else:
-        height, width, y, x = (cells * LATENT_CELL for cells in area)
+        numbers, (unit_y, unit_x) = area, (LATENT_CELL, LATENT_CELL)
+    middle = len(numbers) // 2
+    *frames, height, width = numbers[:middle]
+    *first_frame, y, x = numbers[middle:]
     region = view.region
-    top, bottom = max(y, region.y1), min(y + height, region.y2)
-    left, right = max(x, region.x1), min(x + width, region.x2)
+    top, bottom = max(y * unit_y, region.y1), min((y + height) * unit_y, region.y2)
+    left, right = max(x * unit_x, region.x1), min((x + width) * unit_x, region.x2)
     if top >= bottom or left >= right:
         return None
     return (
         "percentage",
+        *frames,
         (bottom - top) / region.height,
         (right - left) / region.width,
+        *first_frame,
         (top - region.y1) / region.height,
         (left - region.x1) / region.width,
     )
@@ -129,10 +135,7 @@ def _has_shape_of(latent: torch.Tensor, picture: Size) -> bool:
 
 
 def _control(control: Any, view: View) -> Any:
-    cropped = host.crop_control(control, lambda hint: _spatial(hint, view))
-    if cropped is None:
-        logger.warning("a ControlNet of the kind %s can't be cut to a segment: left out", type(control).__name__)
-    return cropped
+    return host.crop_control(control, lambda hint: _spatial(hint, view))
 
 
 _CROPS: dict[str, Callable[[Any, View], Any]] = {

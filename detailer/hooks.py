@@ -101,6 +101,6 @@ class Hook:
 def _takes_two(function: Any) -> bool:
     try:
         inspect.signature(function).bind(None, None)
-    except TypeError:
+    except (TypeError, ValueError):  # it takes one, or doesn't say
         return False
     return True

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from .values import Conditioning, Latent, SchedulerFunc
+from .values import SEED_COUNT, Conditioning, Latent, SchedulerFunc
 
 logger = logging.getLogger("mask_detailer")
 
@@ -30,6 +30,9 @@ _NODE_SCHEDULES: dict[str, tuple[str, str, tuple[Any, ...], tuple[Any, ...]]] = 
     "OSS Wan": ("comfy_extras.nodes_optimalsteps", "OptimalStepsScheduler", ("Wan",), (1.0,)),
     "OSS Chroma": ("comfy_extras.nodes_optimalsteps", "OptimalStepsScheduler", ("Chroma",), (1.0,)),
 }
+
+# How back ends without an error type of their own say it; "illegal memory access" is another matter.
+_OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")
 
 # These draw from a Brownian tree over the sigmas they are given; the known way gives them the whole schedule's.
 _BROWNIAN_SAMPLERS = {"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"}
@@ -140,7 +143,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     oom = comfy.model_management.OOM_EXCEPTION
     if oom is not Exception and isinstance(error, oom):
         return True
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in str(error).lower())
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
 
 
 # --- model and conditioning ---------------------------------------------------------------------------------------
@@ -172,17 +177,23 @@ def with_guidance(positive: Conditioning, guidance: float) -> Conditioning:
 
 
 def crop_control(control: Any, crop: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """A copy of a ControlNet, and of all that it is chained to, with cropped hints; None where one has no hint."""
+    """A copy of a ControlNet, and of all that it is chained to, with cropped hints.
+
+    One that cannot be cut is left out of the chain with a warning; None where nothing is left.
+    """
+    if control is None:
+        return None
+    previous = crop_control(getattr(control, "previous_controlnet", None), crop)
     hint = getattr(control, "cond_hint_original", None)
     if hint is None or not hasattr(control, "copy"):
-        return None
+        logger.warning("a ControlNet of the kind %s can't be cut to a segment: left out", type(control).__name__)
+        return previous
     copied = control.copy()
     copied.cond_hint_original = crop(hint)
     copied.extra_concat_orig = [
         crop(extra) if min(extra.shape[-2:]) > 1 else extra for extra in getattr(control, "extra_concat_orig", [])
     ]
-    previous = getattr(control, "previous_controlnet", None)
-    copied.set_previous_controlnet(None if previous is None else crop_control(previous, crop))
+    copied.set_previous_controlnet(previous)
     return copied
 
 
@@ -309,7 +320,7 @@ def sample(
         denoise_mask=None if mask is None else _mask_for(mask, samples),
         callback=on_step,
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=seed,
+        seed=min(seed, SEED_COUNT - 2),  # some samplers add one to it
     )
     if finish and denoised:
         last = model.model.process_latent_out(denoised[0].to(torch.float32))

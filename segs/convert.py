@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..core import SEGS, Region, Size, crop_region, header_size, seg_image, seg_mask
+from ..core import SEGS, Region, Size, crop_region, header_size, resize_mask, seg_image, seg_mask
 from .rescale import rescale
 
 BLACK_PICTURE_SIDE = 64
@@ -27,7 +27,8 @@ def to_combined_mask(segs: SEGS) -> torch.Tensor:
     for seg in segs[1]:
         region = crop_region(seg)
         visible = region.intersection(Region.whole(size))
-        mask = seg_mask(seg).cpu().amax(dim=0)[visible.relative_to(region).slices]
+        whole = resize_mask(seg_mask(seg).cpu().amax(dim=0, keepdim=True), region.size)
+        mask = whole[0][visible.relative_to(region).slices].clamp(0.0, 1.0)
         part = canvas[0][visible.slices]
         torch.maximum(part, mask, out=part)
     return canvas
@@ -44,7 +45,8 @@ def to_image_list(segs: SEGS, fallback: torch.Tensor | None = None) -> list[torc
     for seg in segs[1]:
         picture = seg_image(seg)
         if picture is None and fallback is not None:
-            rows, columns = crop_region(seg).intersection(Region.whole(Size(*fallback.shape[1:3]))).slices
-            picture = fallback[:, rows, columns].clone()
+            visible = crop_region(seg).intersection(Region.whole(Size(*fallback.shape[1:3])))
+            rows, columns = visible.slices
+            picture = None if visible.is_empty else fallback[:, rows, columns].clone()
         pictures.append(black_picture() if picture is None else picture)
     return pictures or [black_picture()]

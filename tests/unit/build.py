@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from mask_detailer.core import SEG
 
 Box = tuple[int, int, int, int]

@@ -109,9 +109,8 @@ def test_images_are_resampled_with_lanczos(as_tensor: bool) -> None:
 
 def test_the_other_fields_stay_and_other_packs_segments_work() -> None:
     wrapper, confidence = object(), np.array([0.5], np.float32)
-    foreign = ForeignSEG(
-        None, np.ones((20, 20)), confidence, np.array([10, 20, 30, 40]), np.array([12.5, 22, 28, 38], np.float32), None, wrapper
-    )
+    box = np.array([12.5, 22, 28, 38], np.float32)
+    foreign = ForeignSEG(None, np.ones((20, 20)), confidence, np.array([10, 20, 30, 40]), box, None, wrapper)
     moved = one(rescale(((60, 80), [foreign]), Size(120, 160)))
     assert moved.crop_region == (20, 40, 60, 80) and moved.bbox == (24, 44, 56, 76)
     assert (moved.confidence, moved.label, moved.control_net_wrapper) == (confidence, None, wrapper)

@@ -115,6 +115,7 @@ def setup_step(what: str, command: Sequence[str | Path], holding: int) -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=() if WINDOWS else (holding,),
+            start_new_session=not WINDOWS,  # a group of its own, to be ended whole
         )
         try:
             while child.poll() is None:
@@ -124,8 +125,7 @@ def setup_step(what: str, command: Sequence[str | Path], holding: int) -> None:
                     child.wait(0.5)
         finally:
             if child.poll() is None:
-                child.terminate()
-                child.wait()
+                end_tree(child)
     seconds = time.monotonic() - started
     print("\r" if sys.stdout.isatty() else "", end="")
     if child.returncode:
@@ -134,6 +134,15 @@ def setup_step(what: str, command: Sequence[str | Path], holding: int) -> None:
             output = log.read().decode(errors="replace")
         raise DevError(f"{what} failed: {explain(output)} (all of it: {log_path})")
     say(f"{what}: {seconds:.0f} s")
+
+
+def end_tree(child: subprocess.Popen[bytes]) -> None:
+    """End a process that leads its own group, and what it started."""
+    if sys.platform == "win32":
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(child.pid)], stdout=subprocess.DEVNULL, check=False)
+    else:
+        os.killpg(child.pid, signal.SIGTERM)
+    child.wait()
 
 
 @contextlib.contextmanager
@@ -342,6 +351,10 @@ def users_environment(comfyui: Path) -> Environment:
         raise DevError(f"COMFYUI_PATH is {comfyui}, which has no main.py; set it to a ComfyUI folder or unset it")
     if all(importlib.util.find_spec(name) for name in ("torch", "aiohttp")):
         say(f"using ComfyUI in {comfyui} with {sys.executable}")
+        lacking = [name for name in ("cv2", "scipy", "PIL", "safetensors") if not importlib.util.find_spec(name)]
+        if lacking:
+            install = f"{sys.executable} -m pip install -r requirements.txt"
+            raise DevError(f"{sys.executable} lacks {', '.join(lacking)}: {install}, or unset COMFYUI_PATH")
         return Environment(Path(sys.executable), comfyui)
     venv = VirtualEnvironment(ENV / f"venv-{fingerprint(str(comfyui))[:8]}")
     say(f"using ComfyUI in {comfyui} with our own {venv.folder} ({sys.executable} lacks torch or aiohttp)")
@@ -384,12 +397,24 @@ def become(environment: Environment, arguments: Sequence[str | Path]) -> int:
 
 
 # The checkout must not be on the import path: our `nodes` would hide ComfyUI's.
-CLEAN_PATH = "import runpy, sys; sys.path[:] = [p for p in sys.path if p]"
+STARTER = """
+import runpy, sys
+sys.path[:] = [p for p in sys.path if p]
+try:
+    {call}
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
 
 
 def module(name: str) -> list[str]:
     """Python arguments that run a module as `-m` does, without the working folder on the import path."""
-    return ["-c", f"{CLEAN_PATH}; runpy.run_module({name!r}, run_name='__main__', alter_sys=True)"]
+    return ["-c", STARTER.format(call=f"runpy.run_module({name!r}, run_name='__main__', alter_sys=True)")]
+
+
+def folder(path: Path) -> list[str]:
+    """Python arguments that run a folder's `__main__.py`."""
+    return ["-c", STARTER.format(call=f"runpy.run_path({str(path)!r}, run_name='__main__')")]
 
 
 def test(environment: Environment, pytest_arguments: list[str]) -> int:
@@ -428,7 +453,7 @@ def main() -> int:
     serve = commands.add_parser("serve", parents=[with_version], help="run ComfyUI with this pack")
     serve.add_argument("--port", type=int, default=0, help="default: 8188, or a free one if it is taken")
     commands.add_parser("test", parents=[with_version], help="lint, type-check and test; arguments go to pytest")
-    commands.add_parser("bench", parents=[with_version], help="measure; arguments go to bench/")
+    commands.add_parser("bench", parents=[with_version], add_help=False, help="measure; arguments go to bench/")
     options, rest = parser.parse_known_args()
     if rest and options.command in ("demo", "serve"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -446,8 +471,7 @@ def main() -> int:
         if options.command == "serve":
             return become(environment, [*module("support.serve"), "--port", str(options.port)])
         if options.command == "bench":
-            folder = str(ROOT / "bench")
-            return become(environment, ["-c", f"{CLEAN_PATH}; runpy.run_path({folder!r}, run_name='__main__')", *rest])
+            return become(environment, [*folder(ROOT / "bench"), *rest])
         if not os.environ.get("COMFYUI_PATH"):
             bundled_environment(OLDEST)  # one test starts the oldest release that we support
         return test(environment, rest)

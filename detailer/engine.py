@@ -71,7 +71,8 @@ def detail(
     if options.mask.noise_mask and options.mask.noise_mask_feather > 0:
         pipe = pipe._replace(model=host.with_differential_diffusion(pipe.model))
     work = _Work(image.to(host.intermediate_device(), torch.float32, copy=True))
-    parts = iter((progress or host.Progress.of_node()).split(len(plan.to_sample)))
+    progress = progress or host.Progress.of_node()
+    parts = iter(progress.split(len(plan.to_sample)))
     for crop in plan.crops:
         if crop.skipped:
             logger.info("%s", crop)
@@ -80,6 +81,7 @@ def detail(
         part = next(parts)
         _detail_crop(work, crop, plan, pipe, options, refiner, hook, part)
         part.done()
+    progress.done()
     return work.finished(picture)
 
 

@@ -115,6 +115,11 @@ class _Cycle:
                 self.number, len(whole) - 1, first,
             )  # fmt: skip
             return latent["samples"]
+        if not bool(torch.isfinite(sigmas).all()):
+            raise ValueError(
+                f"segment {self.number}: the scheduler {call.scheduler!r} gives noise levels that are not finite for "
+                f"{self.stages.total} steps. Use more steps or another scheduler"
+            )
         return host.sample(
             models.model,
             models.positive,

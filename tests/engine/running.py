@@ -1,4 +1,4 @@
-"""Running MaskDetailerPipe on small pictures, and looking at what it did."""
+"""Running the detailer nodes on small pictures, and looking at what they did."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import torch
-from engine.tiny_models import Pipe
-from mask_detailer.nodes.detailers import MaskDetailerPipe
+from engine.tiny_models import Pipe, mask_of
+from mask_detailer.core import SEGS, mask_to_segs
+from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
 
 SMALL: dict[str, Any] = dict(
-    guide_size=64.0, guide_size_for=True, max_size=128.0, mask_mode=True, seed=7, steps=2, cfg=3.0, sampler_name="euler",
-    scheduler="normal", denoise=0.5, feather=4, crop_factor=2.0, drop_size=2, refiner_ratio=0.2, batch_size=1, cycle=1,
-    noise_mask_feather=0,
+    guide_size=64.0, guide_size_for=True, max_size=128.0, mask_mode=True, seed=7, steps=2, cfg=3.0,
+    sampler_name="euler", scheduler="normal", denoise=0.5, feather=4, crop_factor=2.0, drop_size=2, refiner_ratio=0.2,
+    batch_size=1, cycle=1, noise_mask_feather=0,
 )  # fmt: skip
 """Widgets for crops of one or two hundred pixels; each test names what it changes."""
 
@@ -37,6 +38,26 @@ def detail(image: Any, mask: Any, pipe: Any, **changes: Any) -> Made:
     return Made(*MaskDetailerPipe().doit(image, mask, pipe, **(SMALL | changes)))
 
 
+SEGS_SIZE = (96, 112)
+
+
+def segs_of(*boxes: tuple[int, int, int, int], labels: str = "") -> SEGS:
+    """SEGS of a picture of that size: the boxes, lowest first, in crops of twice their size, with letters as labels."""
+    size, segs = mask_to_segs(mask_of(*SEGS_SIZE, *boxes), False, 2.0, False, 2)
+    return size, [seg._replace(label=label) for seg, label in zip(segs, labels or "A" * len(segs), strict=True)]
+
+
+def do_detail(image: Any, segs: Any, pipe: Any, **changes: Any) -> Any:
+    """The call that other packs make, with the small widgets, changed."""
+    model, clip, vae, positive, negative = pipe
+    arguments = dict(
+        image=image, segs=segs, model=model, clip=clip, vae=vae, guide_size=64.0, guide_size_for_bbox=True,
+        max_size=128.0, seed=7, steps=2, cfg=3.0, sampler_name="euler", scheduler="normal", positive=positive,
+        negative=negative, denoise=0.5, feather=4, noise_mask=True, force_inpaint=True,
+    )  # fmt: skip
+    return DetailerForEach.do_detail(**(arguments | changes))
+
+
 def near(mask: torch.Tensor, pixels: int) -> torch.Tensor:
     """Where a blur of that reach can spread a mask ``[B,H,W]``, as booleans."""
     side = 2 * pixels + 1
@@ -58,8 +79,8 @@ def shapes(crops: Iterable[torch.Tensor]) -> list[list[int]]:
     return [list(crop.shape) for crop in crops]
 
 
-class Recorder:
-    """A hook that has every method of the protocol, changes nothing and remembers what it saw.
+class RecorderV7:
+    """A hook with every method of the protocol's first version; it changes nothing and remembers what it saw.
 
     Attributes:
         names: the methods in the order of their calls.
@@ -81,24 +102,21 @@ class Recorder:
     def set_steps(self, info: tuple[int, int]) -> None:
         self._note("set_steps", info)
 
+    def post_crop_region(self, w: int, h: int, item_bbox: Any, crop_region: Any) -> Any:
+        self._note("post_crop_region", w, h, item_bbox, crop_region)
+        return crop_region
+
+    def post_detection(self, segs: Any) -> Any:
+        self._note("post_detection", segs)
+        return segs
+
     def touch_scaled_size(self, w: int, h: int) -> tuple[int, int]:
         self._note("touch_scaled_size", w, h)
         return w, h
 
-    def post_upscale(self, pixels: Any, mask: Any) -> Any:
-        self._note("post_upscale", pixels, mask)
-        return pixels
-
-    def get_skip_sampling(self) -> bool:
-        self._note("get_skip_sampling")
-        return False
-
     def post_encode(self, latent: Any) -> Any:
         self._note("post_encode", latent)
         return latent
-
-    def get_custom_sampler(self) -> Any:
-        self._note("get_custom_sampler")
 
     def cycle_latent(self, latent: Any) -> Any:
         self._note("cycle_latent", latent)
@@ -123,6 +141,21 @@ class Recorder:
     def post_paste(self, image: torch.Tensor) -> torch.Tensor:
         self._note("post_paste", image)
         return image
+
+
+class Recorder(RecorderV7):
+    """The same with what the second version added."""
+
+    def post_upscale(self, pixels: Any, mask: Any) -> Any:
+        self._note("post_upscale", pixels, mask)
+        return pixels
+
+    def get_skip_sampling(self) -> bool:
+        self._note("get_skip_sampling")
+        return False
+
+    def get_custom_sampler(self) -> Any:
+        self._note("get_custom_sampler")
 
 
 def _copied(value: Any) -> Any:
@@ -150,3 +183,16 @@ def pipe_with(pipe: Pipe, **parts: Any) -> Any:
     """A BASIC_PIPE with some of its parts replaced."""
     names = ("model", "clip", "vae", "positive", "negative")
     return tuple(parts.get(name, part) for name, part in zip(names, pipe, strict=True))
+
+
+def watched(model: Any) -> tuple[Any, list[float]]:
+    """The model, and the noise levels that it is asked at."""
+    levels: list[float] = []
+
+    def predict(apply: Any, arguments: dict[str, Any]) -> torch.Tensor:
+        levels.append(float(arguments["timestep"][0]))
+        return apply(arguments["input"], arguments["timestep"], **arguments["c"])
+
+    model = model.clone()
+    model.set_model_unet_function_wrapper(predict)
+    return model, levels

@@ -12,7 +12,7 @@ from engine.tiny_models import Pipe, mask_of, picture
 from mask_detailer.core import SEG
 from mask_detailer.nodes.checks import InputError
 from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
-from mask_detailer.nodes.segs import MaskToSEGS, SEGSToImageList, SegsToCombinedMask
+from mask_detailer.nodes.segs import MaskToSEGS, SegsToCombinedMask, SEGSToImageList
 
 SIZE = (64, 72)
 BOX = (20, 16, 44, 40)
@@ -98,7 +98,7 @@ def test_large_finite_values_are_no_error(flow: Pipe, image: torch.Tensor, mask:
         ("a string", "a str is no BASIC_PIPE.*Connect the output of 'ToBasicPipe'"),
         (None, "a NoneType is no BASIC_PIPE"),
         ((1, 2, 3, 4), "holds 5 things, this holds 4.*Connect the output of 'ToBasicPipe'"),
-        ((None,) * 14, "this holds 14.*DETAILER_PIPE: put 'DetailerPipe -> BasicPipe' between"),
+        ((None,) * 14, "this holds 14.*DETAILER_PIPE.*BASIC_PIPE"),
     ],
 )
 def test_no_pipe(image: torch.Tensor, mask: torch.Tensor, pipe: Any, found: str) -> None:
@@ -213,21 +213,21 @@ def test_for_each_names_its_own_inputs(flow: Pipe, image: torch.Tensor) -> None:
     for part in ("model", "vae", "positive", "negative"):
         with pytest.raises(InputError, match=rf"^DetailerForEach, input '{part}': it is missing \(None\). Connect "):
             for_each(image, segs, pipe_with(flow, **{part: None}))
-    with pytest.raises(InputError, match="^DetailerForEach, input 'clip': .*per-segment text. Connect a CLIP"):
+    with pytest.raises(InputError, match=r"^DetailerForEach, input 'clip': .*per-segment text. Connect a CLIP"):
         for_each(image, segs, pipe_with(flow, clip=None), text="a prompt")
     for_each(image, segs, pipe_with(flow, clip=None), text=" ")
 
 
 def test_mask_to_segs_names_its_input() -> None:
-    with pytest.raises(InputError, match="^MaskToSEGS, input 'mask': frame 1 holds NaN"):
+    with pytest.raises(InputError, match=r"^MaskToSEGS, input 'mask': frame 1 holds NaN"):
         MaskToSEGS().doit(with_value(torch.zeros(1, 64, 72), 1, float("nan")), False, 3.0, False, 10)
 
 
 def for_each(image: Any, segs: Any, pipe: Any, text: str = "") -> torch.Tensor:
     model, clip, vae, positive, negative = pipe
     return DetailerForEach().doit(
-        image, segs, model, clip, vae, 64.0, True, 128.0, 7, 2, 3.0, "euler", "normal", positive, negative, 0.5, 4, True,
-        True, text,
+        image, segs, model, clip, vae, 64.0, True, 128.0, 7, 2, 3.0, "euler", "normal", positive, negative, 0.5, 4,
+        True, True, text,
     )[0]  # fmt: skip
 
 

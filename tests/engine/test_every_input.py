@@ -1,8 +1,8 @@
 """Each input of MaskDetailerPipe, turned alone: it changes what it should and nothing else.
 
 A run is taken apart into facets: what the engine asked of ComfyUI crop by crop, and what came out. A row of the table
-names the facets that must change; all others must stay equal, tensors bit for bit. Outside of the paste mask the picture
-must stay equal in every run.
+names the facets that must change; all others must stay equal, tensors bit for bit. Outside of the paste mask the
+picture must stay equal in every run.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def marked(wide: tuple[int, int, int, int] = WIDE) -> torch.Tensor:
 
 
 class Row(NamedTuple):
-    """What an input is turned to, the facets that change, and what else is set, in both runs, for the input to matter."""
+    """What an input is turned to, the facets that change, and what is set in both runs for the input to matter."""
 
     name: str
     value: Any
     changes: set[str]
-    beside: dict[str, Any] = {}  # noqa: RUF012 - never written to
+    beside: dict[str, Any] = {}
 
 
 def table() -> list[Row]:
@@ -110,9 +110,18 @@ def test_table_has_every_input() -> None:
 
 def facets(pipe: Pipe, **turned: Any) -> Facets:
     """Run the node and take apart what it did."""
-    inputs = {"image": picture(*SIZE), "mask": marked(), "basic_pipe": pipe, "detailer_hook": Recorder(), **BASE, **turned}
+    inputs = {
+        "image": picture(*SIZE),
+        "mask": marked(),
+        "basic_pipe": pipe,
+        "detailer_hook": Recorder(),
+        **BASE,
+        **turned,
+    }
     image, mask, hook = inputs["image"], inputs["mask"], inputs["detailer_hook"]
-    made = detail(image, mask, **{"pipe" if k == "basic_pipe" else k: v for k, v in inputs.items() if k not in ("image", "mask")})
+    made = detail(
+        image, mask, **{"pipe" if k == "basic_pipe" else k: v for k, v in inputs.items() if k not in ("image", "mask")}
+    )
     assert unchanged_outside(made.image, image, reach(mask, inputs))
     calls = hook.seen["pre_ksample"]
     return {

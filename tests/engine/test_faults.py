@@ -141,7 +141,9 @@ def test_other_errors_are_not_hidden(unet: Pipe, method: str, error: RuntimeErro
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_picture_that_is_not_finite_keeps_its_crop(unet: Pipe, value: float, told: pytest.LogCaptureFixture) -> None:
     image, mask = picture(*SIZE), mask_of(*SIZE, UPPER, LOWER)  # the lower one is worked on first
-    vae = FailingVAE(unet[2], "decode", {2}, lambda latent: torch.full((1, latent.shape[-2] * 8, latent.shape[-1] * 8, 3), value))
+    vae = FailingVAE(
+        unet[2], "decode", {2}, lambda latent: torch.full((1, latent.shape[-2] * 8, latent.shape[-1] * 8, 3), value)
+    )
     made = detail(image, mask, pipe_with(unet, vae=vae))
     assert torch.equal(made.image[CROP_OF_UPPER], image[CROP_OF_UPPER])
     assert unchanged_outside(made.image, image, near(mask_of(*SIZE, LOWER), 4))

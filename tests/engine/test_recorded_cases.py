@@ -19,9 +19,9 @@ from engine.tiny_models import box_vae, mask_of, picture, taesd_vae, unet_pipe
 
 RECORDED = Path(__file__).parents[1] / "data" / "visible.npz"
 WIDGETS: dict[str, Any] = dict(
-    guide_size=192.0, guide_size_for=True, max_size=512.0, mask_mode=True, seed=1, steps=4, cfg=3.0, sampler_name="euler",
-    scheduler="normal", denoise=0.5, feather=5, crop_factor=2.0, drop_size=10, refiner_ratio=0.2, batch_size=1, cycle=1,
-    noise_mask_feather=20,
+    guide_size=192.0, guide_size_for=True, max_size=512.0, mask_mode=True, seed=1, steps=4, cfg=3.0,
+    sampler_name="euler", scheduler="normal", denoise=0.5, feather=5, crop_factor=2.0, drop_size=10, refiner_ratio=0.2,
+    batch_size=1, cycle=1, noise_mask_feather=20,
 )  # fmt: skip
 
 

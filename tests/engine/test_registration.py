@@ -49,7 +49,7 @@ def test_nothing_moves(lossless: Pipe, size: tuple[int, int], record_property: A
     ids=["still", "shifted", "stretched", "both"],
 )
 def test_measure_sees_moves(stretch: float, shift: float, wanted: float) -> None:
-    """A picture sampled off its grid: at the corners it is off by the stretch of half a side and the shift, per axis."""
+    """A picture sampled off its grid: a corner is off by the shift and half a side's stretch, on each axis."""
     fine = picture(400, 400, seed=5)[0].movedim(-1, 0)[None]
     grid = torch.arange(40) - 19.5
     where = (grid * (1 + stretch) + shift) / 20.0
@@ -66,8 +66,8 @@ def test_measure_sees_moves(stretch: float, shift: float, wanted: float) -> None
 def largest_move(before: torch.Tensor, after: torch.Tensor, border: int = 3) -> float:
     """The largest displacement in pixels, at a corner, of the affine move that explains the difference best.
 
-    Least squares on the picture's gradient: ``after - before = gradient . (a + b x + c y)``. The borders, where resampling
-    has no neighbours, don't count.
+    Least squares on the picture's gradient: ``after - before = gradient . (a + b x + c y)``. The borders, where
+    resampling has no neighbours, don't count.
     """
     height, width = before.shape[1:3]
     inner = (slice(border, height - border), slice(border, width - border))

@@ -66,8 +66,8 @@ def unet_model(seed: int = 0, in_channels: int = 4, *, silent: bool = False) -> 
 def still_flow_model(channels: int = SD3_CHANNELS) -> ModelPatcher:
     """An SD3-shaped MMDiT whose last layer is zero, so its velocity is.
 
-    Sampling from ``sigma0`` gives ``sigma0 * noise + (1 - sigma0) * latent``, whatever the steps, where the noise mask is
-    1, and the latent where it is 0.
+    Sampling from ``sigma0`` gives ``sigma0 * noise + (1 - sigma0) * latent``, whatever the steps, where the noise mask
+    is 1, and the latent where it is 0.
     """
     config = comfy.supported_models.SD3(
         {
@@ -115,7 +115,7 @@ def _patcher(model: comfy.model_base.BaseModel) -> ModelPatcher:
 class BoxMean(torch.nn.Module):
     """Encode averages blocks of 8x8 pixels, decode repeats them; channel ``c`` carries colour ``c % 3``.
 
-    Black is at -0.5 / scale, white at 0.5 / scale. ``soft`` squeezes colours as a TAESD's decoder does (white to 0.965).
+    Black is at -0.5 / scale, white at 0.5 / scale. ``soft`` squeezes colours as a TAESD's decoder does: white to 0.965.
     """
 
     def __init__(self, channels: int, scale: float, *, soft: bool = False) -> None:
@@ -155,7 +155,7 @@ class SpaceToDepth(torch.nn.Module):
 
 
 def vae_of(codec: torch.nn.Module, channels: int, *, frames: bool = False) -> comfy.sd.VAE:
-    """ComfyUI's VAE around a codec that makes one latent cell of 8x8 pixels; ``frames``: of latents with a time axis."""
+    """ComfyUI's VAE around a codec of 8x8 pixels a latent cell; ``frames``: latents have a time axis."""
     vae = comfy.sd.VAE(sd={"pixel_space_vae": torch.tensor(1.0)})
     vae.first_stage_model = codec.eval()
     vae.patcher = ModelPatcher(codec, load_device=vae.device, offload_device=vae.device)

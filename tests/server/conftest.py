@@ -17,7 +17,7 @@ from support.workflow import CHECKPOINT
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     base = tmp_path_factory.mktemp("comfyui")
     make_checkpoint(base / "models" / "checkpoints" / CHECKPOINT, zero_last_layer=True)
-    with Server(base) as running:
+    with Server(base, log=base / "server.log") as running:
         yield running
 
 

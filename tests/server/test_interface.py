@@ -85,7 +85,7 @@ def test_import_is_quick(server: Server, tmp_path: Path) -> None:
     """Under 150 ms; the first start on a machine also compiles the sources, so that one may be repeated."""
     seconds = import_seconds(server.log_text())
     if seconds >= 0.15:
-        with Server(tmp_path) as again:
+        with Server(tmp_path, log=tmp_path / "server.log") as again:
             seconds = import_seconds(again.log_text())
     assert seconds < 0.15
 
@@ -95,7 +95,7 @@ def test_oldest_supported_release(server: Server, object_info: dict[str, Any], t
     oldest = CHECKOUT / ".env" / "comfyui" / "0.16.3"
     if not oldest.is_dir():
         pytest.skip("no ComfyUI 0.16.3 here; `dev.py test` without COMFYUI_PATH fetches it")
-    with Server(tmp_path, comfyui=oldest) as old_server:
+    with Server(tmp_path, comfyui=oldest, log=tmp_path / "server.log") as old_server:
         old_info = Client(old_server.url).object_info()
     for node in NODES:
         ours = {key: value for key, value in object_info[node].items() if key in old_info[node]}

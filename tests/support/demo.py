@@ -6,7 +6,6 @@ Writes before.png, mask.png, after.png and side_by_side.png to `demo_output/`.
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import sys
 import tempfile
@@ -42,7 +41,7 @@ def main() -> int:
 
 def detail(base: Path, setup_seconds: float) -> None:
     started = time.monotonic()
-    server = Server(base)
+    server = Server(base, log=CHECKOUT / ".env" / "demo-server.log")
     server.start()
     try:
         print("demo: starting ComfyUI ...", flush=True)
@@ -64,11 +63,6 @@ def detail(base: Path, setup_seconds: float) -> None:
             show_progress(client.events(prompt_id))
             after = workflow.result(client, prompt_id)
         detail_seconds = time.monotonic() - started
-    except ServerError:
-        if server.log_path.is_file():  # outlives the temporary folder
-            OUTPUT.mkdir(exist_ok=True)
-            shutil.copy(server.log_path, OUTPUT)
-        raise
     finally:
         server.stop()
 

@@ -22,7 +22,7 @@ def main() -> int:
         return 1
     port = options.port or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
     base = CHECKOUT / ".env" / "serve"
-    server = Server(base, port=port, cpu=not torch.accelerator.is_available(), node_folders=[PACK], log=False)
+    server = Server(base, port=port, cpu=not torch.accelerator.is_available(), node_folders=[PACK])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with server:

@@ -23,7 +23,7 @@ DEMO_NODES = SUPPORT / "custom_nodes"
 
 
 class ServerError(RuntimeError):
-    """The server did not come up; the text is one line on why, with the log's path."""
+    """The server did not come up; the text is one line on why."""
 
 
 def comfyui_folder() -> Path:
@@ -60,7 +60,7 @@ class Server:
         port: None for a free one.
         cpu: run without an accelerator.
         node_folders: custom_nodes folders to load besides ``base/custom_nodes``.
-        log: write ComfyUI's output to ``base/server.log``; off shows it on our own standard output.
+        log: file for what ComfyUI prints; None shows it on our own standard output.
     """
 
     def __init__(
@@ -71,16 +71,15 @@ class Server:
         port: int | None = None,
         cpu: bool = True,
         node_folders: Sequence[Path] = (PACK, DEMO_NODES),
-        log: bool = True,
+        log: Path | None = None,
     ) -> None:
         self.base = base.resolve()
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log_path = self.base / "server.log"
         self._comfyui = comfyui or comfyui_folder()
         self._cpu = cpu
         self._node_folders = node_folders
-        self._log = log
+        self._log = log and log.resolve()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -105,7 +104,7 @@ class Server:
             *("--database-url", f"sqlite:///{(self.base / 'user' / 'comfyui.db').as_posix()}"),
             "--disable-api-nodes",
         ]
-        with self.log_path.open("wb") if self._log else contextlib.nullcontext() as log:
+        with self._log.open("wb") if self._log else contextlib.nullcontext() as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -123,18 +122,16 @@ class Server:
         give_up = time.monotonic() + timeout
         while not self._answers():
             if self._process.poll() is not None:
-                raise ServerError(f"ComfyUI stopped while starting: {self._last_line()} (log: {self.log_path})")
+                raise ServerError(f"ComfyUI stopped while starting: {self._last_error()}{self._where()}")
             if time.monotonic() > give_up:
-                raise ServerError(f"ComfyUI did not answer within {timeout:.0f} s (log: {self.log_path})")
+                raise ServerError(f"ComfyUI did not answer within {timeout:.0f} s{self._where()}")
             time.sleep(0.05)
-        if not self._log:
-            return
         log = self.log_text()
         for folder in self._node_folders:
             if re.search(rf"\(IMPORT FAILED\): {re.escape(str(folder))}", log):
                 why = re.search(rf"Cannot import {re.escape(str(folder))}.*?: (.*)", log)
                 reason = why[1] if why else "no reason given"
-                raise ServerError(f"ComfyUI could not import the pack: {reason} (log: {self.log_path})")
+                raise ServerError(f"ComfyUI could not import the pack: {reason}{self._where()}")
 
     def _answers(self) -> bool:
         try:
@@ -144,12 +141,16 @@ class Server:
             return False
 
     def log_text(self) -> str:
-        """What ComfyUI printed so far, without colours."""
-        return re.sub(r"\x1b\[\d*m", "", self.log_path.read_text(errors="replace"))
+        """What ComfyUI printed so far, without colours; nothing where it goes to our own standard output."""
+        return re.sub(r"\x1b\[\d*m", "", self._log.read_text(errors="replace")) if self._log else ""
 
-    def _last_line(self) -> str:
-        lines = self.log_text().split("\n") if self._log else []
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+    def _last_error(self) -> str:
+        lines = [line.strip() for line in self.log_text().splitlines() if line.strip()]
+        errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
+        return (errors or lines or ["it said nothing"])[-1]
+
+    def _where(self) -> str:
+        return f" (log: {self._log})" if self._log else ""
 
     def stop(self) -> None:
         """End the process and wait until it is gone."""

@@ -8,13 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from engine.tiny_models import picture, taesd_vae, unet_pipe
 from mask_detailer.detailer import host
 from mask_detailer.nodes.detailers import MaskDetailerPipe
-from support import tiny_models
 from tables import print_table
 
 PICTURE = (2160, 3840)
 VAE_AND_SAMPLER = ("encode", "encode_for_inpainting", "decode", "sample")
+
+WIDGETS: dict[str, Any] = dict(
+    guide_size=256.0, guide_size_for=True, max_size=1024.0, mask_mode=True, seed=1, steps=4, cfg=3.0,
+    sampler_name="euler", scheduler="normal", denoise=0.5, crop_factor=2.0, drop_size=10, refiner_ratio=0.2,
+    batch_size=1, cycle=1,
+)  # fmt: skip
 
 # name: segments a row and a column, side of a segment in pixels, feather, noise mask feather
 CASES = {
@@ -53,8 +59,8 @@ class Clock:
 
 def run() -> None:
     logging.disable(logging.INFO)
-    picture = tiny_models.picture(*PICTURE)
-    pipe = tiny_models.pipe()
+    image = picture(*PICTURE)
+    pipe = unet_pipe(vae=taesd_vae())
     originals = {name: getattr(host, name) for name in VAE_AND_SAMPLER}
     rows = []
     with torch.inference_mode():
@@ -62,10 +68,9 @@ def run() -> None:
             clock = Clock()
             for function in VAE_AND_SAMPLER:
                 setattr(host, function, clock.timed(originals[function]))
-            arguments = {**tiny_models.BASE, "guide_size": 256.0, "feather": feather, "max_size": 1024.0,
-                         "noise_mask_feather": noise_mask_feather}  # fmt: skip
+            arguments = WIDGETS | {"feather": feather, "noise_mask_feather": noise_mask_feather}
             started = time.perf_counter()
-            MaskDetailerPipe().doit(picture, squares(count, side), pipe, **arguments)
+            MaskDetailerPipe().doit(image, squares(count, side), pipe, **arguments)
             total = time.perf_counter() - started
             beside = total - clock.seconds
             if name != "warm-up":
@@ -73,8 +78,5 @@ def run() -> None:
     for function, original in originals.items():
         setattr(host, function, original)
     logging.disable(logging.NOTSET)
-    print_table(
-        "Beside VAE and sampler, 3840x2160, 4 steps of the tiny model",
-        ["work", "VAE and sampler", "beside", "share"],
-        rows,
-    )
+    title = "Beside VAE and sampler: a 3840x2160 picture, 4 steps of the tiny model"
+    print_table(title, ["work", "VAE and sampler", "beside", "share"], rows)

@@ -189,14 +189,15 @@ class DetailerForEach:
             text=wildcard_opt,
         )
         progress = progress or host.Progress.of_node()
-        finished = frames.to(host.intermediate_device(), copy=True)
+        finished = _Batch(len(frames))
         results = []
         for index, part in enumerate(progress.split(len(frames))):
             frame = frames[index : index + 1, ..., :3]
             result = engine.detail(frame, checked_segs, pipe, options, refiner, Hook(detailer_hook), part)
-            finished[index, ..., :3] = result.image[0]
+            alpha = frames[index : index + 1, ..., 3:].to(result.image.device)
+            finished.append(torch.cat([result.image, alpha], dim=-1) if alpha.shape[-1] else result.image)
             results.append(result)
-        return finished, *_joined(results)
+        return finished.images, *_joined(results)
 
 
 class MaskDetailerPipe:
@@ -304,10 +305,10 @@ class MaskDetailerPipe:
         pipe = door.basic_pipe(basic_pipe)
         refiner = door.refiner_parts(refiner_basic_pipe_opt)
         segs_of_frames = _segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
-        finished = frames.to(host.intermediate_device()).repeat(batch_size, 1, 1, 1)
         refined: list[torch.Tensor] = []
         refined_alpha: list[torch.Tensor] = []
         jobs = [(variant, frame) for variant in range(batch_size) for frame in range(len(frames))]
+        finished = _Batch(len(jobs))
         parts = host.Progress.of_node().split(len(jobs))
         for index, (variant, frame) in enumerate(jobs):
             result = DetailerForEach.do_detail(
@@ -317,16 +318,35 @@ class MaskDetailerPipe:
                 inpaint_model=inpaint_model, noise_mask_feather=noise_mask_feather,
                 scheduler_func_opt=scheduler_func_opt, progress=parts[index], door=door,
             )  # fmt: skip
-            finished[index] = result[0][0]
+            finished.append(result[0])
             refined += result[2]
             refined_alpha += result[3]
         return (
-            finished,
+            finished.images,
             refined or [black_picture()],
             refined_alpha or [black_picture()],
             basic_pipe,
             refiner_basic_pipe_opt,
         )
+
+
+class _Batch:
+    """Pictures put into one batch as they are finished: a single one as it is, several without a second copy of all."""
+
+    def __init__(self, count: int) -> None:
+        self.images = torch.empty(0)
+        self._count = count
+        self._filled = 0
+
+    def append(self, image: torch.Tensor) -> None:
+        """``image``: ``[1,H,W,C]``, of the same shape as those before."""
+        if self._count == 1:
+            self.images = image
+            return
+        if not self._filled:
+            self.images = image.new_empty(self._count, *image.shape[1:])
+        self.images[self._filled : self._filled + 1] = image
+        self._filled += 1
 
 
 def _joined(results: list[Detailed]) -> tuple[list[Any], list[Any], list[Any], list[Any], SEGS]:

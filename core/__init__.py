@@ -1,7 +1,8 @@
 """Ground floor: pictures, masks, regions and segments. Knows torch, numpy and OpenCV, and nothing of ComfyUI."""
 
+from .batch import joined
 from .mask_to_segs import mask_to_segs
-from .masks import as_mask_batch, blur_mask, resize_mask
+from .masks import as_mask_batch, blur_mask, dilate_mask, resize_mask
 from .region import Region, Size
 from .resample import resample
 from .seg import SEG, SEGS, bbox, crop_region, header_size, seg_image, seg_mask
@@ -15,7 +16,9 @@ __all__ = [
     "bbox",
     "blur_mask",
     "crop_region",
+    "dilate_mask",
     "header_size",
+    "joined",
     "mask_to_segs",
     "resample",
     "resize_mask",

@@ -93,3 +93,29 @@ def blur_mask(mask: torch.Tensor, feather: int, sigma: float = BLUR_SIGMA) -> to
         return mask
     blurred = along_width(mask, _blur_band(size.width, kernel, sigma))
     return along_height(blurred, _blur_band(size.height, kernel, sigma)).clamp_(0.0, 1.0)
+
+
+def dilate_mask(mask: torch.Tensor, dilation: int) -> torch.Tensor:
+    """Grow a mask by the largest value, or shrink it by the smallest, in a square of ``abs(dilation)`` pixels.
+
+    A growing pixel spreads ``(dilation - 1) // 2`` pixels to the left and top and ``dilation // 2`` to the right and
+    bottom. What lies outside the picture neither adds to the mask nor takes from it.
+
+    Args:
+        mask: ``[B,H,W]`` float32.
+        dilation: the square's side in pixels; negative shrinks; -1, 0 and 1 change nothing.
+
+    Returns:
+        ``[B,H,W]`` on the CPU, a new tensor.
+    """
+    frames = mask.detach().cpu()
+    if abs(dilation) < 2:
+        return frames.clone()
+    import cv2  # here, since it would double the time it takes to import the pack
+
+    change = cv2.dilate if dilation > 0 else cv2.erode
+    square = np.ones((abs(dilation), abs(dilation)), np.uint8)
+    changed = torch.empty(frames.shape)
+    for before, after in zip(frames.numpy(), changed, strict=True):
+        after.copy_(torch.from_numpy(change(np.ascontiguousarray(before), square)))
+    return changed

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..core import Size
+from ..core import SEGS, Size
 from .values import Conditioning, Latent
 
 
@@ -37,7 +37,8 @@ class Hook:
 
     hook: Any = None
 
-    def _passed(self, method: str, value: Any, *others: Any) -> Any:
+    def passed(self, method: str, value: Any, *others: Any) -> Any:
+        """What the method makes of ``value``."""
         function = getattr(self.hook, method, None)
         return value if function is None else function(value, *others)
 
@@ -61,16 +62,16 @@ class Hook:
         return function(pixels, mask) if _takes_two(function) else function(pixels)
 
     def post_encode(self, latent: Latent) -> Latent:
-        return self._passed("post_encode", latent)
+        return self.passed("post_encode", latent)
 
     def cycle_latent(self, latent: Latent) -> Latent:
-        return self._passed("cycle_latent", latent)
+        return self.passed("cycle_latent", latent)
 
     def pre_decode(self, latent: Latent) -> Latent:
-        return self._passed("pre_decode", latent)
+        return self.passed("pre_decode", latent)
 
     def post_decode(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self._passed("post_decode", pixels)
+        return self.passed("post_decode", pixels)
 
     def post_paste(self, image: torch.Tensor) -> torch.Tensor:
         """The hook may keep the picture it saw or gives: what comes back is never one of those."""
@@ -83,11 +84,28 @@ class Hook:
 
     def custom_noise(self, seed: int, like: torch.Tensor) -> torch.Tensor | None:
         """The hook's own noise of ``like``'s shape, None where it makes none."""
-        function = getattr(self.hook, "get_custom_noise", None)
-        if function is None:
+        if getattr(self.hook, "get_custom_noise", None) is None:
             return None
-        noise, touched = function(seed, torch.zeros_like(like, device="cpu"), is_touched=False)
+        noise, touched = self.noise_over(seed, torch.zeros_like(like, device="cpu"), False)
         return noise if touched else None
+
+    def noise_over(self, seed: int, noise: torch.Tensor, is_touched: bool) -> tuple[torch.Tensor, bool]:
+        """The hook's noise, or the one that came in, and whether it is anyone's own."""
+        function = getattr(self.hook, "get_custom_noise", None)
+        return (noise, is_touched) if function is None else function(seed, noise, is_touched=is_touched)
+
+    def post_crop_region(self, size: Size, bbox: Any, crop_region: Any) -> Any:
+        """``size``: the whole picture's."""
+        function = getattr(self.hook, "post_crop_region", None)
+        return crop_region if function is None else function(size.width, size.height, bbox, crop_region)
+
+    def post_detection(self, segs: SEGS) -> SEGS:
+        return self.passed("post_detection", segs)
+
+    def asks(self, question: str, image: torch.Tensor) -> bool:
+        """The answer to ``should_retry_patch`` or ``should_skip_by_cnet_image``; no where the hook hasn't got it."""
+        function = getattr(self.hook, question, None)
+        return False if function is None else bool(function(image))
 
     def custom_sampler(self) -> Any:
         function = getattr(self.hook, "get_custom_sampler", None)

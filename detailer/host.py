@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,6 +39,9 @@ _OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")
 # These draw from a Brownian tree over the sigmas they are given; the known way gives them the whole schedule's.
 _BROWNIAN_SAMPLERS = {"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"}
 
+# How many pixels and frames one cell of an empty latent stands for, where it says so.
+_EMPTY_LATENT_RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")
+
 
 def sampler_names() -> list[str]:
     """The samplers of the running ComfyUI, packs' own ones included."""
@@ -47,9 +52,26 @@ def sampler_names() -> list[str]:
 
 def scheduler_names() -> list[str]:
     """The schedulers of the running ComfyUI, then those it keeps in nodes of their own."""
+    return [*core_scheduler_names(), *extra_scheduler_names()]
+
+
+def core_scheduler_names() -> list[str]:
+    """The schedulers of the running ComfyUI's KSampler, packs' own ones included."""
     import comfy.samplers
 
-    return [*comfy.samplers.KSampler.SCHEDULERS, *_NODE_SCHEDULES]
+    return list(comfy.samplers.KSampler.SCHEDULERS)
+
+
+def extra_scheduler_names() -> list[str]:
+    """The schedules that ComfyUI keeps in nodes of their own."""
+    return list(_NODE_SCHEDULES)
+
+
+def lora_names() -> list[str]:
+    """The LoRA files that the running ComfyUI sees, by their path under its folders."""
+    import folder_paths
+
+    return list(folder_paths.get_filename_list("loras"))
 
 
 def intermediate_device() -> torch.device:
@@ -57,6 +79,13 @@ def intermediate_device() -> torch.device:
     import comfy.model_management
 
     return comfy.model_management.intermediate_device()
+
+
+def sampling_device() -> torch.device:
+    """Where ComfyUI samples: the GPU, unless there is none."""
+    import comfy.model_management
+
+    return comfy.model_management.get_torch_device()
 
 
 def check_interrupted() -> None:
@@ -222,6 +251,12 @@ def sigmas_for(
     return torch.cat([sigmas[:-2], sigmas[-1:]]).cpu() if discard else sigmas.cpu()
 
 
+def gits_sigmas(coeff: float, steps: int, denoise: float) -> torch.Tensor:
+    """ComfyUI's GITS schedule, for the nearest ``coeff`` that it has a table for: 0.80 to 1.50 in steps of 0.05."""
+    coeff = round(min(max(round(coeff * 20) / 20, 0.8), 1.5), 2)
+    return _run(_node("comfy_extras.nodes_gits", "GITSScheduler"), coeff, steps, denoise)
+
+
 def sampler_for(name: str, model: Any, noise: torch.Tensor, whole_sigmas: torch.Tensor, seed: int) -> Any:
     """A SAMPLER by name.
 
@@ -252,10 +287,15 @@ def noise_for(latent: Latent, seed: int) -> torch.Tensor:
 
 
 def fitted_to(model: Any, latent: Latent) -> Latent:
-    """The latent with the number of axes the model wants."""
+    """The latent with the number of axes the model wants; an empty one with its channels and size too.
+
+    Empty latents say what size they were made for, which holds no longer afterwards.
+    """
     import comfy.sample
 
-    return {**latent, "samples": comfy.sample.fix_empty_latent_channels(model, latent["samples"])}
+    kept = {key: value for key, value in latent.items() if key not in _EMPTY_LATENT_RATIOS}
+    ratios = {key: latent[key] for key in _EMPTY_LATENT_RATIOS if key in latent}
+    return {**kept, "samples": comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)}
 
 
 def noise_mask_at(mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
@@ -266,8 +306,14 @@ def noise_mask_at(mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
 
 
 def _mask_for(mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
-    """Of fewer than five axes ComfyUI takes the first for frames, where the latent has frames."""
-    return mask.reshape(-1, 1, 1, *mask.shape[-2:]) if samples.ndim == 5 else mask
+    """Of fewer than five axes ComfyUI takes the first for frames, where the latent has frames.
+
+    So it should for one clip; as many masks as clips are one each.
+    """
+    if samples.ndim != 5 or mask.ndim == 5:
+        return mask
+    masks = mask.reshape(-1, 1, 1, *mask.shape[-2:])
+    return masks if len(masks) == len(samples) else mask
 
 
 def sample(
@@ -351,11 +397,21 @@ class _Bar:
         return None if previewer is None else previewer.decode_latent_to_preview_image("JPEG", x0)
 
 
+class _NoBar:
+    """Shows nothing."""
+
+    def update(self, share: float, preview: Any = None) -> None:
+        pass
+
+    def preview(self, model: Any, x0: torch.Tensor) -> Any:
+        return None
+
+
 @dataclass(frozen=True)
 class Progress:
     """A stretch of the one bar that a node has over all its work: from ``first`` to ``last``, shares of the whole."""
 
-    bar: _Bar
+    bar: _Bar | _NoBar
     first: float = 0.0
     last: float = 1.0
 
@@ -363,6 +419,11 @@ class Progress:
     def of_node(cls) -> Progress:
         """The whole bar of the node that is running."""
         return cls(_Bar())
+
+    @classmethod
+    def hidden(cls) -> Progress:
+        """Work that the bar doesn't count, such as a hook's."""
+        return cls(_NoBar())
 
     def split(self, parts: int) -> list[Progress]:
         """This stretch in equal parts."""
@@ -377,6 +438,49 @@ class Progress:
     def done(self) -> None:
         """This stretch is over."""
         self.bar.update(self.last)
+
+
+# --- the server and its folders -----------------------------------------------------------------------------------
+
+
+def temp_folder(name: str) -> Path:
+    """A folder for files that are gone after a restart; the browser finds it as ``subfolder``, type ``temp``."""
+    import folder_paths
+
+    folder = Path(folder_paths.get_temp_directory()) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def send_event(event: str, data: dict[str, Any]) -> None:
+    """Tell all browsers, at once and without waiting; nothing where no server runs."""
+    # ComfyUI has imported it where it serves; importing it here would start half a server
+    server = sys.modules.get("server")
+    running = getattr(getattr(server, "PromptServer", None), "instance", None)
+    if running is not None:
+        running.send_sync(event, data)
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def save_previews(pictures: Iterable[torch.Tensor], prefix: str) -> list[dict[str, str]]:
+    """Write pictures ``[H,W,3 or 4]`` float 0..1 as lossy WebP files to ComfyUI's folder for previews.
+
+    Returns:
+        what a node's ``ui`` says of each, in order.
+    """
+    import folder_paths
+    from PIL import Image
+
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_temp_directory())
+    saved = []
+    for number, picture in enumerate(pictures, start=counter):
+        file = f"{name}_{number:05}_.webp"
+        pixels = (picture.clamp(0.0, 1.0) * 255).to("cpu", torch.uint8).numpy()
+        Image.fromarray(pixels).save(Path(folder) / file)
+        saved.append({"filename": file, "subfolder": subfolder, "type": "temp"})
+    return saved
 
 
 # --- ComfyUI's own nodes ------------------------------------------------------------------------------------------

@@ -76,22 +76,94 @@ def sample_crop(
         if noise is None:
             noise = host.noise_for(latent, this.seed)
         stages = Stages.of(this.steps, this.denoise, refiner.ratio if refiner else 0.0)
-        run = _Cycle(this, stages, settings.scheduler_func, custom_sampler, number)
+        run = _Run(f"segment {number}", this, stages, settings.scheduler_func, custom_sampler)
         latent = {**latent, "samples": _sample_once(run, refiner, noise, part)}
     return latent
 
 
-@dataclass(frozen=True)
-class _Cycle:
-    """One cycle's schedule, to be run over in one stage or two."""
+def sample_latent(
+    call: KSampleCall, scheduler_func: SchedulerFunc | None, name: str, progress: host.Progress
+) -> Latent:
+    """A KSampler: the last ``steps`` steps of the schedule for ``floor(steps / denoise)``.
 
+    Args:
+        name: who samples, for the log.
+
+    Returns:
+        the sampled latent, its other entries kept; ``call.latent`` itself where there is nothing to sample.
+    """
+    if call.denoise <= 0.0:
+        logger.info("%s: denoise is 0, the latent stays as it is", name)
+        return call.latent
+    latent = host.fitted_to(call.model, call.latent)
+    run = _Run(name, call._replace(latent=latent), Stages.of(call.steps, call.denoise), scheduler_func)
+    samples = _sample_once(run, None, host.noise_for(latent, call.seed), progress)
+    return call.latent if samples is latent["samples"] else {**latent, "samples": samples}
+
+
+def sample_steps(
+    call: KSampleCall,
+    scheduler_func: SchedulerFunc | None,
+    first: int,
+    last: int,
+    add_noise: bool,
+    finish: bool,
+    name: str,
+    progress: host.Progress,
+) -> Latent:
+    """An advanced KSampler: the schedule of ``steps`` steps from step ``first`` to ``last``, or to its end.
+
+    Args:
+        add_noise: off, the latent has its noise already.
+        finish: end at a clean latent, wherever that is; else the noise of step ``last`` stays in.
+        name: who samples, for the log.
+
+    Returns:
+        as ``sample_latent``.
+    """
+    latent = host.fitted_to(call.model, call.latent)
+    run = _Run(name, call._replace(latent=latent), Stages(call.steps, first, call.steps), scheduler_func)
+    whole = run.levels(call.model)
+    last = min(last, len(whole) - 1)
+    until_last = Stages(last, first, last).cut(whole) if finish else whole
+    noise = host.noise_for(latent, call.seed) if add_noise else torch.zeros_like(latent["samples"], device="cpu")
+    samples = run.over(call, latent, noise, whole, until_last[first : last + 1], finish, progress)
+    return call.latent if samples is latent["samples"] else {**latent, "samples": samples}
+
+
+def unsample(call: KSampleCall, last: int, normalize: bool) -> Latent:
+    """Run the schedule backwards, from the clean latent to the noise of step ``last`` that would lead to it.
+
+    Args:
+        last: 0 is the schedule's start, all noise; nearer to ``steps`` there is less of it.
+        normalize: shift and scale the result to mean 0 and deviation 1.
+
+    Returns:
+        the latent with its noise, its other entries kept.
+    """
+    latent = call.latent
+    # at a level of exactly 0 a sampler could not start
+    levels = host.sigmas_for(call.model, call.sampler_name, call.scheduler, call.steps).flip(0) + 0.0001
+    noise = torch.zeros_like(latent["samples"], device="cpu")
+    run = _Run("unsampler", call, Stages(call.steps, 0, call.steps))
+    upwards = levels[: call.steps - min(last, call.steps - 1) + 1]
+    samples = run.over(call, latent, noise, levels, upwards, finish=False, progress=host.Progress.hidden())
+    if normalize:
+        samples = (samples - samples.mean()) / samples.std()
+    return {**latent, "samples": samples}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One sampling's schedule, to be run over in one stage or two. ``name``: whose, for log and errors."""
+
+    name: str
     call: KSampleCall
     stages: Stages
-    scheduler_func: SchedulerFunc | None
-    custom_sampler: Any
-    number: int
+    scheduler_func: SchedulerFunc | None = None
+    custom_sampler: Any = None
 
-    def run(
+    def stage(
         self,
         models: KSampleCall | Refiner,
         latent: Latent,
@@ -104,20 +176,36 @@ class _Cycle:
 
         Only the schedule's end gives a clean latent; before it the noise stays in.
         """
+        whole = self.stages.cut(self.levels(models.model))
+        finish = last == self.stages.total
+        return self.over(models, latent, noise, whole, whole[first : last + 1], finish, progress)
+
+    def levels(self, model: Any) -> torch.Tensor:
+        """The noise levels of the whole schedule."""
         call = self.call
-        whole = self.stages.cut(
-            host.sigmas_for(models.model, call.sampler_name, call.scheduler, self.stages.total, self.scheduler_func)
-        )
-        sigmas = whole[first : last + 1]
+        return host.sigmas_for(model, call.sampler_name, call.scheduler, self.stages.total, self.scheduler_func)
+
+    def over(
+        self,
+        models: KSampleCall | Refiner,
+        latent: Latent,
+        noise: torch.Tensor,
+        whole: torch.Tensor,
+        sigmas: torch.Tensor,
+        finish: bool,
+        progress: host.Progress,
+    ) -> torch.Tensor:
+        """Sample over ``sigmas``, a part of the schedule ``whole``; the latent's own samples where it holds no step."""
+        call = self.call
         if len(sigmas) < 2:
             logger.warning(
-                "segment %d: the schedule has %d steps, none from step %d on: its latent stays as it is",
-                self.number, len(whole) - 1, first,
+                "%s: the schedule has %d steps, none of them from step %d on is to be run: its latent stays as it is",
+                self.name, len(whole) - 1, self.stages.start,
             )  # fmt: skip
             return latent["samples"]
         if not bool(torch.isfinite(sigmas).all()):
             raise ValueError(
-                f"segment {self.number}: the scheduler {call.scheduler!r} gives noise levels that are not finite for "
+                f"{self.name}: the scheduler {call.scheduler!r} gives noise levels that are not finite for "
                 f"{self.stages.total} steps. Use more steps or another scheduler"
             )
         return host.sample(
@@ -130,27 +218,27 @@ class _Cycle:
             self.custom_sampler or host.sampler_for(call.sampler_name, models.model, noise, whole, call.seed),
             sigmas,
             call.seed,
-            finish=last == self.stages.total,
+            finish=finish,
             progress=progress,
         )
 
 
-def _sample_once(cycle: _Cycle, refiner: Refiner | None, noise: torch.Tensor, progress: host.Progress) -> torch.Tensor:
-    """One cycle: the model's steps, then, over its result inside the noise mask, the refiner's."""
-    call, stages = cycle.call, cycle.stages
+def _sample_once(run: _Run, refiner: Refiner | None, noise: torch.Tensor, progress: host.Progress) -> torch.Tensor:
+    """The model's steps, then, over its result inside the noise mask, the refiner's."""
+    call, stages = run.call, run.stages
     latent = call.latent
     if refiner is None or stages.switch >= stages.total:
-        return cycle.run(call, latent, noise, stages.start, stages.total, progress)
+        return run.stage(call, latent, noise, stages.start, stages.total, progress)
     early, late = progress.split(2)
     if stages.switch > stages.start:
-        rough = cycle.run(call, latent, noise, stages.start, stages.switch, early)
-        latent = {**latent, "samples": _over(rough, latent["samples"], latent.get("noise_mask"))}
+        rough = run.stage(call, latent, noise, stages.start, stages.switch, early)
+        latent = {**latent, "samples": under_mask(rough, latent["samples"], latent.get("noise_mask"))}
         noise = torch.zeros_like(noise)
-    return cycle.run(refiner, latent, noise, stages.switch, stages.total, late)
+    return run.stage(refiner, latent, noise, stages.switch, stages.total, late)
 
 
-def _over(samples: torch.Tensor, clean: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Half-sampled latents inside the noise mask, clean ones outside."""
+def under_mask(samples: torch.Tensor, clean: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Latents with noise inside the noise mask, clean ones outside."""
     if mask is None:
         return samples
     mask = host.noise_mask_at(mask, samples).to(samples.device)

@@ -33,6 +33,34 @@ class BasicPipe(NamedTuple):
     negative: Conditioning
 
 
+class DetailerPipe(NamedTuple):
+    """What a DETAILER_PIPE holds; what is absent is None. There is no refiner VAE."""
+
+    model: Any
+    clip: Any
+    vae: Any
+    positive: Any
+    negative: Any
+    wildcard: str
+    bbox_detector: Any
+    segm_detector: Any = None
+    sam_model: Any = None
+    detailer_hook: Any = None
+    refiner_model: Any = None
+    refiner_clip: Any = None
+    refiner_positive: Any = None
+    refiner_negative: Any = None
+
+    @property
+    def base(self) -> BasicPipe:
+        return BasicPipe(self.model, self.clip, self.vae, self.positive, self.negative)
+
+    @property
+    def refiner(self) -> BasicPipe:
+        """The refiner's parts with the base's VAE; without a refiner only the VAE is there."""
+        return BasicPipe(self.refiner_model, self.refiner_clip, self.vae, self.refiner_positive, self.refiner_negative)
+
+
 @dataclass(frozen=True)
 class Refiner:
     """A second model for the last part of the steps. A refiner pipe's VAE is never used."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from ..core import SEGS, Size, as_mask_batch, resize_mask
+from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
 from ..detailer import host
-from ..detailer.values import BasicPipe
+from ..detailer.values import BasicPipe, DetailerPipe, Latent
 
 logger = logging.getLogger("mask_detailer")
 
@@ -21,7 +21,12 @@ PIPE_SOURCES = {
     "positive": "a CONDITIONING such as the output of 'CLIP Text Encode'",
     "negative": "a CONDITIONING such as the output of 'CLIP Text Encode'",
 }
+OLDEST_DETAILER_PIPE = 10  # parts: the refiner's four came later
 SEG_FIELDS = ("cropped_image", "cropped_mask", "confidence", "crop_region", "bbox", "label", "control_net_wrapper")
+
+
+def _missing_fields(seg: Any) -> list[str]:
+    return [field for field in SEG_FIELDS[:-1] if not hasattr(seg, field)]
 
 
 class InputError(ValueError):
@@ -73,12 +78,7 @@ class Door:
 
     def mask_of_any_size(self, mask: Any, name: str = "mask") -> torch.Tensor:
         """A MASK of any rank and size as ``[B,H,W]`` float32, clamped to 0..1."""
-        if not isinstance(mask, torch.Tensor):
-            raise self.error(name, f"a {type(mask).__name__} is no mask", "Connect a MASK")
-        try:
-            masks = as_mask_batch(mask)
-        except ValueError as error:
-            raise self.error(name, str(error), "Connect a MASK") from error
+        masks = self.mask_frames(mask, name)
         if 0 in masks.shape:
             raise self.error(name, f"it is empty (shape {list(mask.shape)})", "Connect a mask with pixels")
         self._finite(masks, name)
@@ -87,6 +87,57 @@ class Door:
             logger.info("%s: mask values from %g to %g are clamped to 0..1", self.node, low, high)
             masks = masks.clamp(0.0, 1.0)
         return masks
+
+    def mask_frames(self, mask: Any, name: str = "mask") -> torch.Tensor:
+        """A MASK of any rank as ``[B,H,W]`` float32, its values as they are; there may be no masks in it.
+
+        Raises:
+            InputError: for another type or rank.
+        """
+        if not isinstance(mask, torch.Tensor):
+            raise self.error(name, f"a {type(mask).__name__} is no mask", "Connect a MASK")
+        try:
+            return as_mask_batch(mask)
+        except ValueError as error:
+            raise self.error(name, str(error), "Connect a MASK") from error
+
+    def pair_of_masks(self, mask1: Any, mask2: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Two MASKs that can be reckoned with pixel by pixel: ``[B,H,W]`` float32 0..1 on the intermediate device.
+
+        The second is rescaled to the first's size. Either may have one mask where the other has several.
+
+        Raises:
+            InputError: as for one mask, and for two numbers of masks that do not pair.
+        """
+        device = host.intermediate_device()
+        first, second = (
+            self.mask_of_any_size(mask, name).to(device) for mask, name in ((mask1, "mask1"), (mask2, "mask2"))
+        )
+        size, other = Size(*first.shape[-2:]), Size(*second.shape[-2:])
+        if other != size:
+            logger.info("%s: the %s mask2 is rescaled to mask1's %s", self.node, other, size)
+        if len(first) != len(second) and 1 not in (len(first), len(second)):
+            raise self.error(
+                "mask2",
+                f"{len(second)} masks for the {len(first)} of mask1",
+                "Give as many masks to both inputs, or one mask to either",
+            )
+        return first, resize_mask(second, size)
+
+    def picture_frames(self, image: Any, name: str = "image") -> torch.Tensor:
+        """An IMAGE of any number of channels as ``[B,H,W,C]`` float32, its values as they are; it may have no frames.
+
+        Raises:
+            InputError: for another type or rank.
+        """
+        if not isinstance(image, torch.Tensor):
+            raise self.error(name, f"a {type(image).__name__} is no picture", "Connect an IMAGE")
+        if image.ndim == 3:
+            image = image[None]
+        if image.ndim != 4:
+            found = f"its shape is {list(image.shape)}, not [batch, height, width, channels]"
+            raise self.error(name, found, "Connect an IMAGE")
+        return image.to(torch.float32)
 
     def _finite(self, frames: torch.Tensor, name: str) -> None:
         # one sum is a fraction of the cost of asking every value, and is finite only if all of them are
@@ -116,10 +167,25 @@ class Door:
             raise self.error(name, f"a {type(pipe).__name__} is no BASIC_PIPE", "Connect the output of 'ToBasicPipe'")
         if len(pipe) != len(BasicPipe._fields):
             fix = "Connect the output of 'ToBasicPipe'"
-            if len(pipe) == 14:
-                fix = "It looks like a DETAILER_PIPE: turn it into a BASIC_PIPE first"
+            if len(pipe) == len(DetailerPipe._fields):
+                fix = "It looks like a DETAILER_PIPE: make a BASIC_PIPE of it with 'DetailerPipe -> BasicPipe'"
             raise self.error(name, f"a BASIC_PIPE holds 5 things, this holds {len(pipe)}", fix)
         return BasicPipe(*pipe)
+
+    def detailer_pipe(self, pipe: Any, name: str = "detailer_pipe") -> DetailerPipe:
+        """A DETAILER_PIPE of which any part may be None; those made before there were refiners in it are filled up.
+
+        Raises:
+            InputError: if it is not 10 to 14 things.
+        """
+        fix = "Connect the output of 'ToDetailerPipe' or 'BasicPipe -> DetailerPipe'"
+        if not isinstance(pipe, tuple | list):
+            raise self.error(name, f"a {type(pipe).__name__} is no DETAILER_PIPE", fix)
+        if not OLDEST_DETAILER_PIPE <= len(pipe) <= len(DetailerPipe._fields):
+            if len(pipe) == len(BasicPipe._fields):
+                fix = "It looks like a BASIC_PIPE: put 'BasicPipe -> DetailerPipe' before it"
+            raise self.error(name, f"a DETAILER_PIPE holds 14 things, this holds {len(pipe)}", fix)
+        return DetailerPipe(*pipe)
 
     def not_missing(self, parts: BasicPipe, name: str | None) -> None:
         """Raises InputError where model, vae or a conditioning is None; ``name`` None: each is an input of its own."""
@@ -152,10 +218,60 @@ class Door:
         if len(segs[0]) != 2:
             raise self.error(name, f"its header {segs[0]!r} is not (height, width)", fix)
         for index, seg in enumerate(segs[1]):
-            missing = [field for field in SEG_FIELDS[:-1] if not hasattr(seg, field)]
+            missing = _missing_fields(seg)
             if missing:
                 raise self.error(name, f"segment {index + 1} lacks {', '.join(missing)}", fix)
         return (int(segs[0][0]), int(segs[0][1])), list(segs[1])
+
+    def seg(self, seg: Any, name: str = "seg_elt") -> SEG:
+        """One segment of any pack.
+
+        Raises:
+            InputError: if it lacks a field of a segment.
+        """
+        missing = _missing_fields(seg)
+        if missing:
+            fix = "Connect a SEG_ELT, such as the output of 'Decompose (SEGS)'"
+            raise self.error(name, f"a {type(seg).__name__} lacks {', '.join(missing)}", fix)
+        return seg
+
+    def header(self, header: Any, name: str = "seg_header") -> tuple[int, int]:
+        """A SEGS_HEADER ``(height, width)``.
+
+        Raises:
+            InputError: for anything but two whole numbers.
+        """
+        try:
+            height, width = header
+            return int(height), int(width)
+        except (TypeError, ValueError) as error:
+            fix = "Connect the SEGS_HEADER of 'Decompose (SEGS)'"
+            raise self.error(name, f"{header!r} is not (height, width)", fix) from error
+
+    def region(self, box: Any, name: str) -> Region:
+        """A box or crop region of four numbers.
+
+        Raises:
+            InputError: for anything else.
+        """
+        try:
+            return Region.of(box)
+        except (TypeError, ValueError, OverflowError) as error:
+            fix = "Connect the output of the same name of 'From SEG_ELT'"
+            raise self.error(name, f"{box!r} is not four numbers: left, top, right, bottom", fix) from error
+
+    def latent(self, latent: Any, name: str = "latent_image") -> Latent:
+        """A LATENT: a dictionary with ``samples``.
+
+        Raises:
+            InputError: for another layout.
+        """
+        fix = "Connect a LATENT, such as the output of 'VAE Encode' or 'Empty Latent Image'"
+        if not isinstance(latent, dict):
+            raise self.error(name, f"a {type(latent).__name__} is no LATENT", fix)
+        if latent.get("samples") is None:
+            raise self.error(name, f"it holds {', '.join(map(str, latent)) or 'nothing'} but no samples", fix)
+        return latent
 
     def fits_latent(self, size: Size, vae: Any, name: str = "image") -> None:
         """Raises InputError where the picture is smaller than one latent cell."""

@@ -142,6 +142,14 @@ def detailer_hook() -> Input:
     )
 
 
+def dilation() -> Input:
+    tooltip = (
+        "Pixels of the square that grows (above 0) or shrinks (below 0) the mask: 10 moves each edge by about 5. "
+        "-1, 0 and 1 change nothing."
+    )
+    return "INT", {"default": 10, "min": -512, "max": 512, "step": 1, "tooltip": tooltip}
+
+
 def scheduler_func() -> Input:
     return link("SCHEDULER_FUNC", "Replaces the scheduler. Comes from a scheduler provider node.")
 
@@ -156,4 +164,19 @@ def pipe_parts() -> dict[str, Input]:
         "vae": link("VAE", "Turns pixels into latents and back."),
         "positive": link("CONDITIONING", "What should be seen."),
         "negative": link("CONDITIONING", "What should not be seen."),
+    }
+
+
+def detailer_pipe_text(tooltip: str) -> dict[str, Input]:
+    """The text of a DETAILER_PIPE and the two lists to choose from while writing it.
+
+    The lists mean nothing at run time. Saved workflows hold a place for each of them.
+    """
+    writing_help = "Here for saved workflows. Has no effect when the workflow runs."
+    loras = ["Select the LoRA to add to the text", *host.lora_names()]
+    wildcards = ["Select the Wildcard to add to the text"]
+    return {
+        "wildcard": ("STRING", {"multiline": True, "dynamicPrompts": False, "tooltip": tooltip}),
+        "Select to add LoRA": (loras, {"tooltip": writing_help}),
+        "Select to add Wildcard": (wildcards, {"tooltip": writing_help}),
     }

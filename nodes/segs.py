@@ -1,4 +1,4 @@
-"""Nodes of the segs group: masks to SEGS and back."""
+"""Nodes of the segs group: SEGS made, and turned into masks and pictures."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from typing import Any
 
 import torch
 
-from ..core import SEGS, mask_to_segs
+from ..core import SEGS, Size, mask_to_segs
 from ..detailer import host
-from ..segs import to_combined_mask, to_image_list
+from ..segs import (
+    IRREGULAR_MODES,
+    Tiling,
+    black_picture,
+    make_tiles,
+    to_combined_mask,
+    to_image_list,
+    to_mask_list,
+    to_previews,
+)
 from . import inputs
 from .checks import Door
+
+Shown = dict[str, Any]  # what an output node gives back: its pictures for the browser, and its outputs
 
 
 class MaskToSEGS:
@@ -50,6 +61,102 @@ class MaskToSEGS:
     ) -> tuple[SEGS]:
         masks = Door("MaskToSEGS").mask_of_any_size(mask)
         return (mask_to_segs(masks, combined, crop_factor, bbox_fill, drop_size, is_contour=contour_fill),)
+
+
+class EmptySegs:
+    """SEGS without a segment."""
+
+    DESCRIPTION = "SEGS without any segment, to stand where a node wants SEGS and there is nothing to give."
+    SEARCH_ALIASES = ("empty segments", "no segments")
+    RETURN_TYPES = ("SEGS",)
+    OUTPUT_TOOLTIPS = ("No segments, and no known picture size.",)
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {}
+
+    def doit(self) -> tuple[SEGS]:
+        return (((0, 0), []),)
+
+
+class ImpactMakeTileSEGS:
+    """A picture in overlapping tiles."""
+
+    DESCRIPTION = "Lays overlapping square tiles over a picture, each a segment, to detail all of it piece by piece."
+    SEARCH_ALIASES = ("tiles", "tiled detailer", "split picture", "grid segments")
+    RETURN_TYPES = ("SEGS",)
+    OUTPUT_TOOLTIPS = ("One segment for each tile, row by row, left to right. They hold no pictures.",)
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/__for_testing"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        side = "Sides of a tile in pixels of the picture. Tiles are never larger than the picture."
+        crop = "How much of the surroundings the model sees: the crop's sides over the tile's."
+        overlap = "Pixels that neighbouring tiles share at least; at most half a tile is used."
+        dilation = "Grows (above 0) or shrinks (below 0) the masks of both filters: 20 moves their edges by about 10."
+        irregularity = (
+            "0 makes square masks. Above, tiles get larger and their masks rough rims, which hides the seams: 0.3 to "
+            "0.7 are good values."
+        )
+        mode = (
+            "Reuse draws one rough mask for all tiles, All random one for each. Reuse fast draws smaller, which makes "
+            "less room for the rims. Looked at only where mask_irregularity is above 0."
+        )
+        return {
+            "required": {
+                "images": inputs.link("IMAGE", "The picture to tile. Only its size counts."),
+                "bbox_size": ("INT", {"default": 512, "min": 64, "max": 4096, "step": 8, "tooltip": side}),
+                "crop_factor": ("FLOAT", {"default": 3.0, "min": 1.0, "max": 10, "step": 0.01, "tooltip": crop}),
+                "min_overlap": ("INT", {"default": 5, "min": 0, "max": 512, "step": 1, "tooltip": overlap}),
+                "filter_segs_dilation": (
+                    "INT",
+                    {"default": 20, "min": -255, "max": 255, "step": 1, "tooltip": dilation},
+                ),
+                "mask_irregularity": (
+                    "FLOAT",
+                    {"default": 0, "min": 0, "max": 1.0, "step": 0.01, "tooltip": irregularity},
+                ),
+                "irregular_mask_mode": (list(IRREGULAR_MODES), {"tooltip": mode}),
+            },
+            "optional": {
+                "filter_in_segs_opt": inputs.link("SEGS", "Tile only what these segments' masks cover."),
+                "filter_out_segs_opt": inputs.link("SEGS", "Leave out what these segments' masks cover."),
+            },
+        }
+
+    def doit(
+        self,
+        images: Any,
+        bbox_size: int,
+        crop_factor: float,
+        min_overlap: int,
+        filter_segs_dilation: int,
+        mask_irregularity: float = 0.0,
+        irregular_mask_mode: str = IRREGULAR_MODES[0],
+        filter_in_segs_opt: Any = None,
+        filter_out_segs_opt: Any = None,
+    ) -> tuple[SEGS]:
+        door = Door("ImpactMakeTileSEGS")
+        size = Size(*door.image(images, "images").shape[1:3])
+        inside, outside = (
+            None if segs is None else door.segs(segs, name)
+            for name, segs in (
+                ("filter_in_segs_opt", filter_in_segs_opt),
+                ("filter_out_segs_opt", filter_out_segs_opt),
+            )
+        )
+        tiling = Tiling(
+            side=bbox_size,
+            overlap=min_overlap,
+            crop_factor=crop_factor,
+            irregularity=mask_irregularity,
+            mode=irregular_mask_mode,
+            dilation=filter_segs_dilation,
+        )
+        return (make_tiles(size, tiling, inside, outside),)
 
 
 class SegsToCombinedMask:
@@ -100,13 +207,106 @@ class SEGSToImageList:
         return ([picture.to(device) for picture in to_image_list(door.segs(segs), fallback)],)
 
 
+class ImpactSEGSToMaskList:
+    """The segments' masks as a list."""
+
+    DESCRIPTION = "One mask of the picture's size for each segment, as a list."
+    SEARCH_ALIASES = ("segments to masks", "segs masks", "split masks")
+    RETURN_TYPES = ("MASK",)
+    OUTPUT_IS_LIST = (True,)
+    OUTPUT_TOOLTIPS = ("A list with one mask a segment; one black mask where there are no segments.",)
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"segs": inputs.link("SEGS", "The segments whose masks are wanted.")}}
+
+    def doit(self, segs: Any) -> tuple[list[torch.Tensor]]:
+        device = host.intermediate_device()
+        return ([mask.to(device) for mask in to_mask_list(Door("ImpactSEGSToMaskList").segs(segs))],)
+
+
+class ImpactSEGSToMaskBatch:
+    """The segments' masks as a batch."""
+
+    DESCRIPTION = "One mask of the picture's size for each segment, as a batch."
+    SEARCH_ALIASES = ("segments to masks", "segs masks", "mask batch")
+    RETURN_TYPES = ("MASK",)
+    OUTPUT_TOOLTIPS = ("A batch with one mask a segment; one black mask where there are no segments.",)
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"segs": inputs.link("SEGS", "The segments whose masks are wanted.")}}
+
+    def doit(self, segs: Any) -> tuple[torch.Tensor]:
+        masks = to_mask_list(Door("ImpactSEGSToMaskBatch").segs(segs))
+        return (torch.cat(masks).to(host.intermediate_device()),)
+
+
+class SEGSPreview:
+    """The segments' pictures shown on the node."""
+
+    DESCRIPTION = "Shows each segment's picture on the node, see-through where its mask is dark."
+    SEARCH_ALIASES = ("preview segments", "show segs", "segment preview")
+    RETURN_TYPES = ("IMAGE",)
+    OUTPUT_IS_LIST = (True,)
+    OUTPUT_TOOLTIPS = (
+        "A list with one picture (or batch of frames) a segment, darkened by its mask where alpha_mode is on.",
+    )
+    OUTPUT_NODE = True
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        alpha = "On: shown see-through outside the mask, given out black there. Off: the whole crop."
+        least = "How visible the crop stays outside the mask: 0 is invisible, 1 as visible as inside."
+        fallback = "The picture to cut from where a segment holds none of its own."
+        return {
+            "required": {
+                "segs": inputs.link("SEGS", "The segments to show."),
+                "alpha_mode": inputs.switch(True, "enable", "disable", alpha),
+                "min_alpha": ("FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": least}),
+            },
+            "optional": {"fallback_image_opt": inputs.link("IMAGE", fallback)},
+        }
+
+    def doit(self, segs: Any, alpha_mode: bool, min_alpha: float = 0.0, fallback_image_opt: Any = None) -> Shown:
+        door = Door("SEGSPreview")
+        fallback = None if fallback_image_opt is None else door.image(fallback_image_opt, "fallback_image_opt")
+        shown: list[torch.Tensor] = []
+        pictures: list[torch.Tensor] = []
+        for preview in to_previews(door.segs(segs), fallback):
+            picture, mask = preview.picture, preview.mask[..., None]
+            shown += torch.cat([picture, mask.clamp(min=min_alpha)], dim=-1) if alpha_mode else picture
+            pictures.append(picture * mask if alpha_mode else picture.clone())
+        device = host.intermediate_device()
+        return {
+            "ui": {"images": host.save_previews(shown, "impact_seg_preview")},
+            "result": ([picture.to(device) for picture in pictures or [black_picture()]],),
+        }
+
+
 NODE_CLASS_MAPPINGS = {
     "MaskToSEGS": MaskToSEGS,
+    "EmptySegs": EmptySegs,
+    "ImpactMakeTileSEGS": ImpactMakeTileSEGS,
     "SegsToCombinedMask": SegsToCombinedMask,
     "SEGSToImageList": SEGSToImageList,
+    "ImpactSEGSToMaskList": ImpactSEGSToMaskList,
+    "ImpactSEGSToMaskBatch": ImpactSEGSToMaskBatch,
+    "SEGSPreview": SEGSPreview,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
     "MaskToSEGS": "MASK to SEGS",
+    "EmptySegs": "EmptySegs",
+    "ImpactMakeTileSEGS": "Make Tile SEGS",
     "SegsToCombinedMask": "SEGS to MASK (combined)",
     "SEGSToImageList": "SEGSToImageList",
+    "ImpactSEGSToMaskList": "SEGS to Mask List",
+    "ImpactSEGSToMaskBatch": "SEGS to Mask Batch",
+    "SEGSPreview": "SEGSPreview",
 }

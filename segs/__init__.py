@@ -1,6 +1,78 @@
 """First floor: what can be done to SEGS. Pure: no ComfyUI here."""
 
-from .convert import BLACK_PICTURE_SIDE, black_picture, to_combined_mask, to_image_list
+from .combine import concat, mask_by_mask, mask_by_segs, mask_one_by_one, merge, subtract_segs
+from .convert import (
+    BLACK_PICTURE_SIDE,
+    Preview,
+    black_mask,
+    black_picture,
+    to_combined_mask,
+    to_image_list,
+    to_mask_list,
+    to_previews,
+)
+from .edit import (
+    assign_labels,
+    blur,
+    dilate,
+    dilate_seg,
+    kept_image,
+    kept_mask,
+    scale_bbox,
+    with_default_images,
+    with_fields,
+    without_images,
+)
+from .filters import (
+    ORDER_TARGETS,
+    RANGE_TARGETS,
+    by_label,
+    by_order,
+    by_range,
+    confidence,
+    parse_picks,
+    pick,
+    split_text,
+)
 from .rescale import rescale
+from .tiles import IRREGULAR_MODES, Tiling, make_tiles
 
-__all__ = ["BLACK_PICTURE_SIDE", "black_picture", "rescale", "to_combined_mask", "to_image_list"]
+__all__ = [
+    "BLACK_PICTURE_SIDE",
+    "IRREGULAR_MODES",
+    "ORDER_TARGETS",
+    "RANGE_TARGETS",
+    "Preview",
+    "Tiling",
+    "assign_labels",
+    "black_mask",
+    "black_picture",
+    "blur",
+    "by_label",
+    "by_order",
+    "by_range",
+    "concat",
+    "confidence",
+    "dilate",
+    "dilate_seg",
+    "kept_image",
+    "kept_mask",
+    "make_tiles",
+    "mask_by_mask",
+    "mask_by_segs",
+    "mask_one_by_one",
+    "merge",
+    "parse_picks",
+    "pick",
+    "rescale",
+    "scale_bbox",
+    "split_text",
+    "subtract_segs",
+    "to_combined_mask",
+    "to_image_list",
+    "to_mask_list",
+    "to_previews",
+    "with_default_images",
+    "with_fields",
+    "without_images",
+]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import torch
 
-from ..core import SEGS, Region, Size, crop_region, header_size, resize_mask, seg_image, seg_mask
+from ..core import SEG, SEGS, Region, Size, crop_region, header_size, resize_mask, seg_image, seg_mask
 from .rescale import rescale
 
 BLACK_PICTURE_SIDE = 64
@@ -15,23 +18,48 @@ def black_picture() -> torch.Tensor:
     return torch.zeros(1, BLACK_PICTURE_SIDE, BLACK_PICTURE_SIDE, 3)
 
 
+def black_mask() -> torch.Tensor:
+    """What stands where no picture's size is known: ``[1,64,64]`` zeros."""
+    return torch.zeros(1, BLACK_PICTURE_SIDE, BLACK_PICTURE_SIDE)
+
+
 def to_combined_mask(segs: SEGS) -> torch.Tensor:
     """All segments' masks in one, ``[1,H,W]`` float32 of the SEGS' picture size; where they overlap, the largest value.
 
     SEGS of no known size give ``[1,64,64]`` zeros. What lies outside the picture is left out.
     """
     size = header_size(segs)
-    if 0 in size:
-        return torch.zeros(1, BLACK_PICTURE_SIDE, BLACK_PICTURE_SIDE)
-    canvas = torch.zeros(1, *size)
-    for seg in segs[1]:
+    return black_mask() if 0 in size else draw_masks(segs[1], Region.whole(size))
+
+
+def draw_masks(elements: Iterable[SEG], area: Region) -> torch.Tensor:
+    """The segments' masks within ``area`` of their picture, ``[1,h,w]`` float32; overlaps keep the largest value."""
+    canvas = torch.zeros(1, *area.size)
+    for seg in elements:
         region = crop_region(seg)
-        visible = region.intersection(Region.whole(size))
+        visible = region.intersection(area)
         whole = resize_mask(seg_mask(seg).cpu().amax(dim=0, keepdim=True), region.size)
         mask = whole[0][visible.relative_to(region).slices].clamp(0.0, 1.0)
-        part = canvas[0][visible.slices]
+        part = canvas[0][visible.relative_to(area).slices]
         torch.maximum(part, mask, out=part)
     return canvas
+
+
+def to_mask_list(segs: SEGS) -> list[torch.Tensor]:
+    """One mask ``[1,H,W]`` of the SEGS' picture size for each segment, and for each frame of its mask.
+
+    No segments give one of zeros; so do SEGS of no known size, ``[1,64,64]``.
+    """
+    size = header_size(segs)
+    if 0 in size:
+        return [black_mask()]
+    frames = [seg_frame for seg in segs[1] for seg_frame in _frames(seg)]
+    return [draw_masks([frame], Region.whole(size)) for frame in frames] or [torch.zeros(1, *size)]
+
+
+def _frames(seg: SEG) -> list[SEG]:
+    """The segment once for each frame of its mask."""
+    return [SEG(None, frame, 1.0, seg.crop_region, seg.bbox, seg.label) for frame in seg_mask(seg)]
 
 
 def to_image_list(segs: SEGS, fallback: torch.Tensor | None = None) -> list[torch.Tensor]:
@@ -47,6 +75,44 @@ def to_image_list(segs: SEGS, fallback: torch.Tensor | None = None) -> list[torc
         if picture is None and fallback is not None:
             visible = crop_region(seg).intersection(Region.whole(Size(*fallback.shape[1:3])))
             rows, columns = visible.slices
-            picture = None if visible.is_empty else fallback[:, rows, columns].clone()
-        pictures.append(black_picture() if picture is None else picture)
+            picture = None if visible.is_empty else fallback[:, rows, columns]
+        pictures.append(black_picture() if picture is None else picture.to(torch.float32, copy=True))
     return pictures or [black_picture()]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A segment's frames to look at: ``picture`` ``[n,h,w,3]`` and ``mask`` ``[n,h,w]`` of the same size."""
+
+    picture: torch.Tensor
+    mask: torch.Tensor
+
+
+def to_previews(segs: SEGS, fallback: torch.Tensor | None = None) -> list[Preview]:
+    """One preview for each segment that has a picture: its own, else the fallback's crop.
+
+    With a fallback ``[n,H,W,C]`` the SEGS are first moved to its size. No more frames are shown than the first
+    segment has, in its own image or else the fallback. A mask with another number of frames than the picture shows the
+    largest values of all.
+    """
+    if fallback is not None:
+        segs = rescale(segs, Size(*fallback.shape[1:3]))
+    most = None
+    previews = []
+    for seg in segs[1]:
+        picture = seg_image(seg)
+        if picture is None and fallback is not None:
+            visible = crop_region(seg).intersection(Region.whole(Size(*fallback.shape[1:3])))
+            picture = fallback[(slice(None), *visible.slices)]
+        if picture is None or 0 in picture.shape:
+            continue
+        most = len(picture) if most is None else most
+        previews.append(_preview(seg, picture[:most, ..., :3].to(torch.float32)))
+    return previews
+
+
+def _preview(seg: SEG, picture: torch.Tensor) -> Preview:
+    masks = seg_mask(seg).to(picture.device)
+    if len(masks) != len(picture):
+        masks = masks.amax(dim=0, keepdim=True).expand(len(picture), -1, -1)
+    return Preview(picture, resize_mask(masks, Size(*picture.shape[1:3])).clamp(0.0, 1.0))

@@ -1,0 +1,358 @@
+"""Nodes of the hooks group: they make objects that look at and change each part on its way through a detailer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..detailer import host
+from ..detailer.hook_objects import (
+    CYCLE_SCHEDULES,
+    CombinedHook,
+    CycleRamp,
+    DenoiseScheduleHook,
+    DetailerHook,
+    LabelFilterHook,
+    NoiseInjectionHook,
+    OrderedFilterHook,
+    PreviewHook,
+    RangeFilterHook,
+    UnsamplerHook,
+    VariationNoiseHook,
+)
+from ..detailer.values import BasicPipe
+from ..segs.filters import MEASURES, split_text
+from . import inputs
+from .checks import Door
+from .segs_lists import LABELS
+
+UPSCALE_CATEGORY = "ImpactPack/Upscale"
+CATEGORY = "ImpactPack/Detailer"
+FILTER_CATEGORY = "ImpactPack/Util"
+
+LARGEST = 2**63 - 1
+HOOK_TOOLTIP = "Connect it to detailer_hook of a detailer, or to DetailerHookCombine."
+FILTER_TOOLTIP = "Connect it to detailer_hook of a detector, or of a detailer that has a detector of its own."
+SKIP_START, FROM_START = CYCLE_SCHEDULES
+DISABLE, ENABLE = "disable", "enable"
+
+
+def _schedule_for_cycle() -> inputs.Input:
+    tooltip = (
+        "skip_start: nothing in the first cycle, the start value in the second. from_start: from the first cycle on."
+    )
+    return list(CYCLE_SCHEDULES), {"tooltip": tooltip}  # type: ignore[return-value]
+
+
+def _seed(tooltip: str) -> inputs.Input:
+    return "INT", {"default": 0, "min": 0, "max": inputs.MAX_SEED, "tooltip": tooltip}
+
+
+def _whole_number(default: int, tooltip: str) -> inputs.Input:
+    return "INT", {"default": default, "min": 0, "max": LARGEST, "step": 1, "tooltip": tooltip}
+
+
+class DetailerHookCombine:
+    """Two hooks as one."""
+
+    DESCRIPTION = "Makes one hook of two: wherever both do something, hook2 works on what hook1 gives."
+    SEARCH_ALIASES = ("combine hooks", "chain hooks", "two hooks")
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
+    FUNCTION = "doit"
+    CATEGORY = UPSCALE_CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "hook1": inputs.link("DETAILER_HOOK", "Comes first."),
+                "hook2": inputs.link("DETAILER_HOOK", "Works on what hook1 gives."),
+            }
+        }
+
+    def doit(self, hook1: Any, hook2: Any) -> tuple[DetailerHook]:
+        return (CombinedHook(hook1, hook2),)
+
+
+class DenoiseSchedulerDetailerHookProvider:
+    """Denoise that changes from cycle to cycle."""
+
+    DESCRIPTION = (
+        "With cycle above 1: the first cycle runs at the detailer's own denoise, the last at target_denoise, those "
+        "between in equal steps."
+    )
+    SEARCH_ALIASES = ("denoise schedule", "denoise per cycle")
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        target = "Denoise of the last cycle. At 0 the last cycle changes nothing."
+        return {
+            "required": {
+                "schedule_for_cycle": (["simple"], {"tooltip": "simple: equal steps from cycle to cycle."}),
+                "target_denoise": ("FLOAT", {"default": 0.3, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": target}),
+            }
+        }
+
+    def doit(self, schedule_for_cycle: str, target_denoise: float) -> tuple[DetailerHook]:
+        return (DenoiseScheduleHook(target_denoise),)
+
+
+class NoiseInjectionDetailerHookProvider:
+    """Noise in the latent before a cycle."""
+
+    DESCRIPTION = (
+        "Adds noise to a part's latent before it is sampled, less (or more) from cycle to cycle, so that the sampler "
+        "finds more to turn into detail."
+    )
+    SEARCH_ALIASES = ("inject noise", "noise injection", "add detail")
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        source = "Where the noise is made. The CPU's is the same on every machine."
+        strength: dict[str, Any] = {"min": 0.0, "max": 200.0, "step": 0.01}
+        start = "Strength when it begins, in units of the latent: 1 is noise as strong as that of a seed."
+        end = "Where the strength goes to. It stops one step before: 2 to 1 in three cycles gives 2, 1.67, 1.33."
+        return {
+            "required": {
+                "schedule_for_cycle": _schedule_for_cycle(),
+                "source": (["CPU", "GPU"], {"tooltip": source}),
+                "seed": _seed("Seed of the noise, the same for all parts; two higher each time it is used in a part."),
+                "start_strength": ("FLOAT", {"default": 2.0, **strength, "tooltip": start}),
+                "end_strength": ("FLOAT", {"default": 1.0, **strength, "tooltip": end}),
+            }
+        }
+
+    def doit(
+        self, schedule_for_cycle: str, source: str, seed: int, start_strength: float, end_strength: float
+    ) -> tuple[DetailerHook]:
+        strength = CycleRamp(start_strength, end_strength, schedule_for_cycle == SKIP_START)
+        return (NoiseInjectionHook(source, seed, strength),)
+
+
+class VariationNoiseDetailerHookProvider:
+    """A second seed mixed in."""
+
+    DESCRIPTION = (
+        "Mixes the noise of a second seed into the one each part starts from: small variations of a good result."
+    )
+    SEARCH_ALIASES = ("variation seed", "subseed", "variation noise")
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        strength = "0: the detailer's own noise alone, 1: the second seed's alone. Small variations: 0.05 to 0.3."
+        return {
+            "required": {
+                "seed": _seed("The second seed. Parts of equal size get the same noise from it, in every cycle."),
+                "strength": ("FLOAT", {"default": 0.0, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": strength}),
+            }
+        }
+
+    def doit(self, seed: int, strength: float) -> tuple[DetailerHook]:
+        return (VariationNoiseHook(seed, strength),)
+
+
+class UnsamplerDetailerHookProvider:
+    """Sampling backwards before a cycle."""
+
+    DESCRIPTION = (
+        "Samples a part's latent backwards to the noise that would lead to it, before it is sampled forwards: a result "
+        "that stays nearer to what was there."
+    )
+    SEARCH_ALIASES = ("unsampler", "inversion", "noise inversion")
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        step: dict[str, Any] = {"min": 0, "max": 10000}
+        start = "The step to go back to when it begins. steps is none at all, 0 is back to pure noise."
+        end = "Where the step goes to from cycle to cycle. It stops one part of the way before."
+        normalize = "enable: shift and scale the result to mean 0 and deviation 1."
+        prompt = "It is not cut to the part: describe the part, without areas or masks."
+        return {
+            "required": {
+                "model": inputs.link("MODEL", "Samples backwards; usually the detailer's."),
+                "steps": ("INT", {"default": 25, "min": 1, "max": 10000, "tooltip": "Steps of the whole way back."}),
+                "start_end_at_step": ("INT", {"default": 21, **step, "tooltip": start}),
+                "end_end_at_step": ("INT", {"default": 24, **step, "tooltip": end}),
+                "cfg": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "tooltip": "1 keeps nearest to the part."}),
+                "sampler_name": inputs.sampler_name(),
+                "scheduler": (host.core_scheduler_names(), {"tooltip": "How noise rises, as in KSampler."}),
+                "normalize": ([DISABLE, ENABLE], {"tooltip": normalize}),
+                "positive": inputs.link("CONDITIONING", f"What is seen. {prompt}"),
+                "negative": inputs.link("CONDITIONING", f"What is not seen. {prompt}"),
+                "schedule_for_cycle": _schedule_for_cycle(),
+            }
+        }
+
+    def doit(
+        self,
+        model: Any,
+        steps: int,
+        start_end_at_step: int,
+        end_end_at_step: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        normalize: str,
+        positive: Any,
+        negative: Any,
+        schedule_for_cycle: str,
+    ) -> tuple[DetailerHook]:
+        Door("UnsamplerDetailerHookProvider").not_missing(
+            BasicPipe(model, None, "not needed", positive, negative), None
+        )
+        end_at_step = CycleRamp(start_end_at_step, end_end_at_step, schedule_for_cycle == SKIP_START)
+        hook = UnsamplerHook(
+            model, steps, cfg, sampler_name, scheduler, normalize == ENABLE, positive, negative, end_at_step
+        )
+        return (hook,)
+
+
+class SEGSOrderedFilterDetailerHookProvider:
+    """Some of what a detector finds, by order."""
+
+    DESCRIPTION = "Sorts what a detector finds and keeps some of it, for example the two largest faces."
+    SEARCH_ALIASES = ("filter largest", "sort detections", "top faces")
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
+    FUNCTION = "doit"
+    CATEGORY = FILTER_CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        target = "What to sort by. It is the crop region's, surroundings included."
+        order = "descending: the largest first."
+        return {
+            "required": {
+                "target": (list(MEASURES), {"tooltip": target}),
+                "order": inputs.switch(True, "descending", "ascending", order),
+                "take_start": _whole_number(0, "The first place to keep; 0 is the first of all."),
+                "take_count": _whole_number(1, "How many to keep."),
+            }
+        }
+
+    def doit(self, target: str, order: bool, take_start: int, take_count: int) -> tuple[DetailerHook]:
+        return (OrderedFilterHook(target, order, take_start, take_count),)
+
+
+class SEGSRangeFilterDetailerHookProvider:
+    """Some of what a detector finds, by size or place."""
+
+    DESCRIPTION = "Keeps what a detector finds only if it measures from min_value to max_value, or only if it doesn't."
+    SEARCH_ALIASES = ("filter by size", "filter detections", "skip small faces")
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
+    FUNCTION = "doit"
+    CATEGORY = FILTER_CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        target = (
+            "What to measure, in pixels, of the crop region (surroundings included). length_percent is the longer side "
+            "in percent of the shorter: 100 is a square."
+        )
+        mode = "inside: keep from min_value to max_value, both included. outside: keep the others."
+        return {
+            "required": {
+                "target": ([*MEASURES, "length_percent"], {"tooltip": target}),
+                "mode": inputs.switch(True, "inside", "outside", mode),
+                "min_value": _whole_number(0, "The least value of the range."),
+                "max_value": _whole_number(67108864, "The largest value of the range."),
+            }
+        }
+
+    def doit(self, target: str, mode: bool, min_value: int, max_value: int) -> tuple[DetailerHook]:
+        return (RangeFilterHook(target, mode, min_value, max_value),)
+
+
+class SEGSLabelFilterDetailerHookProvider:
+    """Some of what a detector finds, by label."""
+
+    DESCRIPTION = "Keeps only what a detector finds with certain labels."
+    SEARCH_ALIASES = ("filter by label", "filter by class", "only faces")
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
+    FUNCTION = "doit"
+    CATEGORY = FILTER_CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        labels = (
+            "Labels to keep, separated by commas; case counts. 'all' keeps everything; 'eyes', 'eyebrows' and 'pupils' "
+            "also keep the left and the right one."
+        )
+        preset = "A list to choose from while writing labels. It has no effect by itself."
+        placeholder = "List the types of segments to be allowed, separated by commas"
+        return {
+            "required": {
+                "preset": (["all", *LABELS], {"tooltip": preset}),
+                "labels": ("STRING", {"multiline": True, "placeholder": placeholder, "tooltip": labels}),
+            },
+            "optional": {"segs": inputs.link("SEGS", "Here for saved workflows. Has no effect.")},
+        }
+
+    def doit(self, preset: str, labels: str, segs: Any = None) -> tuple[DetailerHook]:
+        return (LabelFilterHook(split_text(labels)),)
+
+
+class PreviewDetailerHookProvider:
+    """The picture as it grows."""
+
+    DESCRIPTION = "Shows the whole picture on this node after each part is put back."
+    SEARCH_ALIASES = ("preview hook", "watch detailer", "live preview")
+    RETURN_TYPES = ("DETAILER_HOOK", "UPSCALER_HOOK")
+    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP, "The same for nodes that upscale segments.")
+    FUNCTION = "doit"
+    CATEGORY = FILTER_CATEGORY
+    NOT_IDEMPOTENT = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        quality = "Quality of the preview's file; what is made stays as it is."
+        return {
+            "required": {"quality": ("INT", {"default": 95, "min": 20, "max": 100, "tooltip": quality})},
+            "hidden": {"unique_id": "UNIQUE_ID"},
+        }
+
+    def doit(self, quality: int, unique_id: str) -> tuple[DetailerHook, DetailerHook]:
+        hook = PreviewHook(str(unique_id), quality)
+        return hook, hook
+
+
+NODE_CLASS_MAPPINGS = {
+    "DetailerHookCombine": DetailerHookCombine,
+    "DenoiseSchedulerDetailerHookProvider": DenoiseSchedulerDetailerHookProvider,
+    "NoiseInjectionDetailerHookProvider": NoiseInjectionDetailerHookProvider,
+    "VariationNoiseDetailerHookProvider": VariationNoiseDetailerHookProvider,
+    "UnsamplerDetailerHookProvider": UnsamplerDetailerHookProvider,
+    "SEGSOrderedFilterDetailerHookProvider": SEGSOrderedFilterDetailerHookProvider,
+    "SEGSRangeFilterDetailerHookProvider": SEGSRangeFilterDetailerHookProvider,
+    "SEGSLabelFilterDetailerHookProvider": SEGSLabelFilterDetailerHookProvider,
+    "PreviewDetailerHookProvider": PreviewDetailerHookProvider,
+}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "DetailerHookCombine": "DetailerHookCombine",
+    "DenoiseSchedulerDetailerHookProvider": "DenoiseSchedulerDetailerHookProvider",
+    "NoiseInjectionDetailerHookProvider": "NoiseInjectionDetailerHookProvider",
+    "VariationNoiseDetailerHookProvider": "VariationNoiseDetailerHookProvider",
+    "UnsamplerDetailerHookProvider": "UnsamplerDetailerHookProvider",
+    "SEGSOrderedFilterDetailerHookProvider": "SEGSOrderedFilterDetailerHookProvider",
+    "SEGSRangeFilterDetailerHookProvider": "SEGSRangeFilterDetailerHookProvider",
+    "SEGSLabelFilterDetailerHookProvider": "SEGSLabelFilterDetailerHookProvider",
+    "PreviewDetailerHookProvider": "PreviewDetailerHookProvider",
+}

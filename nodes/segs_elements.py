@@ -1,0 +1,292 @@
+"""Nodes of the segs group: SEGS taken apart into segments, segments into fields, and put together again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..core import SEG, SEGS, seg_image, seg_mask
+from ..detailer import host
+from ..segs import confidence, dilate_seg, kept_image, kept_mask, scale_bbox, with_fields
+from . import inputs
+from .checks import Door
+
+SIDE_TOOLTIPS = (
+    "Left side in pixels of the picture.",
+    "Top side.",
+    "Right side, just after the last column.",
+    "Bottom side, just after the last row.",
+)
+
+
+def _segment() -> inputs.Input:
+    return inputs.link("SEG_ELT", "One segment, such as each one of 'Decompose (SEGS)'.")
+
+
+class ImpactDecomposeSEGS:
+    """SEGS as a header and a list of segments."""
+
+    DESCRIPTION = "Takes SEGS apart: the nodes after it run once for each segment. 'Assemble (SEGS)' undoes it."
+    SEARCH_ALIASES = ("split segments", "segs to list", "for each segment")
+    RETURN_TYPES = ("SEGS_HEADER", "SEG_ELT")
+    OUTPUT_IS_LIST = (False, True)
+    OUTPUT_TOOLTIPS = ("The size of the picture that the SEGS are for.", "The list of segments, in their order.")
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"segs": inputs.link("SEGS", "The segments to take apart.")}}
+
+    def doit(self, segs: Any) -> SEGS:
+        return Door("ImpactDecomposeSEGS").segs(segs)
+
+
+class ImpactAssembleSEGS:
+    """A header and a list of segments as SEGS."""
+
+    DESCRIPTION = "Puts a list of segments together as SEGS again."
+    SEARCH_ALIASES = ("join segments", "list to segs")
+    RETURN_TYPES = ("SEGS",)
+    OUTPUT_TOOLTIPS = ("All segments of the list, in its order.",)
+    INPUT_IS_LIST = True
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "seg_header": inputs.link(
+                    "SEGS_HEADER", "The size of the segments' picture, from 'Decompose (SEGS)'. The first one counts."
+                ),
+                "seg_elt": inputs.link("SEG_ELT", "The list of segments."),
+            }
+        }
+
+    def doit(self, seg_header: list[Any], seg_elt: list[Any]) -> tuple[SEGS]:
+        door = Door("ImpactAssembleSEGS")
+        if not seg_header:
+            raise door.error("seg_header", "the list is empty", "Connect the SEGS_HEADER of 'Decompose (SEGS)'")
+        return ((door.header(seg_header[0]), [door.seg(seg) for seg in seg_elt]),)
+
+
+class ImpactFrom_SEG_ELT:
+    """A segment's fields."""
+
+    DESCRIPTION = "Shows what a segment is made of: its image, mask, regions, confidence and label."
+    SEARCH_ALIASES = ("segment fields", "split seg", "segment to mask")
+    RETURN_TYPES = (
+        "SEG_ELT",
+        "IMAGE",
+        "MASK",
+        "SEG_ELT_crop_region",
+        "SEG_ELT_bbox",
+        "SEG_ELT_control_net_wrapper",
+        "FLOAT",
+        "STRING",
+    )
+    RETURN_NAMES = (
+        "seg_elt",
+        "cropped_image",
+        "cropped_mask",
+        "crop_region",
+        "bbox",
+        "control_net_wrapper",
+        "confidence",
+        "label",
+    )
+    OUTPUT_TOOLTIPS = (
+        "The same segment.",
+        "The image that the segment holds; nothing (None) where it holds none.",
+        "Its mask, of its crop region's size.",
+        "The region that is cut out of the picture.",
+        "The rectangle around the thing itself.",
+        "Its ControlNet, or nothing (None).",
+        "How sure the detector was, 0 to 1. 1 for segments made from masks.",
+        "What it is.",
+    )
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"seg_elt": _segment()}}
+
+    def doit(self, seg_elt: Any) -> tuple[Any, torch.Tensor | None, torch.Tensor, Any, Any, Any, float, str]:
+        seg = Door("ImpactFrom_SEG_ELT").seg(seg_elt)
+        device, image = host.intermediate_device(), seg_image(seg)
+        return (
+            seg_elt,
+            None if image is None else image.to(device, torch.float32, copy=True),
+            seg_mask(seg).to(device, copy=True),
+            seg.crop_region,
+            seg.bbox,
+            getattr(seg, "control_net_wrapper", None),
+            float(confidence(seg)),
+            "" if seg.label is None else seg.label,
+        )
+
+
+class ImpactEdit_SEG_ELT:
+    """A segment with some fields replaced."""
+
+    DESCRIPTION = "Replaces the fields of a segment that are connected and keeps the others."
+    SEARCH_ALIASES = ("change segment", "edit seg", "replace segment mask")
+    RETURN_TYPES = ("SEG_ELT",)
+    OUTPUT_TOOLTIPS = ("The changed segment.",)
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        sure = "How sure the detector was, 0 to 1."
+        return {
+            "required": {"seg_elt": _segment()},
+            "optional": {
+                "cropped_image_opt": inputs.link("IMAGE", "Its image: what stands in the crop region."),
+                "cropped_mask_opt": inputs.link("MASK", "Its mask, of the crop region's size."),
+                "crop_region_opt": inputs.link("SEG_ELT_crop_region", "The region that is cut out of the picture."),
+                "bbox_opt": inputs.link("SEG_ELT_bbox", "The rectangle around the thing itself."),
+                "control_net_wrapper_opt": inputs.link("SEG_ELT_control_net_wrapper", "Its ControlNet."),
+                "confidence_opt": (
+                    "FLOAT",
+                    {"min": 0, "max": 1.0, "step": 0.1, "forceInput": True, "tooltip": sure},
+                ),
+                "label_opt": ("STRING", {"multiline": False, "forceInput": True, "tooltip": "What it is."}),
+            },
+        }
+
+    def doit(
+        self,
+        seg_elt: Any,
+        cropped_image_opt: Any = None,
+        cropped_mask_opt: Any = None,
+        crop_region_opt: Any = None,
+        bbox_opt: Any = None,
+        control_net_wrapper_opt: Any = None,
+        confidence_opt: float | None = None,
+        label_opt: str | None = None,
+    ) -> tuple[SEG]:
+        door = Door("ImpactEdit_SEG_ELT")
+        fields: dict[str, Any] = {
+            "control_net_wrapper": control_net_wrapper_opt,
+            "confidence": confidence_opt,
+            "label": label_opt,
+        }
+        if cropped_image_opt is not None:
+            fields["cropped_image"] = kept_image(door.image(cropped_image_opt, "cropped_image_opt"))
+        if cropped_mask_opt is not None:
+            fields["cropped_mask"] = kept_mask(door.mask_of_any_size(cropped_mask_opt, "cropped_mask_opt"))
+        if crop_region_opt is not None:
+            fields["crop_region"] = door.region(crop_region_opt, "crop_region_opt").as_list()
+        if bbox_opt is not None:
+            fields["bbox"] = door.region(bbox_opt, "bbox_opt").as_tuple()
+        changes = {field: value for field, value in fields.items() if value is not None}
+        return (with_fields(door.seg(seg_elt), **changes),)
+
+
+class ImpactDilate_Mask_SEG_ELT:
+    """A segment with its mask grown or shrunk."""
+
+    DESCRIPTION = "Grows or shrinks one segment's mask within its crop."
+    SEARCH_ALIASES = ("grow mask", "erode mask", "expand segment mask")
+    RETURN_TYPES = ("SEG_ELT",)
+    OUTPUT_TOOLTIPS = ("The segment with the changed mask; all else stays.",)
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"seg_elt": _segment(), "dilation": inputs.dilation()}}
+
+    def doit(self, seg_elt: Any, dilation: int) -> tuple[SEG]:
+        return (dilate_seg(Door("ImpactDilate_Mask_SEG_ELT").seg(seg_elt), dilation),)
+
+
+class ImpactScaleBy_BBOX_SEG_ELT:
+    """A segment with its bounding box scaled."""
+
+    DESCRIPTION = "Scales one segment's rectangle about its centre and cuts its mask to it."
+    SEARCH_ALIASES = ("scale bbox", "resize bounding box", "shrink segment")
+    RETURN_TYPES = ("SEG_ELT",)
+    OUTPUT_TOOLTIPS = ("The segment with the changed rectangle and mask; its crop region stays.",)
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        scale = "The new rectangle's sides over the old one's. Below 1 the mask is cut; above 1 nothing is added to it."
+        return {
+            "required": {
+                "seg": _segment(),
+                "scale_by": ("FLOAT", {"default": 1.0, "min": 0.01, "max": 8.0, "step": 0.01, "tooltip": scale}),
+            }
+        }
+
+    def doit(self, seg: Any, scale_by: float) -> tuple[SEG]:
+        door = Door("ImpactScaleBy_BBOX_SEG_ELT")
+        checked = door.seg(seg, "seg")
+        door.region(checked.bbox, "seg")
+        return (scale_bbox(checked, scale_by),)
+
+
+class ImpactFrom_SEG_ELT_bbox:
+    """A bounding box as four numbers."""
+
+    DESCRIPTION = "The four sides of a segment's rectangle as numbers."
+    SEARCH_ALIASES = ("bbox to ints", "bounding box coordinates")
+    RETURN_TYPES = ("INT", "INT", "INT", "INT")
+    RETURN_NAMES = ("left", "top", "right", "bottom")
+    OUTPUT_TOOLTIPS = SIDE_TOOLTIPS
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"bbox": inputs.link("SEG_ELT_bbox", "The bbox of 'From SEG_ELT'.")}}
+
+    def doit(self, bbox: Any) -> tuple[int, int, int, int]:
+        return Door("ImpactFrom_SEG_ELT_bbox").region(bbox, "bbox").as_tuple()
+
+
+class ImpactFrom_SEG_ELT_crop_region:
+    """A crop region as four numbers."""
+
+    DESCRIPTION = "The four sides of a segment's crop region as numbers."
+    SEARCH_ALIASES = ("crop region to ints", "crop coordinates")
+    RETURN_TYPES = ("INT", "INT", "INT", "INT")
+    RETURN_NAMES = ("left", "top", "right", "bottom")
+    OUTPUT_TOOLTIPS = SIDE_TOOLTIPS
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"crop_region": inputs.link("SEG_ELT_crop_region", "The crop_region of 'From SEG_ELT'.")}}
+
+    def doit(self, crop_region: Any) -> tuple[int, int, int, int]:
+        return Door("ImpactFrom_SEG_ELT_crop_region").region(crop_region, "crop_region").as_tuple()
+
+
+NODE_CLASS_MAPPINGS = {
+    "ImpactDecomposeSEGS": ImpactDecomposeSEGS,
+    "ImpactAssembleSEGS": ImpactAssembleSEGS,
+    "ImpactFrom_SEG_ELT": ImpactFrom_SEG_ELT,
+    "ImpactEdit_SEG_ELT": ImpactEdit_SEG_ELT,
+    "ImpactDilate_Mask_SEG_ELT": ImpactDilate_Mask_SEG_ELT,
+    "ImpactScaleBy_BBOX_SEG_ELT": ImpactScaleBy_BBOX_SEG_ELT,
+    "ImpactFrom_SEG_ELT_bbox": ImpactFrom_SEG_ELT_bbox,
+    "ImpactFrom_SEG_ELT_crop_region": ImpactFrom_SEG_ELT_crop_region,
+}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "ImpactDecomposeSEGS": "Decompose (SEGS)",
+    "ImpactAssembleSEGS": "Assemble (SEGS)",
+    "ImpactFrom_SEG_ELT": "From SEG_ELT",
+    "ImpactEdit_SEG_ELT": "Edit SEG_ELT",
+    "ImpactDilate_Mask_SEG_ELT": "Dilate Mask (SEG_ELT)",
+    "ImpactScaleBy_BBOX_SEG_ELT": "ScaleBy BBOX (SEG_ELT)",
+    "ImpactFrom_SEG_ELT_bbox": "From SEG_ELT bbox",
+    "ImpactFrom_SEG_ELT_crop_region": "From SEG_ELT crop_region",
+}

@@ -1,0 +1,137 @@
+"""How good a detailed picture is: the small trained model on scenes it has not seen, measured against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mask_detailer.core import Size, mask_to_segs, resample
+from mask_detailer.core.seg import crop_region
+from mask_detailer.detailer import host
+from mask_detailer.nodes.detailers import MaskDetailerPipe
+from model import conditioning, scenes
+from skimage.color import rgb2lab
+from skimage.metrics import structural_similarity
+
+CHECKPOINT = Path(__file__).parents[1] / "model" / "mask-detailer-tiny.safetensors"
+
+SETTINGS: dict[str, Any] = {
+    "guide_size": 256.0,
+    "guide_size_for": True,
+    "max_size": 512.0,
+    "mask_mode": True,
+    "steps": 10,
+    "cfg": 1.0,
+    "sampler_name": "euler",
+    "scheduler": "simple",
+    "denoise": 0.5,
+    "feather": 5,
+    "crop_factor": 1.5,
+    "drop_size": 10,
+    "refiner_ratio": 0.2,
+    "batch_size": 1,
+    "cycle": 1,
+    "noise_mask_feather": 0,
+    "contour_fill": True,
+}
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One part of one scene, before and after.
+
+    Attributes:
+        kind: what the part shows.
+        similarity_before, similarity: structural similarity to the undegraded scene, mean inside the mask.
+        sharpness_before, sharpness: mean gradient magnitude inside the mask over the truth's.
+        seam, seam_of_truth: mean jump across the mask's edge; 0 where the truth is flat there.
+        outside: largest change where the feathered mask does not reach.
+        colour: mean Lab difference on the crop's unmasked ring, through the VAE and back.
+    """
+
+    kind: str
+    similarity_before: float
+    similarity: float
+    sharpness_before: float
+    sharpness: float
+    seam: float
+    seam_of_truth: float
+    outside: float
+    colour: float
+
+
+def load_models() -> tuple[Any, Any]:
+    """(model, vae) of the trained checkpoint, through ComfyUI's own loader."""
+    import comfy.sd
+
+    loaded: Any = comfy.sd.load_checkpoint_guess_config(str(CHECKPOINT), output_vae=True, output_clip=False)
+    return loaded[0], loaded[2]
+
+
+def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | None = None) -> Quality:
+    """Detail held-out case ``case`` (0..49) with ``SETTINGS`` and ``changes`` to them, its number being the seed."""
+    good, bad, mask, part = scenes.held_out_case(case)
+    model, vae = models
+    positive, negative = conditioning.conditioning(part.kind), conditioning.conditioning("generic")
+    picture, where = torch.from_numpy(bad)[None], torch.from_numpy(mask)[None]
+    settings = {**SETTINGS, **(changes or {})}
+    image, _, alphas, *_ = MaskDetailerPipe().doit(
+        picture, where, (model, None, vae, positive, negative), seed=case, **settings
+    )
+    done = image[0].cpu().numpy()
+    segs = mask_to_segs(where, False, settings["crop_factor"], False, settings["drop_size"])
+    region = crop_region(segs[1][0])
+    reach = np.zeros(mask.shape, bool)
+    reach[region.slices] = alphas[0][0, ..., 3].cpu().numpy() > 0
+    inside = mask > 0.5
+    truth = sharpness(good)[inside].mean()
+    return Quality(
+        part.kind,
+        similarity(good, bad, inside),
+        similarity(good, done, inside),
+        float(sharpness(bad)[inside].mean() / truth),
+        float(sharpness(done)[inside].mean() / truth),
+        jump(done, inside),
+        jump(good, inside),
+        float(np.abs(done - bad)[~reach].max()),
+        colour_shift(vae, picture[:, region.slices[0], region.slices[1]], where[0][region.slices]),
+    )
+
+
+def similarity(truth: np.ndarray, picture: np.ndarray, inside: np.ndarray) -> float:
+    """Mean structural similarity over the pixels ``inside`` (bool ``[H,W]``)."""
+    rows, columns = np.nonzero(inside)
+    margin = 8  # more than half the measure's window
+    window = (
+        slice(max(rows.min() - margin, 0), rows.max() + margin),
+        slice(max(columns.min() - margin, 0), columns.max() + margin),
+    )
+    measured: Any = structural_similarity(truth[window], picture[window], channel_axis=-1, data_range=1.0, full=True)
+    return float(measured[1][inside[window]].mean())
+
+
+def sharpness(picture: np.ndarray) -> np.ndarray:
+    """The gradient's magnitude ``[H,W]``, mean of the channels."""
+    rows, columns = np.gradient(picture, axis=(0, 1))
+    return np.hypot(rows, columns).mean(axis=-1)
+
+
+def jump(picture: np.ndarray, inside: np.ndarray) -> float:
+    """Mean absolute difference between neighbours on both sides of the mask's edge."""
+    down = np.abs(np.diff(picture, axis=0)).mean(axis=-1)[inside[1:] != inside[:-1]]
+    across = np.abs(np.diff(picture, axis=1)).mean(axis=-1)[inside[:, 1:] != inside[:, :-1]]
+    return float(np.concatenate([down, across]).mean())
+
+
+def colour_shift(vae: Any, crop: torch.Tensor, mask: torch.Tensor) -> float:
+    """Mean Lab difference outside the mask of a crop ``[1,h,w,3]`` that went through the VAE and back."""
+    height, width = crop.shape[1:3]
+    size = Size(height // 8 * 8, width // 8 * 8)
+    fitted = resample(crop, size).clamp(0.0, 1.0)
+    back = resample(host.decode(vae, host.encode(vae, fitted)), Size(height, width)).clamp(0.0, 1.0)
+    difference = np.linalg.norm(rgb2lab(crop[0].numpy()) - rgb2lab(back[0].numpy()), axis=-1)
+    return float(difference[mask.numpy() < 0.5].mean())

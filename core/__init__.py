@@ -2,7 +2,7 @@
 
 from .batch import joined
 from .mask_to_segs import mask_to_segs
-from .masks import as_mask_batch, blur_mask, dilate_mask, resize_mask
+from .masks import as_mask_batch, blur_mask, dilate_mask, paste_, resize_mask
 from .region import Region, Size
 from .resample import resample
 from .seg import SEG, SEGS, bbox, crop_region, header_size, seg_image, seg_mask
@@ -20,6 +20,7 @@ __all__ = [
     "header_size",
     "joined",
     "mask_to_segs",
+    "paste_",
     "resample",
     "resize_mask",
     "seg_image",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .banded import Band, along_height, along_width
-from .region import Size
+from .region import Region, Size
 
 BLUR_SIGMA = 10.0
 
@@ -119,3 +119,17 @@ def dilate_mask(mask: torch.Tensor, dilation: int) -> torch.Tensor:
     for before, after in zip(frames.numpy(), changed, strict=True):
         after.copy_(torch.from_numpy(change(np.ascontiguousarray(before), square)))
     return changed
+
+
+def paste_(image: torch.Tensor, patch: torch.Tensor, alpha: torch.Tensor, region: Region) -> None:
+    """Put a patch into a picture, in place: ``(1 - alpha) * image + alpha * patch`` over the region.
+
+    Args:
+        image: ``[B,H,W,C]`` float, written to; where ``alpha`` is 0 its values stay bit for bit.
+        patch: ``[B or 1,h,w,C]`` of the region's size.
+        alpha: ``[B or 1,h,w]`` 0..1.
+    """
+    rows, columns = region.slices
+    alpha = alpha[..., None]
+    before = image[:, rows, columns, :]
+    image[:, rows, columns, :] = (1.0 - alpha) * before + alpha * patch

@@ -104,23 +104,34 @@ def pixels_per_cell(vae: Any) -> int:
     return int(ratio()) if ratio is not None else DEFAULT_PIXELS_PER_CELL
 
 
-def encode(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
-    """``[1,H,W,3]`` -> the latent ``[1,C,h,w]`` or ``[1,C,T,h,w]``; tiled where memory runs out."""
+def encode(vae: Any, pixels: torch.Tensor, tiled: bool = False) -> torch.Tensor:
+    """``[1,H,W,3]`` -> the latent ``[1,C,h,w]`` or ``[1,C,T,h,w]``; tiled where that is asked or memory runs out."""
+    if tiled:
+        return vae.encode_tiled(pixels)
     return _tiled_on_oom("encode", lambda: vae.encode(pixels), lambda: vae.encode_tiled(pixels))
 
 
-def decode(vae: Any, samples: torch.Tensor) -> torch.Tensor:
-    """A latent -> ``[1,H,W,3]`` float32, the first frame where the VAE gives a clip; tiled where memory runs out."""
-    pixels = _tiled_on_oom("decode", lambda: vae.decode(samples), lambda: vae.decode_tiled(samples, **_tile(vae)))
+def decode(vae: Any, samples: torch.Tensor, tiled: bool = False) -> torch.Tensor:
+    """A latent -> ``[1,H,W,3]`` float32, the first frame where the VAE gives a clip; tiled as in ``encode``."""
+
+    def in_tiles() -> torch.Tensor:
+        return vae.decode_tiled(samples, **_tile(vae))
+
+    pixels = in_tiles() if tiled else _tiled_on_oom("decode", lambda: vae.decode(samples), in_tiles)
     if pixels.ndim == 5:
         pixels = pixels[:, 0]
     return pixels.to(intermediate_device(), torch.float32)
 
 
 def encode_for_inpainting(
-    positive: Conditioning, negative: Conditioning, vae: Any, pixels: torch.Tensor, noise_mask: torch.Tensor
+    positive: Conditioning,
+    negative: Conditioning,
+    vae: Any,
+    pixels: torch.Tensor,
+    noise_mask: torch.Tensor,
+    tiled: bool = False,
 ) -> tuple[Conditioning, Conditioning, Latent]:
-    """ComfyUI's InpaintModelConditioning on a crop; a negative placeholder is passed on."""
+    """ComfyUI's InpaintModelConditioning on a crop; a negative placeholder is passed on. Tiled as in ``encode``."""
     node = _node("nodes", "InpaintModelConditioning")()
     has_negative = not isinstance(negative, str)
 
@@ -129,9 +140,13 @@ def encode_for_inpainting(
             positive, negative if has_negative else positive, pixels, encoder, noise_mask, noise_mask=True
         )
 
-    positive, other, latent = _tiled_on_oom(
-        "inpaint conditioning", lambda: conditioned(vae), lambda: conditioned(_TiledEncoder(vae))
-    )
+    def in_tiles() -> tuple[Conditioning, Conditioning, Latent]:
+        return conditioned(_TiledEncoder(vae))
+
+    if tiled:
+        positive, other, latent = in_tiles()
+    else:
+        positive, other, latent = _tiled_on_oom("inpaint conditioning", lambda: conditioned(vae), in_tiles)
     return positive, other if has_negative else negative, latent
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..core import SEG, SEGS, Region, Size, bbox, crop_region, resize_mask, seg_mask
+from ..core import SEG, SEGS, Region, Size, bbox, crop_region, resample, resize_mask, seg_image, seg_mask
 from ..segs import rescale
 from .segment_text import SegmentText
 from .values import SizeOptions, wrapped_seed
@@ -27,6 +27,7 @@ class CropPlan:
         seed: the noise seed of the first cycle.
         text: this segment's own prompt, None for the node's conditioning.
         skipped: why it is not worked on, None if it is.
+        too_large: that is why: its size.
     """
 
     number: int
@@ -38,6 +39,7 @@ class CropPlan:
     seed: int
     text: str | None = None
     skipped: str | None = None
+    too_large: bool = False
 
     @property
     def working(self) -> Size:
@@ -54,6 +56,18 @@ class CropPlan:
         mask = resize_mask(mask, whole.size)
         rows, columns = self.region.relative_to(whole).slices
         return mask[:, rows, columns].clamp(0.0, 1.0)
+
+    def own_image(self) -> torch.Tensor | None:
+        """The first frame of the segment's own image over ``region``, ``[1,h,w,3]`` float32, or None."""
+        image = seg_image(self.seg)
+        if image is None or 0 in image.shape:
+            return None
+        whole = crop_region(self.seg)
+        frame = image[:1, ..., :3].to(torch.float32)
+        if Size(*frame.shape[1:3]) != whole.size:
+            frame = resample(frame, whole.size).clamp_(0.0, 1.0)
+        rows, columns = self.region.relative_to(whole).slices
+        return frame[:, rows, columns]
 
     def __str__(self) -> str:
         if self.skipped:
@@ -104,7 +118,7 @@ def make_plan(segs: SEGS, picture: Size, size: SizeOptions, seed: int, multiple:
             break
         crop = _crop(seg, picture, size, multiple, index + 1, wrapped_seed(seed + index))
         if prompt.skip:
-            crop = replace(crop, skipped="its text says [SKIP]")
+            crop = replace(crop, skipped="its text says [SKIP]", too_large=False)
         seed_of_crop = crop.seed if prompt.seed is None else wrapped_seed(prompt.seed)
         crops.append(replace(crop, text=prompt.text, seed=seed_of_crop))
     return Plan(picture, tuple(crops), prompts.concat)
@@ -119,7 +133,7 @@ def _crop(seg: SEG, picture: Size, size: SizeOptions, multiple: int, number: int
         return replace(crop, skipped="its mask is empty")
     box = bbox(seg)
     scale, reason = scale_for(box.size, region.size, size)
-    return replace(crop, scale=scale, wished=_scaled(region.size, scale), skipped=reason)
+    return replace(crop, scale=scale, wished=_scaled(region.size, scale), skipped=reason, too_large=reason is not None)
 
 
 def scale_for(box: Size, crop: Size, options: SizeOptions) -> tuple[float, str | None]:

@@ -125,14 +125,29 @@ class MaskSettings:
 
 
 @dataclass(frozen=True)
+class VaeTiles:
+    """Which way through the VAE goes in tiles, to save memory; where it runs out anyway, both do."""
+
+    encode: bool = False
+    decode: bool = False
+
+
+@dataclass(frozen=True)
 class DetailOptions:
-    """All that a detailer node's widgets say."""
+    """All that a detailer node's widgets say.
+
+    Attributes:
+        attempts: how often a segment is sampled at most, each time with the seed one higher, until the hook's
+            ``should_retry_patch`` is content; 0 means it isn't asked.
+    """
 
     seed: int
     size: SizeOptions
     sampling: SamplingSettings
     mask: MaskSettings
     text: str | None = None
+    vae_tiles: VaeTiles = VaeTiles()
+    attempts: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,7 +159,8 @@ class Detailed:
         crops, refined, refined_alpha: each segment's crop before, refined, and refined as RGBA with the paste mask as
             alpha, ``[1,h,w,C]``, sorted by shape, largest first.
         control_images: the ControlNet hints of all segments.
-        segs: the refined segments, their ``cropped_image`` the refined crop.
+        segs: the segments with their refined crop as ``cropped_image``, None where one was skipped for its size or
+            could not be decoded. Those that nothing was tried with are left out.
     """
 
     image: torch.Tensor

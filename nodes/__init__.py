@@ -1,8 +1,32 @@
 """Top floor: the nodes, one file a menu group."""
 
-from . import detailers, hooks, masks, pipes, sampling, segs, segs_edits, segs_elements, segs_lists
+from . import (
+    detailer_pipes,
+    detailers,
+    hooks,
+    masks,
+    pipes,
+    sampling,
+    segs,
+    segs_detailers,
+    segs_edits,
+    segs_elements,
+    segs_lists,
+)
 
-GROUPS = (detailers, hooks, masks, pipes, sampling, segs, segs_edits, segs_elements, segs_lists)
+GROUPS = (
+    detailer_pipes,
+    detailers,
+    hooks,
+    masks,
+    pipes,
+    sampling,
+    segs,
+    segs_detailers,
+    segs_edits,
+    segs_elements,
+    segs_lists,
+)
 
 NODE_CLASS_MAPPINGS = {node_id: node for group in GROUPS for node_id, node in group.NODE_CLASS_MAPPINGS.items()}
 NODE_DISPLAY_NAME_MAPPINGS = {

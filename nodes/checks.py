@@ -10,7 +10,7 @@ import torch
 
 from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
 from ..detailer import host
-from ..detailer.values import BasicPipe, DetailerPipe, Latent
+from ..detailer.values import BasicPipe, DetailerPipe, Latent, Refiner
 
 logger = logging.getLogger("mask_detailer")
 
@@ -63,6 +63,19 @@ class Door:
         image = image.to(torch.float32)
         self._finite(image, name)
         return image
+
+    def one_image(self, image: Any, name: str = "image") -> torch.Tensor:
+        """An IMAGE of one picture, ``[1,H,W,3 or 4]`` float32.
+
+        Raises:
+            InputError: for several, and as ``image`` does.
+        """
+        frames = self.image(image, name)
+        if len(frames) > 1:
+            raise self.error(
+                name, f"it holds {len(frames)} pictures, this node takes one", "Put 'Image Batch to Image List' before it"
+            )
+        return frames
 
     def mask(self, mask: Any, size: Size, name: str = "mask") -> torch.Tensor:
         """A MASK of any rank as ``[B,H,W]`` float32 0..1 of the picture's size: clamped and rescaled where it must be.
@@ -194,17 +207,17 @@ class Door:
                 found = "it is missing (None)" if name is None else f"its {part} is missing (None)"
                 raise self.error(name or part, found, f"Connect {PIPE_SOURCES[part]}")
 
-    def refiner_parts(self, pipe: Any, name: str = "refiner_basic_pipe_opt") -> tuple[Any, Any, Any, Any]:
-        """Model, clip, positive and negative of an optional BASIC_PIPE, all None where none is connected.
+    def refiner(self, pipe: Any, ratio: float, name: str = "refiner_basic_pipe_opt") -> Refiner | None:
+        """The refiner of an optional BASIC_PIPE, None where none is connected.
 
         Raises:
             InputError: if it is connected but not five things, or its model or a conditioning is None.
         """
         if pipe is None:
-            return None, None, None, None
+            return None
         parts = self.five_parts(pipe, name)
         self.not_missing(parts._replace(vae="not needed"), name)
-        return parts.model, parts.clip, parts.positive, parts.negative
+        return Refiner(parts.model, parts.positive, parts.negative, ratio)
 
     def segs(self, segs: Any, name: str = "segs") -> SEGS:
         """SEGS of any pack: ``((height, width), [SEG, ...])``.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from ..detailer.values import (
     Refiner,
     SamplingSettings,
     SizeOptions,
+    VaeTiles,
     wrapped_seed,
 )
 from ..segs import black_picture
@@ -27,6 +30,7 @@ from .checks import Door
 logger = logging.getLogger("mask_detailer")
 
 CATEGORY = "ImpactPack/Detailer"
+FRAMES = "The picture. A batch is detailed frame by frame, each with the same segments."
 
 
 class DetailerForEach:
@@ -42,39 +46,19 @@ class DetailerForEach:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         parts = inputs.pipe_parts()
-        text = (
-            "A prompt for the segments instead of positive. To give each its own, let the text begin (first character) "
-            "with [ASC], [DSC], [ASC-SIZE], [DSC-SIZE] or [RND] and put [SEP] between prompts; or begin with [LAB] and "
-            "write [label] prompt. Wildcard files and LoRA tags are not read."
-        )
-        frames = "The picture. A batch is detailed frame by frame, each with the same segments."
-        masked = "Sample only under the mask; off: the whole crop. Either way only what is under the mask is put back."
-        forced = (
-            "Detail every segment. Off: skip those that reach guide_size already or would not be enlarged; the log "
-            "names them."
-        )
         return {
             "required": {
-                "image": inputs.link("IMAGE", frames),
+                "image": inputs.link("IMAGE", FRAMES),
                 "segs": inputs.link("SEGS", "The segments to detail, in the order of work."),
                 "model": parts["model"],
                 "clip": parts["clip"],
                 "vae": parts["vae"],
-                "guide_size": inputs.guide_size(512),
-                "guide_size_for": inputs.guide_size_for("bbox", "crop_region"),
-                "max_size": inputs.max_size(),
-                "seed": inputs.seed(),
-                "steps": inputs.steps(),
-                "cfg": inputs.cfg(),
-                "sampler_name": inputs.sampler_name(),
-                "scheduler": inputs.scheduler(),
+                **inputs.sizes(),
+                **inputs.sampling(),
                 "positive": parts["positive"],
                 "negative": parts["negative"],
-                "denoise": inputs.denoise(),
-                "feather": inputs.feather(),
-                "noise_mask": inputs.switch(True, "enabled", "disabled", masked),
-                "force_inpaint": inputs.switch(True, "enabled", "disabled", forced),
-                "wildcard": ("STRING", {"multiline": True, "dynamicPrompts": False, "tooltip": text}),
+                **inputs.denoise_and_masks(),
+                "wildcard": inputs.segment_text(),
                 "cycle": inputs.cycle(),
             },
             "optional": {
@@ -82,43 +66,12 @@ class DetailerForEach:
                 "inpaint_model": inputs.inpaint_model(),
                 "noise_mask_feather": inputs.noise_mask_feather(),
                 "scheduler_func_opt": inputs.scheduler_func(),
+                **inputs.vae_tiles(),
             },
         }
 
-    def doit(
-        self,
-        image: Any,
-        segs: Any,
-        model: Any,
-        clip: Any,
-        vae: Any,
-        guide_size: float,
-        guide_size_for: bool,
-        max_size: float,
-        seed: int,
-        steps: int,
-        cfg: float,
-        sampler_name: str,
-        scheduler: str,
-        positive: Any,
-        negative: Any,
-        denoise: float,
-        feather: int,
-        noise_mask: bool,
-        force_inpaint: bool,
-        wildcard: str,
-        cycle: int = 1,
-        detailer_hook: Any = None,
-        inpaint_model: bool = False,
-        noise_mask_feather: int = 0,
-        scheduler_func_opt: Any = None,
-    ) -> tuple[torch.Tensor]:
-        return DetailerForEach.do_detail(
-            image, segs, model, clip, vae, guide_size, guide_size_for, max_size, seed, steps, cfg, sampler_name,
-            scheduler, positive, negative, denoise, feather, noise_mask, force_inpaint, wildcard, detailer_hook,
-            cycle=cycle, inpaint_model=inpaint_model, noise_mask_feather=noise_mask_feather,
-            scheduler_func_opt=scheduler_func_opt,
-        )[:1]  # fmt: skip
+    def doit(self, image: Any, segs: Any, **widgets: Any) -> tuple[torch.Tensor]:
+        return (detail_with_parts(Door("DetailerForEach"), image, segs, widgets).image,)
 
     @staticmethod
     def do_detail(
@@ -152,17 +105,12 @@ class DetailerForEach:
         inpaint_model: bool = False,
         noise_mask_feather: int = 0,
         scheduler_func_opt: Any = None,
-        *,
-        progress: host.Progress | None = None,
-        door: Door | None = None,
     ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], SEGS]:
-        """Detail the segments of a picture: the engine's face, which other packs call too.
+        """Detail the segments of a picture, as other packs call it.
 
         Args:
             image: ``[B,H,W,3]``, or with alpha, which is kept. Each frame gets all segments.
             segs: SEGS made for any size.
-            progress: the stretch of the running node's bar that this is.
-            door: names the node in errors.
 
         Returns:
             image ``[B,H,W,C]``, crops before, refined crops, refined crops as RGBA, control images, refined SEGS.
@@ -170,17 +118,6 @@ class DetailerForEach:
         Raises:
             InputError: for what cannot be worked with, naming node, input and fix.
         """
-        door = door or Door("DetailerForEach")
-        frames = door.image(image)
-        pipe = BasicPipe(model, clip, vae, positive, negative)
-        door.not_missing(pipe, None)
-        door.fits_latent(Size(*frames.shape[1:3]), vae)
-        checked_segs = door.segs(segs)
-        if wildcard_opt and wildcard_opt.strip() and clip is None:
-            raise door.error("clip", "it is missing (None), but there is per-segment text", "Connect a CLIP")
-        refiner = None
-        if None not in (refiner_ratio, refiner_model, refiner_positive, refiner_negative):
-            refiner = Refiner(refiner_model, refiner_positive, refiner_negative, float(refiner_ratio or 0.0))
         options = DetailOptions(
             seed=seed,
             size=SizeOptions(guide_size, guide_size_for_bbox, max_size, force_inpaint),
@@ -188,16 +125,57 @@ class DetailerForEach:
             mask=MaskSettings(feather, noise_mask, noise_mask_feather, inpaint_model),
             text=wildcard_opt,
         )
-        progress = progress or host.Progress.of_node()
-        finished = _Batch(len(frames))
-        results = []
-        for index, part in enumerate(progress.split(len(frames))):
-            frame = frames[index : index + 1, ..., :3]
-            result = engine.detail(frame, checked_segs, pipe, options, refiner, Hook(detailer_hook), part)
-            alpha = frames[index : index + 1, ..., 3:].to(result.image.device)
-            finished.append(torch.cat([result.image, alpha], dim=-1) if alpha.shape[-1] else result.image)
-            results.append(result)
-        return finished.images, *_joined(results)
+        refiner = None
+        if None not in (refiner_ratio, refiner_model, refiner_positive, refiner_negative):
+            refiner = Refiner(refiner_model, refiner_positive, refiner_negative, float(refiner_ratio or 0.0))
+        pipe = BasicPipe(model, clip, vae, positive, negative)
+        done = detail_frames(Door("DetailerForEach"), image, segs, pipe, None, options, refiner, detailer_hook)
+        return done.image, done.crops, done.refined, done.refined_alpha, done.control_images, done.segs
+
+
+class DetailerForEachDebug:
+    """Details each segment of a picture and shows the crops."""
+
+    DESCRIPTION = f"{DetailerForEach.DESCRIPTION} Gives the crops before and after too."
+    SEARCH_ALIASES = ("detailer debug", "detailer crops", "segs detailer debug")
+    RETURN_TYPES = ("IMAGE", "IMAGE", "IMAGE", "IMAGE", "IMAGE")
+    RETURN_NAMES = ("image", *inputs.CROP_LISTS)
+    OUTPUT_IS_LIST = (False, True, True, True, True)
+    OUTPUT_TOOLTIPS = (*DetailerForEach.OUTPUT_TOOLTIPS, *inputs.CROP_LIST_TOOLTIPS)
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return DetailerForEach.INPUT_TYPES()
+
+    def doit(self, image: Any, segs: Any, **widgets: Any) -> tuple[Any, ...]:
+        done = detail_with_parts(Door("DetailerForEachDebug"), image, segs, widgets)
+        return done.image, *shown_crops(done)
+
+
+class DetailerForEachAutoRetry:
+    """Details each segment of a picture, again where a hook finds fault with the result."""
+
+    DESCRIPTION = (
+        "Like Detailer (SEGS), but asks the detailer_hook whether each finished part is good, and samples it again "
+        "with the next seed where it isn't. Without a hook that judges, one attempt is made."
+    )
+    SEARCH_ALIASES = ("detailer retry", "auto retry", "black patch")
+    RETURN_TYPES = ("IMAGE",)
+    OUTPUT_TOOLTIPS = DetailerForEach.OUTPUT_TOOLTIPS
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        tooltip = "How many times each part is sampled at most. If the last attempt is not good either, the run stops."
+        types = DetailerForEach.INPUT_TYPES()
+        types["required"]["max_retries"] = ("INT", {"default": 1, "min": 1, "max": 10, "step": 1, "tooltip": tooltip})
+        return types
+
+    def doit(self, image: Any, segs: Any, **widgets: Any) -> tuple[torch.Tensor]:
+        return (detail_with_parts(Door("DetailerForEachAutoRetry"), image, segs, widgets).image,)
 
 
 class MaskDetailerPipe:
@@ -228,40 +206,26 @@ class MaskDetailerPipe:
             "serves all images; one image takes all masks."
         )
         masked = "Sample only under the mask, or the whole crop. Either way only what is under the mask is put back."
-        refiner = "A second model with its own prompts for the last part of the steps. Its vae and clip are not used."
-        ratio = "The share of the steps, at the end, that a connected refiner pipe runs: 0 none, 1 all."
         return {
             "required": {
                 "image": inputs.link("IMAGE", "The picture, or a batch of them. Alpha is kept."),
                 "mask": inputs.link("MASK", mask),
-                "basic_pipe": inputs.link("BASIC_PIPE", "Model, clip, vae and prompts ('ToBasicPipe')."),
+                "basic_pipe": inputs.basic_pipe(),
                 "guide_size": inputs.guide_size(384),
                 "guide_size_for": inputs.guide_size_for("mask bbox", "crop region"),
                 "max_size": inputs.max_size(),
                 "mask_mode": inputs.switch(True, "masked only", "whole", masked),
-                "seed": inputs.seed(),
-                "steps": inputs.steps(),
-                "cfg": inputs.cfg(),
-                "sampler_name": inputs.sampler_name(),
-                "scheduler": inputs.scheduler(),
+                **inputs.sampling(),
                 "denoise": inputs.denoise(),
                 "feather": inputs.feather(),
                 "crop_factor": inputs.crop_factor(10),
                 "drop_size": inputs.drop_size(),
-                "refiner_ratio": ("FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "tooltip": ratio}),
-                "batch_size": (
-                    "INT",
-                    {
-                        "default": 1,
-                        "min": 1,
-                        "max": 100,
-                        "tooltip": "How many finished variants of each picture, each with the next seed.",
-                    },
-                ),
+                "refiner_ratio": inputs.refiner_ratio(),
+                "batch_size": inputs.batch_size("How many finished variants of each picture, each with the next seed."),
                 "cycle": inputs.cycle(),
             },
             "optional": {
-                "refiner_basic_pipe_opt": inputs.link("BASIC_PIPE", refiner),
+                "refiner_basic_pipe_opt": inputs.refiner_pipe(),
                 "detailer_hook": inputs.detailer_hook(),
                 "inpaint_model": inputs.inpaint_model(),
                 "noise_mask_feather": inputs.noise_mask_feather(),
@@ -303,24 +267,27 @@ class MaskDetailerPipe:
         door = Door("MaskDetailerPipe")
         frames = door.image(image)
         pipe = door.basic_pipe(basic_pipe)
-        refiner = door.refiner_parts(refiner_basic_pipe_opt)
+        refiner = door.refiner(refiner_basic_pipe_opt, refiner_ratio)
         segs_of_frames = _segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
+        options = DetailOptions(
+            seed=seed,
+            size=SizeOptions(guide_size, guide_size_for, max_size, force_inpaint=True),
+            sampling=SamplingSettings(steps, cfg, sampler_name, scheduler, denoise, cycle, scheduler_func_opt),
+            mask=MaskSettings(feather, mask_mode, noise_mask_feather, inpaint_model),
+        )
         refined: list[torch.Tensor] = []
         refined_alpha: list[torch.Tensor] = []
         jobs = [(variant, frame) for variant in range(batch_size) for frame in range(len(frames))]
         finished = _Batch(len(jobs))
         parts = host.Progress.of_node().split(len(jobs))
-        for index, (variant, frame) in enumerate(jobs):
-            result = DetailerForEach.do_detail(
-                frames[frame : frame + 1], segs_of_frames[frame], *pipe[:3], guide_size, guide_size_for, max_size,
-                wrapped_seed(seed + variant), steps, cfg, sampler_name, scheduler, *pipe[3:], denoise, feather,
-                mask_mode, True, None, detailer_hook, refiner_ratio, *refiner, cycle=cycle,
-                inpaint_model=inpaint_model, noise_mask_feather=noise_mask_feather,
-                scheduler_func_opt=scheduler_func_opt, progress=parts[index], door=door,
+        for part, (variant, frame) in zip(parts, jobs, strict=True):
+            done = detail_frames(
+                door, frames[frame : frame + 1], segs_of_frames[frame], pipe, "basic_pipe",
+                replace(options, seed=wrapped_seed(seed + variant)), refiner, detailer_hook, part,
             )  # fmt: skip
-            finished.append(result[0])
-            refined += result[2]
-            refined_alpha += result[3]
+            finished.append(done.image)
+            refined += done.refined
+            refined_alpha += done.refined_alpha
         return (
             finished.images,
             refined or [black_picture()],
@@ -328,6 +295,88 @@ class MaskDetailerPipe:
             basic_pipe,
             refiner_basic_pipe_opt,
         )
+
+
+def options_of(widgets: Mapping[str, Any]) -> DetailOptions:
+    """The values of a detailer's widgets, under the names that the family's nodes give them.
+
+    What is optional and wasn't sent has the value that a saved prompt relies on, which the widget may not show.
+    """
+    return DetailOptions(
+        seed=widgets["seed"],
+        size=SizeOptions(
+            widgets["guide_size"], widgets["guide_size_for"], widgets["max_size"], widgets["force_inpaint"]
+        ),
+        sampling=SamplingSettings(
+            widgets["steps"],
+            widgets["cfg"],
+            widgets["sampler_name"],
+            widgets["scheduler"],
+            widgets["denoise"],
+            widgets.get("cycle", 1),
+            widgets.get("scheduler_func_opt"),
+        ),
+        mask=MaskSettings(
+            widgets.get("feather", 0),
+            widgets["noise_mask"],
+            widgets.get("noise_mask_feather", 0),
+            widgets.get("inpaint_model", False),
+        ),
+        text=widgets.get("wildcard"),
+        vae_tiles=VaeTiles(widgets.get("tiled_encode", False), widgets.get("tiled_decode", False)),
+        attempts=widgets.get("max_retries", 0),
+    )
+
+
+def detail_with_parts(door: Door, image: Any, segs: Any, widgets: Mapping[str, Any]) -> Detailed:
+    """``detail_frames`` for a node that has the parts of a pipe as inputs of their own."""
+    pipe = BasicPipe(*(widgets[part] for part in BasicPipe._fields))
+    return detail_frames(door, image, segs, pipe, None, options_of(widgets), None, widgets.get("detailer_hook"))
+
+
+def detail_frames(
+    door: Door,
+    image: Any,
+    segs: Any,
+    pipe: BasicPipe,
+    pipe_name: str | None,
+    options: DetailOptions,
+    refiner: Refiner | None,
+    detailer_hook: Any,
+    progress: host.Progress | None = None,
+) -> Detailed:
+    """Check what came in and detail every frame with all segments.
+
+    Args:
+        image: ``[B,H,W,3]``, or with alpha, which is kept.
+        pipe_name: the input that holds the pipe; None where its parts are inputs of their own.
+        progress: the stretch of the running node's bar that this is.
+
+    Raises:
+        InputError: for what cannot be worked with, naming node, input and fix.
+    """
+    frames = door.image(image)
+    door.not_missing(pipe, pipe_name)
+    door.fits_latent(Size(*frames.shape[1:3]), pipe.vae)
+    checked_segs = door.segs(segs)
+    if options.text and options.text.strip() and pipe.clip is None:
+        missing = "it is missing (None)" if pipe_name is None else "its clip is missing (None)"
+        raise door.error(pipe_name or "clip", f"{missing}, but there is per-segment text", "Connect a CLIP")
+    finished = _Batch(len(frames))
+    results = []
+    for index, part in enumerate((progress or host.Progress.of_node()).split(len(frames))):
+        frame = frames[index : index + 1, ..., :3]
+        result = engine.detail(frame, checked_segs, pipe, options, refiner, Hook(detailer_hook), part)
+        alpha = frames[index : index + 1, ..., 3:].to(result.image.device)
+        finished.append(torch.cat([result.image, alpha], dim=-1) if alpha.shape[-1] else result.image)
+        results.append(result)
+    return _joined(finished.images, results)
+
+
+def shown_crops(done: Detailed) -> tuple[list[torch.Tensor], ...]:
+    """The four lists of a Debug node, each with a black picture where it would be empty."""
+    lists = (done.crops, done.refined, done.refined_alpha, done.control_images)
+    return tuple(pictures or [black_picture()] for pictures in lists)
 
 
 class _Batch:
@@ -349,13 +398,14 @@ class _Batch:
         self._filled += 1
 
 
-def _joined(results: list[Detailed]) -> tuple[list[Any], list[Any], list[Any], list[Any], SEGS]:
+def _joined(image: torch.Tensor, results: list[Detailed]) -> Detailed:
     """The lists of several frames, one frame after another."""
     crops, refined, alpha, control = (
         [item for result in results for item in getattr(result, name)]
         for name in ("crops", "refined", "refined_alpha", "control_images")
     )
-    return crops, refined, alpha, control, (results[0].segs[0], [seg for result in results for seg in result.segs[1]])
+    segs = results[0].segs[0], [seg for result in results for seg in result.segs[1]]
+    return Detailed(image, crops, refined, alpha, control, segs)
 
 
 def _segs_of_frames(
@@ -396,8 +446,12 @@ def _segs_of_frames(
 NODE_CLASS_MAPPINGS = {
     "MaskDetailerPipe": MaskDetailerPipe,
     "DetailerForEach": DetailerForEach,
+    "DetailerForEachDebug": DetailerForEachDebug,
+    "DetailerForEachAutoRetry": DetailerForEachAutoRetry,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
     "MaskDetailerPipe": "MaskDetailer (pipe)",
     "DetailerForEach": "Detailer (SEGS)",
+    "DetailerForEachDebug": "DetailerDebug (SEGS)",
+    "DetailerForEachAutoRetry": "Detailer (SEGS) with auto retry",
 }

@@ -11,6 +11,15 @@ MAX_SEED = 2**64 - 1
 
 Input = tuple[Any, dict[str, Any]]
 
+# The lists that the Debug nodes give besides the picture.
+CROP_LISTS = ("cropped", "cropped_refined", "cropped_refined_alpha", "cnet_images")
+CROP_LIST_TOOLTIPS = (
+    "The crops as they were, at their size in the picture, the tallest first.",
+    "The refined crops at their size in the picture, the tallest first.",
+    "The refined crops with the blend mask as alpha, in the same order.",
+    "The ControlNet hints, in the order of use.",
+)
+
 
 def link(kind: str, tooltip: str) -> Input:
     """An input that takes a connection."""
@@ -39,12 +48,12 @@ def guide_size_for(on: str, off: str) -> Input:
     return switch(True, on, off, tooltip)
 
 
-def max_size() -> Input:
+def max_size(default: int = 1024) -> Input:
     tooltip = (
         "The longer side of an enlarged crop stops here, even if guide_size asks for more. A crop that is "
         "larger already is worked on at its own size."
     )
-    return "FLOAT", {"default": 1024, "min": 64, "max": MAX_SIZE, "step": 8, "tooltip": tooltip}
+    return "FLOAT", {"default": default, "min": 64, "max": MAX_SIZE, "step": 8, "tooltip": tooltip}
 
 
 def seed() -> Input:
@@ -152,6 +161,86 @@ def dilation() -> Input:
 
 def scheduler_func() -> Input:
     return link("SCHEDULER_FUNC", "Replaces the scheduler. Comes from a scheduler provider node.")
+
+
+def sizes(guide: int = 512, longest: int = 1024) -> dict[str, Input]:
+    """How large parts are worked on: the three widgets every detailer has."""
+    return {
+        "guide_size": guide_size(guide),
+        "guide_size_for": guide_size_for("bbox", "crop_region"),
+        "max_size": max_size(longest),
+    }
+
+
+def sampling() -> dict[str, Input]:
+    """The KSampler's widgets up to the denoise."""
+    return {
+        "seed": seed(),
+        "steps": steps(),
+        "cfg": cfg(),
+        "sampler_name": sampler_name(),
+        "scheduler": scheduler(),
+    }
+
+
+def denoise_and_masks() -> dict[str, Input]:
+    """The denoise and what the segments' masks do."""
+    return {
+        "denoise": denoise(),
+        "feather": feather(),
+        "noise_mask": noise_mask(),
+        "force_inpaint": force_inpaint(),
+    }
+
+
+def noise_mask() -> Input:
+    masked = "Sample only under the mask; off: the whole crop. Either way only what is under the mask is put back."
+    return switch(True, "enabled", "disabled", masked)
+
+
+def force_inpaint() -> Input:
+    forced = (
+        "Detail every segment. Off: skip those that reach guide_size already or would not be enlarged; the log names "
+        "them."
+    )
+    return switch(True, "enabled", "disabled", forced)
+
+
+def segment_text() -> Input:
+    text = (
+        "A prompt for the segments instead of positive. To give each its own, let the text begin (first character) "
+        "with [ASC], [DSC], [ASC-SIZE], [DSC-SIZE] or [RND] and put [SEP] between prompts; or begin with [LAB] and "
+        "write [label] prompt. Wildcards and LoRA tags work."
+    )
+    return "STRING", {"multiline": True, "dynamicPrompts": False, "tooltip": text}
+
+
+def refiner_ratio() -> Input:
+    ratio = "The share of the steps, at the end, that a connected refiner pipe runs: 0 none, 1 all."
+    return "FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "tooltip": ratio}
+
+
+def basic_pipe() -> Input:
+    return link("BASIC_PIPE", "Model, clip, vae and prompts ('ToBasicPipe').")
+
+
+def refiner_pipe() -> Input:
+    refiner = "A second model with its own prompts for the last part of the steps. Its vae and clip are not used."
+    return link("BASIC_PIPE", refiner)
+
+
+def batch_size(tooltip: str) -> Input:
+    return "INT", {"default": 1, "min": 1, "max": 100, "tooltip": tooltip}
+
+
+def vae_tiles() -> dict[str, Input]:
+    """The two switches for the VAE's tiles."""
+    encode = "Encode crops in tiles: less memory, a little slower. Where memory runs out this happens by itself."
+    decode = "Decode crops in tiles: less memory, a little slower. Where memory runs out this happens by itself."
+    return {
+        "tiled_encode": switch(False, "enabled", "disabled", encode),
+        "tiled_decode": switch(False, "enabled", "disabled", decode),
+    }
 
 
 def pipe_parts() -> dict[str, Input]:

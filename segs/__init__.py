@@ -34,6 +34,7 @@ from .filters import (
     pick,
     split_text,
 )
+from .paste import paste
 from .rescale import rescale
 from .tiles import IRREGULAR_MODES, Tiling, make_tiles
 
@@ -63,6 +64,7 @@ __all__ = [
     "mask_one_by_one",
     "merge",
     "parse_picks",
+    "paste",
     "pick",
     "rescale",
     "scale_bbox",

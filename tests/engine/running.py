@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from engine.tiny_models import Pipe, mask_of
 from mask_detailer.core import SEGS, mask_to_segs
@@ -167,7 +168,9 @@ def _copied(value: Any) -> Any:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Equality of nested values, tensors bit for bit."""
+    """Equality of nested values, tensors and arrays bit for bit."""
+    if isinstance(first, np.ndarray):
+        return isinstance(second, np.ndarray) and np.array_equal(first, second)
     if isinstance(first, torch.Tensor):
         return isinstance(second, torch.Tensor) and torch.equal(first, second)
     if isinstance(first, dict):

@@ -226,8 +226,9 @@ def test_mask_to_segs_names_its_input() -> None:
 def for_each(image: Any, segs: Any, pipe: Any, text: str = "") -> torch.Tensor:
     model, clip, vae, positive, negative = pipe
     return DetailerForEach().doit(
-        image, segs, model, clip, vae, 64.0, True, 128.0, 7, 2, 3.0, "euler", "normal", positive, negative, 0.5, 4,
-        True, True, text,
+        image, segs, model=model, clip=clip, vae=vae, guide_size=64.0, guide_size_for=True, max_size=128.0, seed=7,
+        steps=2, cfg=3.0, sampler_name="euler", scheduler="normal", positive=positive, negative=negative, denoise=0.5,
+        feather=4, noise_mask=True, force_inpaint=True, wildcard=text,
     )[0]  # fmt: skip
 
 

@@ -1,12 +1,13 @@
 """Train the tiny model from nothing: `python tests/model/train.py --comfyui PATH [--resume] [--minutes N]`.
 
-Four stages, each resumable: an autoencoder (TAESD-shaped) on drawn crops, a store of latents, a denoiser
-(SD3-shaped MMDiT, flow matching) on them; then one fp16 safetensors file that ComfyUI's
-CheckpointLoaderSimple loads. `--check` measures a finished file on held-out scenes.
+Stages, each resumable: an encoder in closed form and a store of latents, a decoder (TAESD-shaped), a denoiser
+(SD3-shaped MMDiT, flow matching); then one fp16 safetensors file that ComfyUI's CheckpointLoaderSimple loads.
+`decoder` and `denoiser` need only the encoder: on two cores run both side by side, a thread each (OMP_NUM_THREADS=1).
+`--check` measures a finished file on held-out scenes.
 
-All network modules are ComfyUI's own, so that what is trained is what is sampled. The autoencoder is trained
-small (a linear encoder, a decoder with fewer channels and blocks than TAESD's) and then written into TAESD's
-layers exactly: see `widened`.
+All network modules are ComfyUI's own, so that what is trained is what is sampled. The autoencoder is small (a linear
+encoder, a decoder with fewer channels and blocks than TAESD's) and is written into TAESD's layers exactly: see
+`widened`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ LATENT_STD = 4.0
 SD3_SCALE, SD3_SHIFT = 1.5305, 0.0609
 DECODER_WIDTHS = (16, 32, 64, 64)
 DECODER_BLOCKS = (1, 2, 2, 2)
-ENCODER_STEPS = 750  # after these only the decoder learns on
+ZOOM = (1.7, 3.7)  # working pixels per scene pixel
 RECOMMENDED = {
     "guide": 256,
     "factor": 1.2,
@@ -74,9 +75,7 @@ def import_comfy(path: str | None) -> None:
 
 
 def linear_encoder() -> nn.Conv2d:
-    """The encoder while training: one linear map from blocks of 8x8 pixels to 16 numbers; `widened` writes it
-    into TAESD's layers.
-    """
+    """The encoder: one linear map from blocks of 8x8 pixels to 16 numbers; `widened` writes it into TAESD's layers."""
     return nn.Conv2d(3, 16, 8, stride=8)
 
 
@@ -159,14 +158,21 @@ def widened(encoder: nn.Conv2d, decoder: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def whiten(encoder: nn.Conv2d, pool: Tensor) -> None:
-    """Start the encoder as the 16 principal components of 8x8 blocks, each scaled to spread one."""
+def principal_encoder(folder: Path) -> nn.Conv2d:
+    """The 16 principal components of 8x8 blocks. Each has the square root of its natural spread, so that fine detail
+    counts for more than in pixels and for less than colour; over all channels the root mean square is one.
+    """
+    pool = crop_pool(folder / "crops.safetensors", 8000, 128)
+    encoder = linear_encoder().requires_grad_(False)
     blocks = F.unfold(pool[::4, :, :64, :64].float() / 255, 8, stride=8).transpose(1, 2).reshape(-1, 192)
     mean = blocks.mean(0)
     values, vectors = torch.linalg.eigh((blocks - mean).T @ (blocks - mean) / len(blocks))
-    rows = vectors[:, -16:].T / values[-16:, None].sqrt()
+    spread = values[-16:, None] ** 0.25
+    rows = vectors[:, -16:].T / values[-16:, None].sqrt() * spread / spread.square().mean().sqrt()
+    rows *= rows.sum(1, keepdim=True).sign()  # an eigenvector's sign is a matter of chance
     encoder.weight.copy_(rows.view(16, 3, 8, 8))
     encoder.bias.copy_(-rows @ mean)
+    return encoder
 
 
 def random_window(
@@ -184,7 +190,7 @@ def random_window(
     return part, (x0, y0, x0 + side, y0 + side)
 
 
-def vae_pool(store: Path, count: int, size: int) -> Tensor:
+def crop_pool(store: Path, count: int, size: int) -> Tensor:
     """Drawn crops `[count,3,size,size]` uint8; a quarter of them blurred, as the encoder meets spoiled parts
     too.
     """
@@ -193,7 +199,7 @@ def vae_pool(store: Path, count: int, size: int) -> Tensor:
     rng = np.random.default_rng(SEED)
     out = np.empty((count, size, size, 3), np.uint8)
     for i in tqdm(range(count), desc="drawing crops", mininterval=5):
-        image = scenes.scene(i).render(random_window(scenes.scene(i), rng, size, 1.3, 3.6)[1], (size, size))
+        image = scenes.scene(i).render(random_window(scenes.scene(i), rng, size, *ZOOM)[1], (size, size))
         if rng.random() < 0.25:
             image = cv2.GaussianBlur(image, (0, 0), rng.uniform(1.0, 8.0))
         out[i] = np.round(image * 255)
@@ -330,51 +336,38 @@ def clock(start: int, steps: int, deadline: float | None, name: str) -> Iterator
             break
 
 
-def train_vae(folder: Path, steps: int, resume: bool, deadline: float | None, device: torch.device) -> None:
-    """Stage 1: autoencoder on 64-pixel crops; latents kept near mean 0, spread 1, and robust to a little
-    noise.
-    """
+def train_decoder(folder: Path, steps: int, resume: bool, deadline: float | None, device: torch.device) -> None:
+    """The decoder on 64-pixel crops, robust to a little noise in the latents, as samplers leave some."""
     torch.manual_seed(SEED)
-    net = nn.ModuleDict({"encoder": linear_encoder(), "decoder": narrow_decoder()})
-    initialise(net["decoder"])
+    encoder = principal_encoder(folder).to(device)
+    net = narrow_decoder()
+    initialise(net)
     net.to(device, memory_format=torch.channels_last)
-    pool = vae_pool(folder / "crops.safetensors", 4000, 128)
-    whiten(net["encoder"], pool)
-    average = Average(net, 0.998)
-    matrices, rest = split_params(
-        net, lambda n, p: n.startswith("decoder") and p.ndim == 4 and p.shape[0] > 3 and p.shape[1] > 3
-    )
+    average = Average(net, 0.999)
+    matrices, rest = split_params(net, lambda n, p: p.ndim == 4 and p.shape[0] > 3 and p.shape[1] > 3)
     opts = [Muon(matrices, lr=2e-3), torch.optim.Adam(rest, lr=2e-3, betas=(0.9, 0.98))]
-    saver = Saver(folder, "vae")
+    saver = Saver(folder, "decoder")
     start = saver.load(net, average, opts).get("step", 0) if resume else 0
     if start >= steps:
         return
+    pool = crop_pool(folder / "crops.safetensors", 8000, 128)
     gen = torch.Generator().manual_seed(SEED + start)
-    batch = 8
-    for step, bar in clock(start, steps, deadline, "autoencoder"):
-        for opt, top in zip(opts, (2e-3, 2e-3), strict=True):
-            opt.param_groups[0]["lr"] = top * rate(step, steps, 30)
-        if step >= ENCODER_STEPS and net["encoder"].weight.requires_grad:  # from here on latents stay
-            net["encoder"].load_state_dict({k: average.values[f"encoder.{k}"] for k in ("weight", "bias")})
-            net["encoder"].requires_grad_(False)
-        pick = torch.randint(len(pool), (batch,), generator=gen)
-        off = torch.randint(0, 65, (batch, 2), generator=gen).tolist()
-        x = (
-            torch.stack(
-                [pool[i, :, y : y + 64, x : x + 64] for i, (y, x) in zip(pick.tolist(), off, strict=True)]
-            )
-            .to(device)
-            .float()
-            .div_(255)
-        )
+    batch, size = 8, 64
+    for step, bar in clock(start, steps, deadline, "decoder"):
+        for opt in opts:
+            opt.param_groups[0]["lr"] = 2e-3 * rate(step, steps, 30)
+        pick = torch.randint(len(pool), (batch,), generator=gen).tolist()
+        off = torch.randint(0, 129 - size, (batch, 2), generator=gen).tolist()
+        crops = [pool[i, :, y : y + size, x : x + size] for i, (y, x) in zip(pick, off, strict=True)]
+        want = torch.stack(crops).to(device).float().div_(255)
         if step % 2:
-            x = x.flip(-1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        z = net["encoder"](x)
-        out = net["decoder"](z + 0.08 * torch.randn(z.shape, generator=gen).to(device))
-        flat = z.transpose(0, 1).flatten(1)
-        spread = (flat.std(1) - 1).square().mean() + flat.mean(1).square().mean()
-        loss = image_loss(out, x) + 0.05 * spread
+            want = want.flip(-1)
+        want = want.contiguous(memory_format=torch.channels_last)
+        z = encoder(want)
+        noise = torch.randn(z.shape, generator=gen) * 0.1 * torch.rand(batch, 1, 1, 1, generator=gen)
+        with torch.autocast(device.type, torch.bfloat16):
+            out = net(z + noise.to(device)).float()
+        loss = image_loss(out, want)
         net.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(rest, 1.0)
@@ -382,11 +375,8 @@ def train_vae(folder: Path, steps: int, resume: bool, deadline: float | None, de
             opt.step()
         average.update(net, step)
         if step % 20 == 0:
-            bar.set_postfix(
-                psnr=f"{-10 * math.log10(F.mse_loss(out, x).item()):.1f}",
-                std=f"{flat.std(1).mean().item():.2f}",
-            )
-        if (step + 1) % 250 == 0 or step + 1 == steps:
+            bar.set_postfix(psnr=f"{-10 * math.log10(F.mse_loss(out, want).item()):.1f}")
+        if (step + 1) % 500 == 0 or step + 1 == steps:
             saver.save(net, average, opts, step=step + 1)
 
 
@@ -397,7 +387,7 @@ def training_pair(rng: np.random.Generator, s: scenes.Scene, size: int) -> tuple
     """(crisp, spoiled, kind index): crisp is drawn at the working zoom; spoiled is the scene's own pixels,
     degraded and enlarged.
     """
-    part, (x0, y0, x1, _) = random_window(s, rng, size, 1.7, 3.6)
+    part, (x0, y0, x1, _) = random_window(s, rng, size, *ZOOM)
     side, margin = max(32, round(x1 - x0)), 20
     x0, y0 = float(round(x0)), float(round(y0))
     crisp = s.render((x0, y0, x0 + side, y0 + side), (size, size))
@@ -443,9 +433,7 @@ def store_latents(
     target = folder / f"{name}.safetensors"
     if resume and target.exists():
         return
-    net = nn.ModuleDict({"encoder": linear_encoder(), "decoder": narrow_decoder()})
-    net.load_state_dict(best(folder, "vae"))
-    encoder = net["encoder"].to(device)
+    encoder = principal_encoder(folder).to(device)
     cv2.setNumThreads(1)
     rng = np.random.default_rng(SEED + first_seed)
     pairs = torch.empty(count, 2, 16, size // 8, size // 8, dtype=torch.float16)
@@ -593,7 +581,8 @@ def train_denoiser(
         n = x.shape[-1] // 2
         oy, ox = torch.randint(4, GRID - n - 3, (2,), generator=gen).tolist()
         net.pos_embed, net.pos_embed_max_size = table[oy : oy + n, ox : ox + n].reshape(1, n * n, -1), n
-        out = net(x, sigma * 1000.0, context=contexts[kinds], y=pooled[kinds])
+        with torch.autocast(device.type, torch.bfloat16):
+            out = net(x, sigma * 1000.0, context=contexts[kinds], y=pooled[kinds]).float()
         loss = ((out - want).square().mean((1, 2, 3)) * sigma).mean()
         net.zero_grad(set_to_none=True)
         loss.backward()
@@ -610,75 +599,11 @@ def train_denoiser(
             saver.save(net, average, opts, step=step + 1)
 
 
-def pixel_pairs(store: Path, count: int, size: int) -> Tensor:
-    """Crisp and spoiled crops `[count,2,3,size,size]` uint8."""
-    if store.exists():
-        return load_file(store)["pairs"]
-    rng = np.random.default_rng(SEED + 1)
-    out = torch.empty(count, 2, 3, size, size, dtype=torch.uint8)
-    for i in tqdm(range(count), desc="drawing pairs", mininterval=5):
-        crisp, bad, _ = training_pair(rng, scenes.scene(100_000 + i), size)
-        out[i] = torch.from_numpy(np.round(np.stack([crisp, bad]) * 255).astype(np.uint8)).permute(0, 3, 1, 2)
-    save_file({"pairs": out}, store)
-    return out
-
-
-def polish_decoder(
-    folder: Path, steps: int, resume: bool, deadline: float | None, device: torch.device
-) -> None:
-    """Stage 4: the decoder on imperfect latents, as a sampler that was not quite sure leaves them.
-
-    Encoder frozen. The latents lie anywhere from crisp to spoiled, with noise; the wanted picture is crisp.
-    """
-    torch.manual_seed(SEED)
-    both = nn.ModuleDict({"encoder": linear_encoder(), "decoder": narrow_decoder()})
-    both.load_state_dict(best(folder, "vae"))
-    encoder, net = both["encoder"].to(device), both["decoder"].to(device, memory_format=torch.channels_last)
-    average = Average(net, 0.998)
-    matrices, rest = split_params(net, lambda n, p: p.ndim == 4 and p.shape[0] > 3 and p.shape[1] > 3)
-    opts = [Muon(matrices, lr=2e-3), torch.optim.Adam(rest, lr=1.5e-3, betas=(0.9, 0.98))]
-    saver = Saver(folder, "polish")
-    start = saver.load(net, average, opts).get("step", 0) if resume else 0
-    if start >= steps:
-        return
-    pool = pixel_pairs(folder / "pixels.safetensors", 3000, 128)
-    gen = torch.Generator().manual_seed(SEED + start)
-    batch, size = 5, 96
-    for step, bar in clock(start, steps, deadline, "decoder"):
-        for opt, top in zip(opts, (2e-3, 1.5e-3), strict=True):
-            opt.param_groups[0]["lr"] = top * rate(step, steps, 30)
-        pick = torch.randint(len(pool), (batch,), generator=gen).tolist()
-        off = torch.randint(0, 129 - size, (batch, 2), generator=gen).tolist()
-        crops = [pool[i, :, :, y : y + size, x : x + size] for i, (y, x) in zip(pick, off, strict=True)]
-        x = torch.stack(crops).to(device).float().div_(255)
-        if step % 2:
-            x = x.flip(-1)
-        u, v = torch.rand(2, batch, 1, 1, 1, generator=gen).to(device)
-        with torch.no_grad():
-            z = torch.lerp(encoder(x[:, 0]), encoder(x[:, 1]), (u * 1.6 - 0.3).clamp(0, 1))
-            z = z + 0.25 * v * torch.randn(z.shape, generator=gen).to(device)
-        want = x[:, 0].contiguous(memory_format=torch.channels_last)
-        out = net(z)
-        loss = image_loss(out, want)
-        net.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(rest, 1.0)
-        for opt in opts:
-            opt.step()
-        average.update(net, step)
-        if step % 20 == 0:
-            bar.set_postfix(psnr=f"{-10 * math.log10(F.mse_loss(out, want).item()):.1f}")
-        if (step + 1) % 200 == 0 or step + 1 == steps:
-            saver.save(net, average, opts, step=step + 1)
-
-
 def export(folder: Path, out: Path) -> None:
     """One fp16 file of denoiser and autoencoder, keys as ComfyUI's loader expects them."""
-    net = nn.ModuleDict({"encoder": linear_encoder(), "decoder": narrow_decoder()})
-    net.load_state_dict(best(folder, "vae"))
-    if (folder / "polish.safetensors").exists():
-        net["decoder"].load_state_dict(best(folder, "polish"))
-    data = {f"first_stage_model.{k}": v for k, v in widened(net["encoder"], net["decoder"]).items()}
+    decoder = narrow_decoder()
+    decoder.load_state_dict(best(folder, "decoder"))
+    data = {f"first_stage_model.{k}": v for k, v in widened(principal_encoder(folder), decoder).items()}
     weights = best(folder, "denoiser") | {"pos_embed": position_table()}
     data |= {f"model.diffusion_model.{k}": v for k, v in weights.items()}
     save_file(
@@ -853,11 +778,10 @@ def main() -> None:
     ap.add_argument("--resume", action="store_true")
     ap.add_argument("--minutes", type=float, help="stop the running stage after this long")
     ap.add_argument(
-        "--stage", choices=("vae", "latents", "denoiser", "polish", "export"), help="one stage only"
+        "--stage", choices=("latents", "decoder", "denoiser", "export"), help="one stage only"
     )
-    ap.add_argument("--vae-steps", type=int, default=4000)
-    ap.add_argument("--polish-steps", type=int, default=6000)
-    ap.add_argument("--steps", type=int, default=20_000, help="steps of the denoiser")
+    ap.add_argument("--decoder-steps", type=int, default=24_000)
+    ap.add_argument("--steps", type=int, default=16_000, help="steps of the denoiser")
     ap.add_argument(
         "--check",
         type=int,
@@ -879,21 +803,18 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     import_comfy(args.comfyui)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(max(1, os.cpu_count() or 1))
     if args.check:
         check(args.out, args.check, args.pictures, RECOMMENDED | args.settings)
         return
     args.work.mkdir(parents=True, exist_ok=True)
     deadline = time.time() + 60 * args.minutes if args.minutes else None
-    if args.stage in (None, "vae"):
-        train_vae(args.work, args.vae_steps, args.resume, deadline, device)
     if args.stage in (None, "latents"):
-        store_latents(args.work, "small", 4800, 192, 10_000, args.resume, device)
-        store_latents(args.work, "large", 240, 352, 50_000, args.resume, device)
+        store_latents(args.work, "small", 12_000, 192, 10_000, args.resume, device)
+        store_latents(args.work, "large", 800, 352, 50_000, args.resume, device)
     if args.stage in (None, "denoiser"):
         train_denoiser(args.work, args.steps, args.resume, deadline, device)
-    if args.stage in (None, "polish"):
-        polish_decoder(args.work, args.polish_steps, args.resume, deadline, device)
+    if args.stage in (None, "decoder"):
+        train_decoder(args.work, args.decoder_steps, args.resume, deadline, device)
     if args.stage in (None, "export"):
         export(args.work, args.out)
 

@@ -1,11 +1,13 @@
-"""`dev.py demo`: detail a picture's masked parts in a real ComfyUI, over its HTTP interface.
+"""`dev.py demo`: detail the spoiled parts of a drawn scene in a real ComfyUI, over its HTTP interface.
 
-Writes before.png, mask.png, after.png and side_by_side.png to `demo_output/`.
+The model is the small one of tests/model. It writes before.png, mask.png, after.png and side_by_side.png to
+`demo_output/`.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
@@ -13,12 +15,15 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+from model import scenes
+
 from support import pictures, workflow
 from support.client import Client, Event, PromptError, RefusedError, check
 from support.server import CHECKOUT, Server, ServerError
 
 OUTPUT = CHECKOUT / "demo_output"
-GOLD = (1.0, 0.78, 0.25)
+MODEL = CHECKOUT / "tests" / "model" / workflow.TRAINED
 BAR = 32
 
 
@@ -46,10 +51,8 @@ def detail(base: Path, setup_seconds: float) -> None:
     try:
         print("demo: starting ComfyUI ...", flush=True)
         # while it starts: the pictures and the checkpoint
-        from support.checkpoint import make_checkpoint
-
-        make_checkpoint(base / "models" / "checkpoints" / workflow.CHECKPOINT, tint=GOLD)
-        before, mask = pictures.demo_picture(), pictures.demo_mask()
+        shutil.copy(MODEL, base / "models" / "checkpoints")
+        before, mask, parts = spoiled_scene()
         before_path = pictures.write(OUTPUT / "before.png", before)
         mask_path = pictures.write(OUTPUT / "mask.png", mask)
         server.wait_until_ready()
@@ -58,7 +61,7 @@ def detail(base: Path, setup_seconds: float) -> None:
 
         started = time.monotonic()
         with Client(server.url) as client:
-            prompt = workflow.mask_detail(client.upload_image(before_path), client.upload_image(mask_path))
+            prompt = workflow.trained(client.upload_image(before_path), client.upload_image(mask_path))
             prompt_id = client.queue(prompt)
             show_progress(client.events(prompt_id))
             after = workflow.result(client, prompt_id)
@@ -71,9 +74,16 @@ def detail(base: Path, setup_seconds: float) -> None:
     for what, path in (("before", before_path), ("mask", mask_path), ("after", after_path), ("both", both_path)):
         print(f"{what:>8}  {path}")
     print(
-        f"demo: detailed 3 parts in {detail_seconds:.1f} s "
+        f"demo: detailed {parts} parts in {detail_seconds:.1f} s "
         f"(set-up {setup_seconds:.1f} s, ComfyUI's start {start_seconds:.1f} s); the server is stopped"
     )
+
+
+def spoiled_scene() -> tuple[pictures.Pixels, pictures.Pixels, int]:
+    """(picture, mask, how many parts it marks): a scene whose parts were blurred or made coarse."""
+    _, spoiled, parts = scenes.demo_scene()
+    mask = np.max([mask for _, mask in parts], axis=0)
+    return *(np.round(255 * pixels).astype(np.uint8) for pixels in (spoiled, mask)), len(parts)  # type: ignore[return-value]
 
 
 def show_progress(events: Iterable[Event]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from mask_detailer.core import Size, mask_to_segs, resample
-from mask_detailer.core.seg import crop_region
 from mask_detailer.detailer import host
+from mask_detailer.detailer.plan import make_plan
+from mask_detailer.detailer.values import SizeOptions
 from mask_detailer.nodes.detailers import MaskDetailerPipe
 from model import conditioning, scenes
 from skimage.color import rgb2lab
@@ -20,17 +21,17 @@ from skimage.metrics import structural_similarity
 CHECKPOINT = Path(__file__).parents[1] / "model" / "mask-detailer-tiny.safetensors"
 
 SETTINGS: dict[str, Any] = {
-    "guide_size": 256.0,
+    "guide_size": 448.0,
     "guide_size_for": True,
-    "max_size": 512.0,
+    "max_size": 768.0,
     "mask_mode": True,
-    "steps": 10,
+    "steps": 8,
     "cfg": 1.0,
     "sampler_name": "euler",
     "scheduler": "simple",
-    "denoise": 0.5,
+    "denoise": 0.3,
     "feather": 5,
-    "crop_factor": 1.5,
+    "crop_factor": 1.3,
     "drop_size": 10,
     "refiner_ratio": 0.2,
     "batch_size": 1,
@@ -84,7 +85,9 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
     )
     done = image[0].cpu().numpy()
     segs = mask_to_segs(where, False, settings["crop_factor"], False, settings["drop_size"])
-    region = crop_region(segs[1][0])
+    size = SizeOptions(settings["guide_size"], settings["guide_size_for"], settings["max_size"], force_inpaint=True)
+    (plan,) = make_plan(segs, Size(*mask.shape), size, case, host.pixels_per_cell(vae)).crops
+    region = plan.region
     reach = np.zeros(mask.shape, bool)
     reach[region.slices] = alphas[0][0, ..., 3].cpu().numpy() > 0
     inside = mask > 0.5
@@ -98,7 +101,7 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
         jump(done, inside),
         jump(good, inside),
         float(np.abs(done - bad)[~reach].max()),
-        colour_shift(vae, picture[:, region.slices[0], region.slices[1]], where[0][region.slices]),
+        colour_shift(vae, picture[:, region.slices[0], region.slices[1]], where[0][region.slices], plan.working),
     )
 
 
@@ -127,11 +130,11 @@ def jump(picture: np.ndarray, inside: np.ndarray) -> float:
     return float(np.concatenate([down, across]).mean())
 
 
-def colour_shift(vae: Any, crop: torch.Tensor, mask: torch.Tensor) -> float:
-    """Mean Lab difference outside the mask of a crop ``[1,h,w,3]`` that went through the VAE and back."""
-    height, width = crop.shape[1:3]
-    size = Size(height // 8 * 8, width // 8 * 8)
-    fitted = resample(crop, size).clamp(0.0, 1.0)
-    back = resample(host.decode(vae, host.encode(vae, fitted)), Size(height, width)).clamp(0.0, 1.0)
+def colour_shift(vae: Any, crop: torch.Tensor, mask: torch.Tensor, working: Size) -> float:
+    """Mean Lab difference outside the mask of a crop ``[1,h,w,3]`` that went through the VAE and back at the working
+    size.
+    """
+    fitted = resample(crop, working).clamp(0.0, 1.0)
+    back = resample(host.decode(vae, host.encode(vae, fitted)), Size(*crop.shape[1:3])).clamp(0.0, 1.0)
     difference = np.linalg.norm(rgb2lab(crop[0].numpy()) - rgb2lab(back[0].numpy()), axis=-1)
     return float(difference[mask.numpy() < 0.5].mean())

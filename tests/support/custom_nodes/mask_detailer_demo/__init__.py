@@ -1,8 +1,9 @@
-"""A node pack for the demo and the tests only: conditioning for a checkpoint that has no text encoder."""
+"""A node pack for the demo and the tests only: conditioning for checkpoints that have no text encoder."""
 
 from typing import Any
 
 import torch
+from model import conditioning
 
 CONTEXT_WIDTH, POOLED_WIDTH = 64, 16  # those of support.checkpoint
 
@@ -25,5 +26,26 @@ class MaskDetailerDemoConditioning:
         return ([[tokens, {"pooled_output": pooled}]],)
 
 
-NODE_CLASS_MAPPINGS = {"MaskDetailerDemoConditioning": MaskDetailerDemoConditioning}
-NODE_DISPLAY_NAME_MAPPINGS = {"MaskDetailerDemoConditioning": "Mask Detailer demo conditioning"}
+class MaskDetailerDemoPart:
+    """What a part shows, as the trained tiny model knows it."""
+
+    CATEGORY = "MaskDetailer/demo"
+    RETURN_TYPES = ("CONDITIONING",)
+    FUNCTION = "doit"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"kind": (list(conditioning.KINDS),)}}
+
+    def doit(self, kind: str) -> tuple[list[list[Any]]]:
+        return (conditioning.conditioning(kind),)
+
+
+NODE_CLASS_MAPPINGS = {
+    "MaskDetailerDemoConditioning": MaskDetailerDemoConditioning,
+    "MaskDetailerDemoPart": MaskDetailerDemoPart,
+}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "MaskDetailerDemoConditioning": "Mask Detailer demo conditioning",
+    "MaskDetailerDemoPart": "Mask Detailer demo part",
+}

@@ -29,6 +29,7 @@ def row(name: str, found: list[Quality]) -> list[str]:
         f"{mean('sharpness'):.2f}",
         in_share([0.8 <= quality.sharpness <= 1.25 for quality in found]),
         f"{mean('seam') / mean('seam_of_truth'):.2f}",
+        f"{mean('fade'):.2f}",
         f"{max(quality.outside for quality in found):g}",
         f"{mean('colour'):.2f}",
     ]
@@ -44,7 +45,7 @@ def run() -> None:
         found = [measure(models, case) for case in range(CASES)]
     logging.disable(logging.NOTSET)
     head = ["part", "SSIM before", "after", "closer", "sharpness before", "after", "in 0.8..1.25", "seam jump",
-            "change outside", "Lab shift of VAE"]  # fmt: skip
+            "fade at the edge", "change outside", "Lab shift of VAE"]  # fmt: skip
     kinds = sorted({quality.kind for quality in found})
     rows = [row(kind, [quality for quality in found if quality.kind == kind]) for kind in kinds]
     title = "50 held-out scenes: similarity to the undegraded scene; sharpness and seam as ratios to its own"

@@ -1,8 +1,11 @@
 """Top floor: the nodes, one file a menu group."""
 
 from . import (
+    control,
     detailer_pipes,
     detailers,
+    detectors,
+    faces,
     hooks,
     masks,
     pipes,
@@ -15,8 +18,11 @@ from . import (
 )
 
 GROUPS = (
+    control,
     detailer_pipes,
     detailers,
+    faces,
+    detectors,
     hooks,
     masks,
     pipes,

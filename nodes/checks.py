@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
 from ..detailer import host
+from ..detailer.detectors import Detector, Sam
 from ..detailer.values import BasicPipe, DetailerPipe, Latent, Refiner
 
 logger = logging.getLogger("mask_detailer")
@@ -22,6 +25,13 @@ PIPE_SOURCES = {
     "negative": "a CONDITIONING such as the output of 'CLIP Text Encode'",
 }
 OLDEST_DETAILER_PIPE = 10  # parts: the refiner's four came later
+SEGS_SOURCE = "Connect SEGS, such as the output of 'MASK to SEGS' or of a detector"
+DETECTOR_SOURCES = {
+    "BBOX_DETECTOR": "Connect the BBOX_DETECTOR of a detector provider",
+    "SEGM_DETECTOR": "Connect the SEGM_DETECTOR of a detector provider whose model finds outlines (a segm model)",
+}
+SAM_SOURCE = "Load the model with 'SAMLoader (Impact)' and connect its SAM_MODEL"
+BROKEN_DETECTOR = "Connect another detector, or update the pack it is from"
 SEG_FIELDS = ("cropped_image", "cropped_mask", "confidence", "crop_region", "bbox", "label", "control_net_wrapper")
 
 
@@ -72,9 +82,8 @@ class Door:
         """
         frames = self.image(image, name)
         if len(frames) > 1:
-            raise self.error(
-                name, f"it holds {len(frames)} pictures, this node takes one", "Put 'Image Batch to Image List' before it"
-            )
+            found = f"it holds {len(frames)} pictures, this node takes one"
+            raise self.error(name, found, "Put 'Image Batch to Image List' before it")
         return frames
 
     def mask(self, mask: Any, size: Size, name: str = "mask") -> torch.Tensor:
@@ -219,13 +228,12 @@ class Door:
         self.not_missing(parts._replace(vae="not needed"), name)
         return Refiner(parts.model, parts.positive, parts.negative, ratio)
 
-    def segs(self, segs: Any, name: str = "segs") -> SEGS:
+    def segs(self, segs: Any, name: str = "segs", fix: str = SEGS_SOURCE) -> SEGS:
         """SEGS of any pack: ``((height, width), [SEG, ...])``.
 
         Raises:
             InputError: for another layout.
         """
-        fix = "Connect SEGS, such as the output of 'MASK to SEGS' or of a detector"
         if not isinstance(segs, tuple | list) or len(segs) != 2 or not isinstance(segs[1], tuple | list):
             raise self.error(name, f"a {type(segs).__name__} is no SEGS", fix)
         if len(segs[0]) != 2:
@@ -272,6 +280,76 @@ class Door:
         except (TypeError, ValueError, OverflowError) as error:
             fix = "Connect the output of the same name of 'From SEG_ELT'"
             raise self.error(name, f"{box!r} is not four numbers: left, top, right, bottom", fix) from error
+
+    def detector(self, detector: Any, kind: str, name: str) -> Detector:
+        """A detector of any pack.
+
+        Args:
+            kind: BBOX_DETECTOR or SEGM_DETECTOR.
+
+        Raises:
+            InputError: for None, and for what has no ``detect``, such as what some providers give beside a detector.
+        """
+        if detector is None:
+            raise self.error(name, f"the {kind} is missing (None)", DETECTOR_SOURCES[kind])
+        if not hasattr(detector, "detect"):
+            found = f"a {type(detector).__name__} is no {kind}: it can't detect"
+            raise self.error(name, found, DETECTOR_SOURCES[kind])
+        return Detector(detector, partial(self.found_segs, name=name), partial(self.found_mask, name=name))
+
+    def optional_detector(self, detector: Any, kind: str, name: str, needed: bool) -> Detector | None:
+        """A detector, or None where none is connected, or where it can't detect and isn't needed."""
+        if detector is None or (not needed and not hasattr(detector, "detect")):
+            return None
+        return self.detector(detector, kind, name)
+
+    def sam(self, model: Any, name: str = "sam_model") -> Sam:
+        """A SAM_MODEL of any pack.
+
+        Raises:
+            InputError: for what has no ``sam_wrapper``.
+        """
+        wrapper = getattr(model, "sam_wrapper", None)
+        if wrapper is None:
+            found = "it is missing (None)" if model is None else f"a {type(model).__name__} has no sam_wrapper"
+            raise self.error(name, found, SAM_SOURCE)
+        return Sam(wrapper, partial(self.found_mask, name=name))
+
+    def optional_sam(self, model: Any, name: str = "sam_model_opt") -> Sam | None:
+        """A SAM_MODEL, or None where none is connected."""
+        return None if model is None else self.sam(model, name)
+
+    def found_segs(self, segs: Any, name: str) -> SEGS:
+        """SEGS that a detector of any pack gave.
+
+        Raises:
+            InputError: for another layout, and for boxes that are not four numbers.
+        """
+        header, elements = self.segs(segs, name, BROKEN_DETECTOR)
+        for number, seg in enumerate(elements, start=1):
+            for field in ("crop_region", "bbox"):
+                try:
+                    Region.of(getattr(seg, field))
+                except (TypeError, ValueError, OverflowError) as error:
+                    found = f"detection {number} has a {field} {getattr(seg, field)!r} that is not four numbers"
+                    raise self.error(name, found, BROKEN_DETECTOR) from error
+        return header, elements
+
+    def found_mask(self, mask: Any, size: Size, name: str) -> torch.Tensor:
+        """A mask that a detector or SAM of any pack gave, as ``[1,H,W]`` float32 0..1 of ``size`` on the CPU.
+
+        Of several frames the largest values count; what is not a number counts as 0.
+
+        Raises:
+            InputError: for what is no mask.
+        """
+        values = torch.from_numpy(np.ascontiguousarray(mask)) if isinstance(mask, np.ndarray) else mask
+        if not isinstance(values, torch.Tensor) or values.ndim < 2:
+            raise self.error(name, f"it found a {type(mask).__name__} that is no mask", BROKEN_DETECTOR)
+        if values.numel() == 0:
+            return torch.zeros(1, *size)
+        frames = values.detach().to("cpu", torch.float32).reshape(-1, *values.shape[-2:])
+        return resize_mask(frames.amax(dim=0, keepdim=True).nan_to_num(0.0).clamp(0.0, 1.0), size)
 
     def latent(self, latent: Any, name: str = "latent_image") -> Latent:
         """A LATENT: a dictionary with ``samples``.

@@ -12,6 +12,7 @@ import torch
 from ..core import SEGS, Size, mask_to_segs
 from ..detailer import engine, host
 from ..detailer.hooks import Hook
+from ..detailer.prompts import Prompts
 from ..detailer.values import (
     BasicPipe,
     Detailed,
@@ -278,7 +279,7 @@ class MaskDetailerPipe:
         refined: list[torch.Tensor] = []
         refined_alpha: list[torch.Tensor] = []
         jobs = [(variant, frame) for variant in range(batch_size) for frame in range(len(frames))]
-        finished = _Batch(len(jobs))
+        finished = Batch(len(jobs))
         parts = host.Progress.of_node().split(len(jobs))
         for part, (variant, frame) in zip(parts, jobs, strict=True):
             done = detail_frames(
@@ -362,11 +363,12 @@ def detail_frames(
     if options.text and options.text.strip() and pipe.clip is None:
         missing = "it is missing (None)" if pipe_name is None else "its clip is missing (None)"
         raise door.error(pipe_name or "clip", f"{missing}, but there is per-segment text", "Connect a CLIP")
-    finished = _Batch(len(frames))
+    finished = Batch(len(frames))
     results = []
+    prompts = Prompts()
     for index, part in enumerate((progress or host.Progress.of_node()).split(len(frames))):
         frame = frames[index : index + 1, ..., :3]
-        result = engine.detail(frame, checked_segs, pipe, options, refiner, Hook(detailer_hook), part)
+        result = engine.detail(frame, checked_segs, pipe, options, refiner, Hook(detailer_hook), part, prompts)
         alpha = frames[index : index + 1, ..., 3:].to(result.image.device)
         finished.append(torch.cat([result.image, alpha], dim=-1) if alpha.shape[-1] else result.image)
         results.append(result)
@@ -379,7 +381,7 @@ def shown_crops(done: Detailed) -> tuple[list[torch.Tensor], ...]:
     return tuple(pictures or [black_picture()] for pictures in lists)
 
 
-class _Batch:
+class Batch:
     """Pictures put into one batch as they are finished: a single one as it is, several without a second copy of all."""
 
     def __init__(self, count: int) -> None:

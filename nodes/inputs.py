@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..detailer import host
+from ..detailer.detectors import HINTS, NEGATIVES
+from ..detailer.wildcards import Wildcards
 
 MAX_SIZE = 16384
 MAX_SEED = 2**64 - 1
@@ -151,12 +153,50 @@ def detailer_hook() -> Input:
     )
 
 
-def dilation() -> Input:
+def dilation(default: int = 10) -> Input:
     tooltip = (
         "Pixels of the square that grows (above 0) or shrinks (below 0) the mask: 10 moves each edge by about 5. "
         "-1, 0 and 1 change nothing."
     )
-    return "INT", {"default": 10, "min": -512, "max": 512, "step": 1, "tooltip": tooltip}
+    return "INT", {"default": default, "min": -512, "max": 512, "step": 1, "tooltip": tooltip}
+
+
+def threshold(tooltip: str, default: float = 0.5) -> Input:
+    return "FLOAT", {"default": default, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": tooltip}
+
+
+def detector_threshold() -> Input:
+    return threshold("How sure the detector must be: lower finds more, and more that is wrong.")
+
+
+def detection_hint() -> Input:
+    tooltip = (
+        "What SAM is shown of each segment: points and, but for mask-points, its box. center-1: the middle. "
+        "horizontal-2, vertical-2: two points by thirds. rect-4: both of these. diamond-4: four by thirds. mask-area: "
+        "a grid on its mask. mask-points: all middles at once, without boxes. none: the box alone."
+    )
+    return list(HINTS), {"tooltip": tooltip}
+
+
+def sam_threshold() -> Input:
+    return threshold("The least score of a mask that SAM gives; where none reaches it, the best is taken.", 0.93)
+
+
+def bbox_expansion() -> Input:
+    tooltip = "Pixels by which the box that SAM is shown is larger than the segment's, on every side."
+    return "INT", {"default": 0, "min": 0, "max": 1000, "step": 1, "tooltip": tooltip}
+
+
+def mask_hint_threshold() -> Input:
+    return threshold("Only for the hint mask-area: points are set where the segment's mask is above this.", 0.7)
+
+
+def mask_hint_use_negative() -> Input:
+    tooltip = (
+        "Points that tell SAM what is not meant. Small: with mask-area where the segment's mask is 0, with mask-points "
+        "the middles of boxes under 10 pixels wide. Outter: a grid around the segment's crop, but not with mask-points."
+    )
+    return list(NEGATIVES), {"tooltip": tooltip}
 
 
 def scheduler_func() -> Input:
@@ -263,7 +303,8 @@ def detailer_pipe_text(tooltip: str) -> dict[str, Input]:
     """
     writing_help = "Here for saved workflows. Has no effect when the workflow runs."
     loras = ["Select the LoRA to add to the text", *host.lora_names()]
-    wildcards = ["Select the Wildcard to add to the text"]
+    names = Wildcards(host.wildcard_folders())
+    wildcards = ["Select the Wildcard to add to the text", *(f"__{name}__" for name in names)]
     return {
         "wildcard": ("STRING", {"multiline": True, "dynamicPrompts": False, "tooltip": tooltip}),
         "Select to add LoRA": (loras, {"tooltip": writing_help}),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mask_detailer.core import Size, mask_to_segs, resample
@@ -50,6 +51,9 @@ class Quality:
         similarity_before, similarity: structural similarity to the undegraded scene, mean inside the mask.
         sharpness_before, sharpness: mean gradient magnitude inside the mask over the truth's.
         seam, seam_of_truth: mean jump across the mask's edge; 0 where the truth is flat there.
+        fade: mean change (after less before) in the 3 pixels outside the mask's edge over that in the 3 pixels inside:
+            0 for a patch put in with a hard edge, towards 1 the more it fades.
+        fine: share of the values inside the mask that lie between the levels of 8-bit pictures.
         outside: largest change where the feathered mask does not reach.
         colour: mean Lab difference on the crop's unmasked ring, through the VAE and back.
     """
@@ -61,6 +65,8 @@ class Quality:
     sharpness: float
     seam: float
     seam_of_truth: float
+    fade: float
+    fine: float
     outside: float
     colour: float
 
@@ -100,6 +106,8 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
         float(sharpness(done)[inside].mean() / truth),
         jump(done, inside),
         jump(good, inside),
+        fade(done - bad, inside),
+        float((np.abs(done * 255 - np.round(done * 255)) > 0.02)[inside].mean()),
         float(np.abs(done - bad)[~reach].max()),
         colour_shift(vae, picture[:, region.slices[0], region.slices[1]], where[0][region.slices], plan.working),
     )
@@ -128,6 +136,13 @@ def jump(picture: np.ndarray, inside: np.ndarray) -> float:
     down = np.abs(np.diff(picture, axis=0)).mean(axis=-1)[inside[1:] != inside[:-1]]
     across = np.abs(np.diff(picture, axis=1)).mean(axis=-1)[inside[:, 1:] != inside[:, :-1]]
     return float(np.concatenate([down, across]).mean())
+
+
+def fade(change: np.ndarray, inside: np.ndarray) -> float:
+    """How a change ``[H,W,3]`` goes on beyond the mask's edge: its size in 3 pixels outside over that in 3 inside."""
+    mask, square = inside.astype(np.uint8), np.ones((7, 7), np.uint8)
+    within, beyond = inside & (cv2.erode(mask, square) == 0), ~inside & (cv2.dilate(mask, square) > 0)
+    return float(np.abs(change)[beyond].mean() / np.abs(change)[within].mean())
 
 
 def colour_shift(vae: Any, crop: torch.Tensor, mask: torch.Tensor, working: Size) -> float:

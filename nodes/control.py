@@ -1,0 +1,200 @@
+"""Nodes of the control group: ControlNets for segments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..core import SEGS
+from ..detailer import host
+from ..detailer.control import ControlNetWrapper, stored_hint, with_control_net, without_control_net
+from ..segs import black_picture
+from . import inputs
+from .checks import Door
+
+CATEGORY = "ImpactPack/Util"
+
+Shown = dict[str, Any]  # what an output node gives back: its pictures for the browser, and its outputs
+
+
+def _segs_control_and_strength() -> dict[str, inputs.Input]:
+    strength = "How strongly the ControlNet steers: 0 not at all, 1 as it was trained, above 1 harder."
+    return {
+        "segs": inputs.link("SEGS", "The segments that get the ControlNet, after any that they have."),
+        "control_net": inputs.link("CONTROL_NET", "The ControlNet; one that fits the detailer's model."),
+        "strength": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 10.0, "step": 0.01, "tooltip": strength}),
+    }
+
+
+def _preprocessor_and_image() -> dict[str, inputs.Input]:
+    preprocessor = (
+        "Makes each segment's hint from its enlarged crop when it is detailed. Comes from a node that gives a "
+        "SEGS_PREPROCESSOR, which other packs have. Not asked where a control_image is connected."
+    )
+    image = (
+        "A finished hint for the whole picture, such as its depth or edges: brought to the picture's size, then cut to "
+        "each segment. Without it and without a preprocessor the crop itself is the hint."
+    )
+    return {
+        "segs_preprocessor": inputs.link("SEGS_PREPROCESSOR", preprocessor),
+        "control_image": inputs.link("IMAGE", image),
+    }
+
+
+def _percent(default: float, tooltip: str) -> inputs.Input:
+    return "FLOAT", {"default": default, "min": 0.0, "max": 1.0, "step": 0.001, "tooltip": tooltip}
+
+
+def _checked_control_net(door: Door, control_net: Any) -> Any:
+    if not hasattr(control_net, "set_cond_hint"):
+        found = "it is missing (None)" if control_net is None else f"a {type(control_net).__name__} is no ControlNet"
+        raise door.error("control_net", found, "Connect the CONTROL_NET output of 'Load ControlNet Model'")
+    return control_net
+
+
+def _checked_preprocessor(door: Door, preprocessor: Any) -> Any:
+    if preprocessor is not None and not hasattr(preprocessor, "apply"):
+        found = f"a {type(preprocessor).__name__} has no apply(image, mask)"
+        raise door.error("segs_preprocessor", found, "Connect a node that gives a SEGS_PREPROCESSOR")
+    return preprocessor
+
+
+def _checked_image(door: Door, control_image: Any) -> torch.Tensor | None:
+    return None if control_image is None else door.image(control_image, "control_image")
+
+
+class ImpactControlNetApplyAdvancedSEGS:
+    """A ControlNet on every segment."""
+
+    DESCRIPTION = "Gives each segment a ControlNet, which steers the segment's sampling when a detailer works on it."
+    SEARCH_ALIASES = ("controlnet segs", "controlnet detailer", "control net for segments")
+    RETURN_TYPES = ("SEGS",)
+    OUTPUT_TOOLTIPS = ("The segments with the ControlNet; all else stays.",)
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        start = "The share of the whole schedule after which it works. At denoise 0.5 only the second half is sampled."
+        end = "The share of the whole schedule up to which it works."
+        vae = "Only for ControlNets that work on latents, such as those of SD3, Flux and Qwen-Image."
+        return {
+            "required": {
+                **_segs_control_and_strength(),
+                "start_percent": _percent(0.0, start),
+                "end_percent": _percent(1.0, end),
+            },
+            "optional": {**_preprocessor_and_image(), "vae": inputs.link("VAE", vae)},
+        }
+
+    def doit(
+        self,
+        segs: Any,
+        control_net: Any,
+        strength: float,
+        start_percent: float,
+        end_percent: float,
+        segs_preprocessor: Any = None,
+        control_image: Any = None,
+        vae: Any = None,
+    ) -> tuple[SEGS]:
+        """Raises InputError for what is no ControlNet, and where one that works on latents gets no VAE."""
+        door = Door("ImpactControlNetApplyAdvancedSEGS")
+        checked = door.segs(segs)
+        net = _checked_control_net(door, control_net)
+        if vae is None and strength > 0 and host.needs_vae(net):
+            fix = "Connect the VAE output of the checkpoint loader"
+            raise door.error("vae", "it is missing, and this ControlNet works on latents", fix)
+        preprocessor = _checked_preprocessor(door, segs_preprocessor)
+        wrapper = ControlNetWrapper(net, strength, start_percent, end_percent, preprocessor, vae)
+        return (with_control_net(checked, wrapper, _checked_image(door, control_image)),)
+
+
+class ImpactControlNetApplySEGS:
+    """A ControlNet on every segment, in the older way."""
+
+    DESCRIPTION = "The older form of 'ControlNetApply (SEGS)', for saved workflows: without percents and VAE."
+    SEARCH_ALIASES = ("controlnet segs old", "deprecated controlnet")
+    DEPRECATED = True
+    RETURN_TYPES = ("SEGS",)
+    OUTPUT_TOOLTIPS = ("The segments with the ControlNet; all else stays.",)
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": _segs_control_and_strength(), "optional": _preprocessor_and_image()}
+
+    def doit(
+        self, segs: Any, control_net: Any, strength: float, segs_preprocessor: Any = None, control_image: Any = None
+    ) -> tuple[SEGS]:
+        """Raises InputError for what is no ControlNet, and for one that works on latents."""
+        door = Door("ImpactControlNetApplySEGS")
+        checked = door.segs(segs)
+        net = _checked_control_net(door, control_net)
+        if strength > 0 and host.needs_vae(net):
+            fix = "Use the node 'ControlNetApply (SEGS)' and connect its vae"
+            raise door.error("control_net", "it works on latents and needs a VAE, which this node has no input for", fix)
+        preprocessor = _checked_preprocessor(door, segs_preprocessor)
+        wrapper = ControlNetWrapper(net, strength, preprocessor=preprocessor, positive_only=True)
+        return (with_control_net(checked, wrapper, _checked_image(door, control_image)),)
+
+
+class ImpactControlNetClearSEGS:
+    """Segments without ControlNets."""
+
+    DESCRIPTION = "Takes all ControlNets off the segments, and the IPAdapters that other packs put there."
+    SEARCH_ALIASES = ("remove controlnet segs", "clear controlnet")
+    RETURN_TYPES = ("SEGS",)
+    OUTPUT_TOOLTIPS = ("The segments without ControlNets; all else stays.",)
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"segs": inputs.link("SEGS", "The segments to take ControlNets off.")}}
+
+    def doit(self, segs: Any) -> tuple[SEGS]:
+        return (without_control_net(Door("ImpactControlNetClearSEGS").segs(segs)),)
+
+
+class SEGSPreviewCNet:
+    """The segments' control images shown on the node."""
+
+    DESCRIPTION = "Shows each segment's part of the control image on the node; black where there is none."
+    SEARCH_ALIASES = ("preview controlnet segs", "show control image", "segment hints")
+    RETURN_TYPES = ("IMAGE",)
+    OUTPUT_IS_LIST = (True,)
+    OUTPUT_TOOLTIPS = ("A list with the control images there are; segments without one have none in it.",)
+    OUTPUT_NODE = True
+    FUNCTION = "doit"
+    CATEGORY = CATEGORY
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"segs": inputs.link("SEGS", "The segments whose control images are shown.")}}
+
+    def doit(self, segs: Any) -> Shown:
+        elements = Door("SEGSPreviewCNet").segs(segs)[1]
+        hints = [stored_hint(getattr(seg, "control_net_wrapper", None)) for seg in elements]
+        shown = [(black_picture() if hint is None else hint)[0] for hint in hints]
+        device = host.intermediate_device()
+        return {
+            "ui": {"images": host.save_previews(shown, "impact_seg_cnet_preview")},
+            "result": ([hint.to(device, torch.float32, copy=True) for hint in hints if hint is not None],),
+        }
+
+
+NODE_CLASS_MAPPINGS = {
+    "ImpactControlNetApplyAdvancedSEGS": ImpactControlNetApplyAdvancedSEGS,
+    "ImpactControlNetApplySEGS": ImpactControlNetApplySEGS,
+    "ImpactControlNetClearSEGS": ImpactControlNetClearSEGS,
+    "SEGSPreviewCNet": SEGSPreviewCNet,
+}
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "ImpactControlNetApplyAdvancedSEGS": "ControlNetApply (SEGS)",
+    "ImpactControlNetApplySEGS": "ControlNetApply (SEGS) - DEPRECATED",
+    "ImpactControlNetClearSEGS": "ImpactControlNetClearSEGS",
+    "SEGSPreviewCNet": "SEGSPreview (CNET Image)",
+}

@@ -11,8 +11,10 @@ from ..core import SEG, SEGS, Size, blur_mask, paste_, resample
 from ..segs import kept_image, with_fields
 from . import host
 from .conditioning import View, crop_conditioning
+from .control import adapted_model
 from .hooks import Hook, KSampleCall
 from .plan import CropPlan, Plan, above_max_size, make_plan
+from .prompts import Prompts
 from .sampling import sample_crop
 from .values import BasicPipe, Conditioning, Detailed, DetailOptions, Latent, Refiner, wrapped_seed
 
@@ -53,6 +55,7 @@ class _Job:
     options: DetailOptions
     refiner: Refiner | None
     hook: Hook
+    prompts: Prompts
 
     @classmethod
     def of(
@@ -63,12 +66,13 @@ class _Job:
         options: DetailOptions,
         refiner: Refiner | None,
         hook: Hook,
+        prompts: Prompts | None = None,
     ) -> _Job:
         plan = make_plan(segs, picture, options.size, options.seed, host.pixels_per_cell(pipe.vae), options.text)
         _tell(plan, options)
         if options.mask.noise_mask and options.mask.noise_mask_feather > 0:
             pipe = pipe._replace(model=host.with_differential_diffusion(pipe.model))
-        return cls(plan, pipe, options, refiner, hook)
+        return cls(plan, pipe, options, refiner, hook, prompts or Prompts())
 
 
 def detail(
@@ -79,6 +83,7 @@ def detail(
     refiner: Refiner | None = None,
     hook: Hook | None = None,
     progress: host.Progress | None = None,
+    prompts: Prompts | None = None,
 ) -> Detailed:
     """Detail the segments of one picture, one after another.
 
@@ -86,13 +91,14 @@ def detail(
         image: ``[1,H,W,3]`` float32 0..1, never written to.
         segs: what to detail; moved to the picture's size where they were made for another.
         progress: the stretch of the node's bar that this picture is.
+        prompts: reads the segments' texts; the same for all pictures of a run, so that files are read once.
 
     Returns:
         the picture as ``[1,H,W,3]`` on ComfyUI's intermediate device, bit for bit the input wherever no paste mask
         reaches, and the lists of crops.
     """
     picture = Size(*image.shape[1:3])
-    job = _Job.of(picture, segs, pipe, options, refiner, hook or Hook())
+    job = _Job.of(picture, segs, pipe, options, refiner, hook or Hook(), prompts)
     work = image.to(host.intermediate_device(), torch.float32, copy=True)
     lists = _Lists()
     progress = progress or host.Progress.of_node()
@@ -205,7 +211,7 @@ def _attempt(
     logger.info("%s", crop)
     noise_mask = blur_mask(mask, options.mask.noise_mask_feather) if options.mask.noise_mask else None
     pixels = hook.post_upscale(resample(before, crop.working).clamp_(0.0, 1.0), noise_mask)
-    pipe, control_images = _for_crop(job.pipe, crop, job.plan, pixels, noise_mask)
+    pipe, control_images = _for_crop(job, crop, pixels, noise_mask)
     if not hook.skips_sampling():
         pipe, latent = _encode(pipe, pixels, noise_mask, options)
         sampling = options.sampling
@@ -235,29 +241,30 @@ def _attempt(
 
 
 def _for_crop(
-    pipe: BasicPipe, crop: CropPlan, plan: Plan, pixels: torch.Tensor, noise_mask: torch.Tensor | None
+    job: _Job, crop: CropPlan, pixels: torch.Tensor, noise_mask: torch.Tensor | None
 ) -> tuple[BasicPipe, list[torch.Tensor]]:
     """The pipe with the conditioning of this crop: cut to it, with its own text and ControlNet; and the hints."""
-    view = View(plan.picture, crop.region, crop.working)
-    positive = crop_conditioning(pipe.positive, view)
+    pipe, view = job.pipe, View(job.plan.picture, crop.region, crop.working)
+    pipe = pipe._replace(
+        positive=crop_conditioning(pipe.positive, view), negative=crop_conditioning(pipe.negative, view)
+    )
     if crop.text is not None:
-        positive = _with_text(pipe, positive, crop.text, plan.adds_text)
-    pipe = pipe._replace(positive=positive, negative=crop_conditioning(pipe.negative, view))
-    wrapper = crop.seg.control_net_wrapper
+        pipe, parts = job.prompts.read(crop.text, crop.seed, pipe)
+        pipe = pipe._replace(positive=_with_text(pipe, parts, job.plan.adds_text))
+    wrapper = getattr(crop.seg, "control_net_wrapper", None)
     if wrapper is None:
         return pipe, []
     positive, negative, images = wrapper.apply(pipe.positive, pipe.negative, pixels, noise_mask)
-    model, more_images = wrapper.doit_ipadapter(pipe.model)
+    model, more_images = adapted_model(wrapper, pipe.model)
     return pipe._replace(model=model, positive=positive, negative=negative), [*images, *more_images]
 
 
-def _with_text(pipe: BasicPipe, positive: Conditioning, text: str, add: bool) -> Conditioning:
-    """The segment's own prompt, its parts between ``BREAK`` encoded apart; instead of the positive, or added to it."""
-    parts = [part.strip() for part in text.split("BREAK") if part.strip()] or [""]
+def _with_text(pipe: BasicPipe, parts: list[str], add: bool) -> Conditioning:
+    """The segment's own prompt, its parts encoded apart; instead of the positive, or added to it."""
     own = host.encode_text(pipe.clip, parts[0])
     for part in parts[1:]:
         own = host.join_conditioning(own, host.encode_text(pipe.clip, part))
-    return host.join_conditioning(positive, own) if add else own
+    return host.join_conditioning(pipe.positive, own) if add else own
 
 
 def _encode(

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ..core import Size
 from .values import SEED_COUNT, Conditioning, Latent, SchedulerFunc
 
 logger = logging.getLogger("mask_detailer")
@@ -72,6 +73,27 @@ def lora_names() -> list[str]:
     import folder_paths
 
     return list(folder_paths.get_filename_list("loras"))
+
+
+def find_lora(name: str) -> str | None:
+    """The entry of ``lora_names`` that a text means, None if there is none.
+
+    Without a model file's ending, ``.safetensors`` is meant. The whole name counts first, then the end of a path from a
+    folder on, then any end. Only ComfyUI's own list is looked through: a path elsewhere on the disk is never opened.
+    """
+    import folder_paths
+
+    wanted = name.replace("\\", "/")
+    if not wanted.strip("/"):
+        return None
+    if not wanted.lower().endswith(tuple(folder_paths.supported_pt_extensions)):
+        wanted += ".safetensors"
+    listed = {entry.replace("\\", "/"): entry for entry in lora_names()}
+    for fits in (wanted.__eq__, lambda entry: entry.endswith(f"/{wanted}"), lambda entry: entry.endswith(wanted)):
+        for entry in listed:
+            if fits(entry):
+                return listed[entry]
+    return None
 
 
 def intermediate_device() -> torch.device:
@@ -218,6 +240,67 @@ def with_guidance(positive: Conditioning, guidance: float) -> Conditioning:
     import node_helpers
 
     return node_helpers.conditioning_set_values(positive, {"guidance": guidance})
+
+
+def lora_loader() -> Any:
+    """One of ComfyUI's LoRA loaders; it remembers the last file that it read."""
+    return _node("nodes", "LoraLoader")()
+
+
+def with_lora(loader: Any, model: Any, clip: Any, name: str, strength: float, clip_strength: float) -> tuple[Any, Any]:
+    """Copies of model and CLIP with a LoRA, an entry of ``lora_names``."""
+    model, clip = _outputs(loader, model, clip, name, strength, clip_strength)[:2]
+    return model, clip
+
+
+def with_lora_blocks(
+    model: Any, clip: Any, name: str, strength: float, clip_strength: float, A: float, B: float, vector: str
+) -> tuple[Any, Any] | None:
+    """The same with a weight for each block, through the Inspire Pack's loader; None where the pack is absent."""
+    import nodes
+
+    node = nodes.NODE_CLASS_MAPPINGS.get("LoraLoaderBlockWeight //Inspire")
+    if node is None:
+        return None
+    inverse, seed, preset = False, 0, ""
+    outputs = _outputs(node, model, clip, name, strength, clip_strength, inverse, seed, A, B, preset, vector)
+    return outputs[0], outputs[1]
+
+
+def with_control_net(
+    positive: Conditioning,
+    negative: Conditioning,
+    control_net: Any,
+    hint: torch.Tensor,
+    strength: float,
+    percents: tuple[float, float],
+    vae: Any = None,
+) -> tuple[Conditioning, Conditioning]:
+    """Both conditionings with a ControlNet (ComfyUI's ControlNetApplyAdvanced); a negative placeholder is passed on.
+
+    Args:
+        hint: ``[n,h,w,3]`` of any size: ComfyUI brings it to the size that is sampled.
+        percents: the part of the schedule where it works, 0..1.
+        vae: for ControlNets that work on latents.
+    """
+    has_negative = not isinstance(negative, str)
+    arguments = [positive, negative if has_negative else [], control_net, hint, strength, *percents]
+    if vae is not None:
+        arguments.append(vae)
+    positive, other = _outputs(_node("nodes", "ControlNetApplyAdvanced"), *arguments)
+    return positive, other if has_negative else negative
+
+
+def with_control_net_on_positive(
+    positive: Conditioning, control_net: Any, hint: torch.Tensor, strength: float
+) -> Conditioning:
+    """The positive with a ControlNet, used for the negative too while sampling (ComfyUI's older ControlNetApply)."""
+    return _run(_node("nodes", "ControlNetApply"), positive, control_net, hint, strength)
+
+
+def needs_vae(control_net: Any) -> bool:
+    """Whether a ControlNet works on latents, so that its hint must be encoded."""
+    return getattr(control_net, "latent_format", None) is not None
 
 
 def crop_control(control: Any, crop: Callable[[torch.Tensor], torch.Tensor]) -> Any:
@@ -467,6 +550,36 @@ def temp_folder(name: str) -> Path:
     return folder
 
 
+def wildcard_folders() -> list[Path]:
+    """The folders that may hold users' wildcard files, the one that counts most first.
+
+    What is registered as ``wildcards`` with ComfyUI, its base folder's and this pack's ``wildcards``, and those of an
+    installed Impact Pack, so that lists made for it keep working.
+    """
+    import folder_paths
+
+    folders = [Path(folder) for folder in folder_paths.folder_names_and_paths.get("wildcards", ([],))[0]]
+    folders += [Path(folder_paths.base_path) / "wildcards", Path(__file__).resolve().parents[1] / "wildcards"]
+    for packs in folder_paths.get_folder_paths("custom_nodes"):
+        for pack in sorted(Path(packs).glob("*")):
+            if pack.name.lower() == "comfyui-impact-pack":
+                folders += [*_custom_wildcards(pack), pack / "custom_wildcards", pack / "wildcards"]
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+
+
+def _custom_wildcards(pack: Path) -> list[Path]:
+    """The folder of one's own that the Impact Pack's settings name."""
+    import configparser
+
+    settings = configparser.ConfigParser(interpolation=None)
+    try:
+        settings.read(pack / "impact-pack.ini", encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeDecodeError) as error:
+        logger.warning("the settings in %s can't be read: %s", pack, " ".join(str(error).split()))
+    named = settings.get("default", "custom_wildcards", fallback="").strip()
+    return [Path(named)] if named else []
+
+
 def send_event(event: str, data: dict[str, Any]) -> None:
     """Tell all browsers, at once and without waiting; nothing where no server runs."""
     # ComfyUI has imported it where it serves; importing it here would start half a server
@@ -474,6 +587,39 @@ def send_event(event: str, data: dict[str, Any]) -> None:
     running = getattr(getattr(server, "PromptServer", None), "instance", None)
     if running is not None:
         running.send_sync(event, data)
+
+
+def when_serving(call: Callable[[], None]) -> None:
+    """Call it once, when all packs are loaded and before the server answers; never where no server starts."""
+    running = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    if running is None or running.app.on_startup.frozen:
+        return
+
+    async def started(_: Any) -> None:
+        call()
+
+    running.app.on_startup.append(started)
+
+
+def registered_nodes() -> dict[str, Any]:
+    """ComfyUI's own table of node classes by id, and empty where it does not run."""
+    return getattr(sys.modules.get("nodes"), "NODE_CLASS_MAPPINGS", {})
+
+
+def registered_names() -> dict[str, str]:
+    """ComfyUI's own table of nodes' names by id, and empty where it does not run."""
+    return getattr(sys.modules.get("nodes"), "NODE_DISPLAY_NAME_MAPPINGS", {})
+
+
+def pack_of(node: Any) -> str:
+    """The folder name of the pack that a registered node class came with."""
+    return str(getattr(node, "RELATIVE_PYTHON_MODULE", node.__module__)).removeprefix("custom_nodes.")
+
+
+def settings_file() -> Path | None:
+    """Where the pack's settings may lie; None where ComfyUI does not run."""
+    folders = sys.modules.get("folder_paths")
+    return None if folders is None else Path(folders.get_user_directory()) / "mask_detailer.json"
 
 
 # --- files --------------------------------------------------------------------------------------------------------
@@ -498,6 +644,72 @@ def save_previews(pictures: Iterable[torch.Tensor], prefix: str) -> list[dict[st
     return saved
 
 
+def new_output(prefix: str, ending: str, size: Size) -> tuple[Path, dict[str, str]]:
+    """A file that is not there yet in ComfyUI's output folder, its folder made, and what a node's ``ui`` says of it.
+
+    Args:
+        prefix: folders and the beginning of the name; ComfyUI fills in ``%year%`` and the like.
+        size: stands for ``%width%`` and ``%height%``.
+
+    Raises:
+        ValueError: where that would not lie inside the output folder.
+    """
+    import folder_paths
+
+    output = Path(folder_paths.get_output_directory())
+    prefix = prefix.strip()
+    if not prefix.strip("./\\") or not _is_inside(output, output / prefix):
+        raise ValueError("it does not name a file inside ComfyUI's output folder")
+    try:
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            prefix, str(output), size.width, size.height
+        )
+    except OSError as error:
+        raise ValueError(f"its folder can't be made or read ({error})") from error
+    file = f"{name}_{counter:05}_{ending}"
+    return Path(folder) / file, {"filename": file, "subfolder": subfolder, "type": "output"}
+
+
+def saved_files(ending: str, subfolder: str) -> list[str]:
+    """Files to choose from: in the input folder, then those below ``subfolder`` of the output folder, last name first.
+
+    They are named as ``saved_file`` wants them.
+    """
+    import folder_paths
+
+    given = sorted(path.name for path in Path(folder_paths.get_input_directory()).glob(f"*{ending}") if path.is_file())
+    output = Path(folder_paths.get_output_directory())
+    made = sorted(
+        (path.relative_to(output).as_posix() for path in (output / subfolder).rglob(f"*{ending}") if path.is_file()),
+        reverse=True,
+    )
+    return [*given, *(f"{name} [output]" for name in made)]
+
+
+def saved_file(name: str) -> Path:
+    """The file of a name below ComfyUI's input folder, or the folder in brackets at its end: ``a/b.png [output]``.
+
+    Raises:
+        ValueError: where it would lie outside that folder, by its name or through a link.
+    """
+    import folder_paths
+
+    plain, folder = folder_paths.annotated_filepath(name)
+    base = Path(folder or folder_paths.get_input_directory())
+    path = base / plain.strip()
+    if not _is_inside(base, path):
+        raise ValueError("it lies outside ComfyUI's folder")
+    return path
+
+
+def _is_inside(folder: Path, path: Path) -> bool:
+    """Links followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a name that no file can have, or links in a circle
+        return False
+
+
 # --- ComfyUI's own nodes ------------------------------------------------------------------------------------------
 
 
@@ -506,7 +718,14 @@ def _node(module: str, name: str) -> Any:
 
 
 def _run(node: Any, *arguments: Any) -> Any:
-    """The first output of one of ComfyUI's nodes, in its newer form (``execute``) or its older one (``FUNCTION``)."""
-    function = node.execute if hasattr(node, "define_schema") else getattr(node(), node.FUNCTION)
-    output = function(*arguments)
-    return getattr(output, "result", output)[0]
+    """The first output of one of ComfyUI's nodes."""
+    return _outputs(node, *arguments)[0]
+
+
+def _outputs(node: Any, *arguments: Any) -> tuple[Any, ...]:
+    """A node's outputs, in its newer form (``execute``) or its older one (``FUNCTION``); a class or an object of it."""
+    if hasattr(node, "define_schema"):
+        output = node.execute(*arguments)
+    else:
+        output = getattr(node() if isinstance(node, type) else node, node.FUNCTION)(*arguments)
+    return getattr(output, "result", output)

@@ -11,6 +11,7 @@ from typing import Any
 from ..core import SEG, Region, bbox
 
 MAX_RANDOM_SEED = 1125899906842624
+MAX_SEED_DIGITS = 100  # Python refuses to read numbers of thousands of digits
 
 _SEPARATOR = re.compile(r"\[SEP(?::(\w+))?\]")
 _LABELLED = re.compile(r"\[([A-Za-z0-9_. ]+)\]([^\[]*)")
@@ -111,7 +112,8 @@ def _items(text: str, source: random.Random) -> Iterator[Prompt]:
         if seed == "R":
             yield _prompt(prompt, source.randint(0, MAX_RANDOM_SEED))
         else:
-            yield _prompt(prompt, int(seed) if seed and seed.isdecimal() else None)
+            is_number = seed is not None and seed.isdecimal() and len(seed) <= MAX_SEED_DIGITS
+            yield _prompt(prompt, int(seed) if seed and is_number else None)
 
 
 def _prompt(text: str, seed: int | None) -> Prompt:

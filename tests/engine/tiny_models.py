@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ import comfy.model_management  # noqa: E402
 import comfy.sd  # noqa: E402
 import comfy.supported_models  # noqa: E402
 from comfy.model_patcher import ModelPatcher  # noqa: E402
+from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer, SDClipModel  # noqa: E402
 from comfy.taesd.taesd import TAESD  # noqa: E402
 
 CONTEXT_WIDTH = 64
@@ -107,6 +109,30 @@ def _patcher(model: comfy.model_base.BaseModel) -> ModelPatcher:
         load_device=comfy.model_management.get_torch_device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )
+
+
+def text_encoder(seed: int = 0) -> comfy.sd.CLIP:
+    """ComfyUI's CLIP around an SD1.x-shaped text encoder, of two layers and the width of ``CONTEXT_WIDTH``."""
+    shape = {
+        "vocab_size": 49408, "hidden_size": CONTEXT_WIDTH, "intermediate_size": 2 * CONTEXT_WIDTH,
+        "num_attention_heads": 4, "num_hidden_layers": 2, "max_position_embeddings": 77, "hidden_act": "quick_gelu",
+        "eos_token_id": 49407, "projection_dim": CONTEXT_WIDTH,
+    }  # fmt: skip
+
+    class Target:
+        params: dict[str, Any] = {"clip_model": functools.partial(SDClipModel, textmodel_json_config=shape)}
+        clip = SD1ClipModel
+        tokenizer = SD1Tokenizer
+
+    clip = comfy.sd.CLIP(Target())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for name, parameter in clip.cond_stage_model.named_parameters():
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=0.1)
+            else:
+                torch.nn.init.constant_(parameter, float("norm" in name and name.endswith("weight")))
+    return clip
 
 
 # --- codecs -------------------------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ class Quality:
         fade: mean change (after less before) in the 3 pixels outside the mask's edge over that in the 3 pixels inside:
             0 for a patch put in with a hard edge, towards 1 the more it fades.
         fine: share of the values inside the mask that lie between the levels of 8-bit pictures.
+        brighter: mean difference to the undegraded scene inside the mask, in levels of 8-bit pictures.
         outside: largest change where the feathered mask does not reach.
         colour: mean Lab difference on the crop's unmasked ring, through the VAE and back.
     """
@@ -67,6 +68,7 @@ class Quality:
     seam_of_truth: float
     fade: float
     fine: float
+    brighter: float
     outside: float
     colour: float
 
@@ -108,6 +110,7 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
         jump(good, inside),
         fade(done - bad, inside),
         float((np.abs(done * 255 - np.round(done * 255)) > 0.02)[inside].mean()),
+        float((done - good)[inside].mean() * 255),
         float(np.abs(done - bad)[~reach].max()),
         colour_shift(vae, picture[:, region.slices[0], region.slices[1]], where[0][region.slices], plan.working),
     )

@@ -61,14 +61,14 @@ def test_mask_area_is_a_grid_on_the_mask() -> None:
     """A crop of 70 x 40 has steps of 3 on both axes; of 24 x 14 cells the block at 6..12, 3..9 holds 3 x 3."""
     mask = np.zeros((40, 70), np.float32)
     mask[3:10, 6:13] = 0.8
-    mask[:, 30:70] = 0.7  # not above the threshold, and not 0
+    mask[:, 30:70] = 0.75  # not above the threshold, and not 0
     block = [(20.0 + x, 10.0 + y) for y in (3, 6, 9) for x in (6, 9, 12)]
     segment = seg((20, 10, 90, 50), mask=mask)
-    (prompt,) = asked([segment], "mask-area", mask_hint_threshold=0.7)
+    (prompt,) = asked([segment], "mask-area", mask_hint_threshold=0.75)
     assert (prompt.points, prompt.labels) == (block, [1] * 9)
     assert prompt.box == [20, 10, 90, 50]
 
-    (prompt,) = asked([segment], "mask-area", mask_hint_threshold=0.7, negative="Small")
+    (prompt,) = asked([segment], "mask-area", mask_hint_threshold=0.75, negative="Small")
     beside = [(20.0 + x, 10.0 + y) for y in range(0, 40, 3) for x in range(0, 30, 3)]
     assert prompt.labels == [1] * 9 + [0] * (14 * 10 - 9)
     assert prompt.points[:9] == block and sorted(prompt.points[9:]) == sorted(set(beside) - set(block))

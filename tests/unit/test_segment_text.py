@@ -204,3 +204,17 @@ def test_labels_know_no_seeds_no_skip_and_no_stop() -> None:
     segs = [seg((0, 0, 10, 10), label=name) for name in ("face", "hand")]
     prompts = [prompt for _, prompt in SegmentText.parse("[LAB][face] [STOP] [hand] red").deal(segs)]
     assert prompts == [Prompt(None), Prompt("red")]
+
+
+# ------------------------------------------------------------------------------------------------ odd separators
+
+
+def test_blank_prompts_are_empty_ones() -> None:
+    assert dealt("[ASC]\n[SEP] \t[SEP:5]\u3000[SEP] a ", 4) == [Prompt(), Prompt(), Prompt(None, 5), Prompt(" a ")]
+    assert dealt("[CONCAT] \n", 1) == [Prompt()]
+
+
+def test_numbers_beyond_reading_are_no_seeds() -> None:
+    assert dealt(f"[ASC]a[SEP:{'9' * 5000}]b[SEP:{'9' * 30}]c", 3) == [
+        Prompt("a"), Prompt("b"), Prompt("c", int("9" * 30)),
+    ]  # fmt: skip

@@ -1,5 +1,8 @@
 """Top floor: the nodes, one file a menu group."""
 
+from typing import Any
+
+from ..detailer import host
 from . import (
     control,
     detailer_pipes,
@@ -14,7 +17,9 @@ from . import (
     segs_detailers,
     segs_edits,
     segs_elements,
+    segs_files,
     segs_lists,
+    shared,
 )
 
 GROUPS = (
@@ -31,6 +36,7 @@ GROUPS = (
     segs_detailers,
     segs_edits,
     segs_elements,
+    segs_files,
     segs_lists,
 )
 
@@ -38,3 +44,13 @@ NODE_CLASS_MAPPINGS = {node_id: node for group in GROUPS for node_id, node in gr
 NODE_DISPLAY_NAME_MAPPINGS = {
     node_id: name for group in GROUPS for node_id, name in group.NODE_DISPLAY_NAME_MAPPINGS.items()
 }
+
+OWN_NODES = frozenset(segs_files.NODE_CLASS_MAPPINGS)
+"""The ids that are ours alone; all others are the Impact Pack's too."""
+
+
+def register() -> tuple[dict[str, Any], dict[str, str]]:
+    """Classes and names for ComfyUI, without those that another pack serves."""
+    sharing = shared.Sharing(NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, OWN_NODES, shared.choice())
+    host.when_serving(sharing.settle)
+    return sharing.to_register()

@@ -134,8 +134,8 @@ class ImpactControlNetApplySEGS:
         checked = door.segs(segs)
         net = _checked_control_net(door, control_net)
         if strength > 0 and host.needs_vae(net):
-            fix = "Use the node 'ControlNetApply (SEGS)' and connect its vae"
-            raise door.error("control_net", "it works on latents and needs a VAE, which this node has no input for", fix)
+            found = "it works on latents and needs a VAE, which this node has no input for"
+            raise door.error("control_net", found, "Use the node 'ControlNetApply (SEGS)' and connect its vae")
         preprocessor = _checked_preprocessor(door, segs_preprocessor)
         wrapper = ControlNetWrapper(net, strength, preprocessor=preprocessor, positive_only=True)
         return (with_control_net(checked, wrapper, _checked_image(door, control_image)),)

@@ -32,7 +32,7 @@ def _rescaled(seg: SEG, old: Size, new: Size) -> SEG:
         crop_region=region.as_tuple(),
         bbox=bbox(seg).rescaled(old, new).as_tuple(),
         label=seg.label,
-        control_net_wrapper=seg.control_net_wrapper,
+        control_net_wrapper=getattr(seg, "control_net_wrapper", None),
     )
 
 

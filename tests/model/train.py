@@ -45,14 +45,14 @@ DECODER_WIDTHS = (16, 32, 64, 64)
 DECODER_BLOCKS = (1, 2, 2, 2)
 ZOOM = (1.7, 3.7)  # working pixels per scene pixel
 RECOMMENDED = {
-    "guide": 256,
-    "factor": 1.2,
+    "guide": 448,
+    "factor": 1.3,
     "steps": 8,
     "denoise": 0.3,
     "cfg": 1.0,
     "sampler": "euler",
     "scheduler": "simple",
-    "feather": 3.0,
+    "feather": 5.0,
 }
 
 

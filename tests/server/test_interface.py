@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mask_detailer.nodes import NODE_CLASS_MAPPINGS
+from mask_detailer.nodes import NODE_CLASS_MAPPINGS, OWN_NODES
 from support.client import Client
 from support.server import CHECKOUT, Server
 
 NODES = tuple(NODE_CLASS_MAPPINGS)
 LATER_INPUTS = {"tiled_encode", "tiled_decode"}  # of newer releases of the known way, and our own: optional and last
+SHARED_NODES = tuple(node for node in NODES if node not in OWN_NODES)  # those of the contract
 OUTPUT_FACTS = ("output", "output_name", "output_is_list", "output_node")
 
 
@@ -34,8 +35,13 @@ def node(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_name_and_outputs(object_info: dict[str, Any], node: str) -> None:
-    ours, wanted = object_info[node], contract(node)
+@pytest.fixture(params=SHARED_NODES)
+def shared_node(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def test_name_and_outputs(object_info: dict[str, Any], shared_node: str) -> None:
+    ours, wanted = object_info[shared_node], contract(shared_node)
     if wanted["output"] == ["COMBO: schedulers"]:
         assert ours["output"] == [object_info["MaskDetailerPipe"]["input"]["required"]["scheduler"][0]]
         wanted["output"] = ours["output"]
@@ -44,9 +50,9 @@ def test_name_and_outputs(object_info: dict[str, Any], node: str) -> None:
     }
 
 
-def test_inputs(object_info: dict[str, Any], node: str) -> None:
+def test_inputs(object_info: dict[str, Any], shared_node: str) -> None:
     """Same names in the same order, and each option of the contract with its value; we may add options."""
-    ours, wanted = object_info[node]["input"], contract(node)["inputs"]
+    ours, wanted = object_info[shared_node]["input"], contract(shared_node)["inputs"]
     for group in ("required", "optional"):
         expected = wanted.get(group, {})
         given = ours.get(group, {})
@@ -78,6 +84,12 @@ def fits(choices: list[str], wanted: str, object_info: dict[str, Any]) -> None:
         cores = core["sampler_name" if "SAMPLERS" in wanted else "scheduler"][0]
         assert choices[: len(cores)] == cores
         assert (len(choices) > len(cores)) == ("extra" in wanted)
+
+
+def test_own_nodes_are_not_in_the_contract(object_info: dict[str, Any]) -> None:
+    groups = json.loads((Path(__file__).parents[1] / "data" / "interface.json").read_text())
+    assert set(object_info) >= OWN_NODES
+    assert not OWN_NODES & {node for group in groups.values() for node in group}
 
 
 def test_everything_is_explained(object_info: dict[str, Any], node: str) -> None:

@@ -1,0 +1,106 @@
+"""Nodes of the segs group: segments saved and loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..core import SEGS, header_size
+from ..detailer import host
+from ..segs import files
+from . import inputs
+from .checks import Door
+
+Shown = dict[str, Any]
+
+FOLDER = "segs"  # of the output folder; where Save SEGS writes and Load SEGS looks
+
+
+class SaveSEGS:
+    """Segments written to a file."""
+
+    DESCRIPTION = "Saves segments to a file in ComfyUI's output folder, to load them again with Load SEGS."
+    SEARCH_ALIASES = ("save segments", "export segs", "write segs", "keep detections")
+    RETURN_TYPES = ("SEGS",)
+    OUTPUT_TOOLTIPS = ("The segments as they came in.",)
+    OUTPUT_NODE = True
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        prefix = (
+            "Folder and beginning of the file's name, inside ComfyUI's output folder; a number follows. Load SEGS "
+            "lists those in segs. %year%, %month%, %day%, %width% and the like are filled in."
+        )
+        return {
+            "required": {
+                "segs": inputs.link("SEGS", "The segments to save."),
+                "filename_prefix": ("STRING", {"default": f"{FOLDER}/segs", "tooltip": prefix}),
+            }
+        }
+
+    def doit(self, segs: Any, filename_prefix: str = f"{FOLDER}/segs") -> Shown:
+        door = Door("SaveSEGS")
+        checked = door.segs(segs)
+        try:
+            path, shown = host.new_output(filename_prefix, files.ENDING, header_size(checked))
+        except ValueError as error:
+            fix = f"Write a name such as {FOLDER}/faces, without .. and not from the root of a disk"
+            raise door.error("filename_prefix", f"'{filename_prefix}': {error}", fix) from error
+        try:
+            files.save(checked, path)
+        except files.SegsFileError as error:
+            raise door.error("segs", f"for the file '{shown['filename']}', {error.found}", error.fix) from error
+        name = f"{shown['subfolder']}/{shown['filename']}" if shown["subfolder"] else shown["filename"]
+        return {"ui": {"text": [Path(name).as_posix()], "files": [shown]}, "result": (segs,)}
+
+
+class LoadSEGS:
+    """Segments read from a file."""
+
+    DESCRIPTION = "Loads segments that Save SEGS wrote."
+    SEARCH_ALIASES = ("load segments", "import segs", "read segs", "open segs")
+    RETURN_TYPES = ("SEGS",)
+    OUTPUT_TOOLTIPS = ("The segments as they were saved, without ControlNet.",)
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Util"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        file = (
+            "The file: one in ComfyUI's input folder, or one that Save SEGS left in the output folder's segs (marked "
+            "[output]). Press R to see new ones."
+        )
+        return {"required": {"file": (host.saved_files(files.ENDING, FOLDER), {"tooltip": file})}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, file: Any = None) -> bool | str:
+        """True, or what is wrong. Takes files that came after the list was made; None stands for a link."""
+        try:
+            if file is None or host.saved_file(file).is_file():
+                return True
+        except (OSError, ValueError):
+            pass
+        return f"LoadSEGS, input 'file': there is no file '{file}'. Choose another; press R to see new ones"
+
+    @classmethod
+    def IS_CHANGED(cls, file: str) -> str:
+        """What differs once the file is another."""
+        found = host.saved_file(file).stat()
+        return f"{found.st_mtime_ns} {found.st_size}"
+
+    def doit(self, file: str) -> tuple[SEGS]:
+        door = Door("LoadSEGS")
+        try:
+            path = host.saved_file(file)
+        except ValueError as error:
+            raise door.error("file", f"'{file}': {error}", "Choose a file from the list") from error
+        try:
+            return (files.load(path),)
+        except files.SegsFileError as error:
+            raise door.error("file", f"'{file}': {error.found}", error.fix) from error
+
+
+NODE_CLASS_MAPPINGS = {"SaveSEGS": SaveSEGS, "LoadSEGS": LoadSEGS}
+NODE_DISPLAY_NAME_MAPPINGS = {"SaveSEGS": "Save SEGS", "LoadSEGS": "Load SEGS"}

@@ -1,0 +1,583 @@
+"""ControlNet on segments, with a tiny ControlNet that ComfyUI's own loader reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from engine.running import SEGS_SIZE as SIZE
+from engine.running import do_detail as detail_segs
+from engine.running import near, pipe_with, same, segs_of, unchanged_outside
+from engine.tiny_models import CONTEXT_WIDTH, Pipe, box_vae, mask_of, picture
+from mask_detailer import NODE_CLASS_MAPPINGS
+from mask_detailer.core import SEG, SEGS, Size, crop_region, resample
+from mask_detailer.detailer.control import ControlNetWrapper
+from mask_detailer.nodes.checks import InputError
+from mask_detailer.segs import rescale
+from PIL import Image
+
+UPPER, LOWER = (16, 16, 32, 32), (80, 56, 96, 72)
+ADVANCED, OLDER = "ImpactControlNetApplyAdvancedSEGS", "ImpactControlNetApplySEGS"
+PLACEHOLDER = "NegativePlaceholder"
+
+
+def load(folder: Path, seed: int) -> Any:
+    """A ControlNet of a million parameters for ``unet_model``, from a file."""
+    import comfy.cldm.cldm
+    import comfy.controlnet
+    from safetensors.torch import save_file
+
+    net = comfy.cldm.cldm.ControlNet(
+        image_size=32, in_channels=4, model_channels=32, hint_channels=3, num_res_blocks=[1, 1], channel_mult=(1, 2),
+        transformer_depth=[0, 1], transformer_depth_middle=1, context_dim=CONTEXT_WIDTH, num_head_channels=64,
+        use_spatial_transformer=True, legacy=False,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(seed)
+    weights = {
+        name: torch.randn(value.shape, generator=generator) * 0.12
+        if value.ndim > 1
+        else torch.full(value.shape, float(name.endswith("weight")))
+        for name, value in net.state_dict().items()
+    }
+    save_file(weights, folder / f"{seed}.safetensors")
+    return comfy.controlnet.load_controlnet(str(folder / f"{seed}.safetensors"))
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    folder = tmp_path_factory.mktemp("controlnet")
+    return load(folder, 1), load(folder, 2)
+
+
+@pytest.fixture
+def net(nets: tuple[Any, Any]) -> Any:
+    return nets[0]
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    return picture(*SIZE)
+
+
+@pytest.fixture
+def hint() -> torch.Tensor:
+    return picture(*SIZE, seed=5)
+
+
+def run(node_id: str, segs: Any, *, strength: float = 1.0, **given: Any) -> SEGS:
+    percents = dict(start_percent=0.0, end_percent=1.0) if node_id == ADVANCED else {}
+    (made,) = NODE_CLASS_MAPPINGS[node_id]().doit(**dict(segs=segs, strength=strength) | percents | given)
+    return made
+
+
+def wrappers(segs: SEGS) -> list[Any]:
+    return [seg.control_net_wrapper for seg in segs[1]]
+
+
+@contextmanager
+def hints_of(net: Any) -> Iterator[list[torch.Tensor]]:
+    """The hints ``[B,3,H,W]`` that reach a ControlNet's weights, step by step."""
+    seen: list[torch.Tensor] = []
+
+    def note(_module: Any, _arguments: Any, inputs: dict[str, Any]) -> None:
+        seen.append(inputs["hint"].clone())
+
+    handle = net.control_model.register_forward_pre_hook(note, with_kwargs=True)
+    yield seen
+    handle.remove()
+
+
+def core_advanced(pipe: Pipe, *nets_and_hints: tuple[Any, torch.Tensor], strength: float = 1.0) -> Any:
+    """The pipe with ControlNets in its prompts, by ComfyUI's own node."""
+    import nodes
+
+    positive, negative = pipe[3:]
+    for net, hint in nets_and_hints:
+        positive, negative = nodes.ControlNetApplyAdvanced().apply_controlnet(
+            positive, negative, net, hint, strength, 0.0, 1.0
+        )
+    return pipe_with(pipe, positive=positive, negative=negative)
+
+
+# ------------------------------------------------------------------------------------------------ what it does
+
+
+@pytest.mark.parametrize("node_id", [ADVANCED, OLDER])
+def test_strength_zero_is_no_controlnet(unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any, node_id: str):
+    segs = segs_of(UPPER)
+    with hints_of(net) as seen:
+        made = detail_segs(image, run(node_id, segs, control_net=net, strength=0.0, control_image=hint), unet)
+    assert torch.equal(made[0], detail_segs(image, segs, unet)[0])
+    assert seen == []
+
+
+@pytest.mark.parametrize("node_id", [ADVANCED, OLDER])
+def test_it_changes_only_what_is_under_the_mask(
+    unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any, node_id: str
+) -> None:
+    segs = segs_of(UPPER)
+    plain = detail_segs(image, segs, unet)[0]
+    made = detail_segs(image, run(node_id, segs, control_net=net, control_image=hint), unet)[0]
+    assert unchanged_outside(made, image, near(mask_of(*SIZE, UPPER), 5))
+    assert (made - plain).abs().amax() > 0.05
+
+
+def test_same_as_comfyui_on_a_crop_that_is_the_whole_picture(
+    unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any
+) -> None:
+    """Against ComfyUI's nodes alone, without a line of the engine."""
+    import nodes
+
+    whole = (0, 0, SIZE[1], SIZE[0])
+    seg = SEG(None, np.ones(SIZE, np.float32), 1.0, list(whole), whole, "A")
+    segs = run(ADVANCED, (SIZE, [seg]), control_net=net, control_image=hint)
+    made = detail_segs(image, segs, unet, guide_size=float(min(SIZE)), feather=0)[0]
+
+    model, _, vae, positive, negative = core_advanced(unet, (net, hint))
+    latent = {"samples": vae.encode(image), "noise_mask": torch.ones(1, *SIZE)}
+    (latent,) = nodes.common_ksampler(model, 7, 2, 3.0, "euler", "normal", positive, negative, latent, denoise=0.5)
+    wanted = vae.decode(latent["samples"])
+    assert (made - wanted).abs().amax() < 1e-4
+    assert (
+        made - detail_segs(image, (SIZE, [seg]), unet, guide_size=float(min(SIZE)), feather=0)[0]
+    ).abs().amax() > 0.05
+
+
+def test_each_segment_sees_its_own_part(unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any) -> None:
+    segs = segs_of(UPPER, LOWER)
+    made = detail_segs(image, run(ADVANCED, segs, control_net=net, control_image=hint), unet)[0]
+    in_the_prompt = detail_segs(image, segs, core_advanced(unet, (net, hint)))[0]
+    assert (made - in_the_prompt).abs().amax() < 1e-5
+
+    other = hint.clone()
+    rows, columns = crop_region(segs[1][0]).slices
+    other[:, rows, columns] = 1 - other[:, rows, columns]
+    again = detail_segs(image, run(ADVANCED, segs, control_net=net, control_image=other), unet)[0]
+    (first, second) = (crop_region(seg).slices for seg in segs[1])
+    assert (again - made)[0][first].abs().amax() > 0.01
+    assert torch.equal(again[0][second], made[0][second])
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "works"), [(0.0, 1.0, True), (0.0, 0.2, False), (1.0, 1.0, False), (0.8, 1.0, True)]
+)
+def test_percents_count_over_the_whole_schedule(
+    unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any, start: float, end: float, works: bool
+) -> None:
+    """Two steps at denoise 0.5 are the last two of four, from a third of the schedule before its end on."""
+    segs = segs_of(UPPER)
+    wrapped = run(ADVANCED, segs, control_net=net, control_image=hint, start_percent=start, end_percent=end)
+    made = detail_segs(image, wrapped, unet)[0]
+    assert torch.equal(made, detail_segs(image, segs, unet)[0]) != works
+    if start == 0.8:  # the last step alone
+        assert not torch.equal(
+            made, detail_segs(image, run(ADVANCED, segs, control_net=net, control_image=hint), unet)[0]
+        )
+
+
+def test_two_in_a_row(unet: Pipe, image: torch.Tensor, hint: torch.Tensor, nets: tuple[Any, Any]) -> None:
+    """The one set first comes first, as two of ComfyUI's nodes in a row."""
+    first, second = nets
+    other_hint = picture(*SIZE, seed=6)
+    segs = segs_of(UPPER)
+    wrapped = run(ADVANCED, segs, control_net=first, strength=0.7, control_image=hint)
+    wrapped = run(ADVANCED, wrapped, control_net=second, strength=0.7, control_image=other_hint)
+    (wrapper,) = wrappers(wrapped)
+    assert (wrapper.prev_control_net.control_net, wrapper.control_net) == nets
+    positive, negative, images = wrapper.apply(unet[3], unet[4], image, None)
+    rows, columns = crop_region(segs[1][0]).slices
+    assert same(images, [hint[:, rows, columns], other_hint[:, rows, columns]])
+    for prompt in (positive, negative):
+        control = prompt[0][1]["control"]
+        assert control.control_model is second.control_model
+        assert control.previous_controlnet.control_model is first.control_model
+        assert control.previous_controlnet.previous_controlnet is None
+
+    made = detail_segs(image, wrapped, unet)
+    assert same(made[4], images)
+    wanted = detail_segs(image, segs, core_advanced(unet, (first, hint), (second, other_hint), strength=0.7))[0]
+    assert (made[0] - wanted).abs().amax() < 1e-5
+    alone = detail_segs(image, run(ADVANCED, segs, control_net=second, strength=0.7, control_image=other_hint), unet)[0]
+    assert (made[0] - alone).abs().amax() > 0.01
+
+
+def test_the_prompts_own_controlnet_comes_before(
+    unet: Pipe, image: torch.Tensor, hint: torch.Tensor, nets: tuple[Any, Any]
+) -> None:
+    segs = run(ADVANCED, segs_of(UPPER), control_net=nets[1], control_image=hint)
+    made = detail_segs(image, segs, core_advanced(unet, (nets[0], hint)))[0]
+    wanted = detail_segs(image, segs_of(UPPER), core_advanced(unet, (nets[0], hint), (nets[1], hint)))[0]
+    assert (made - wanted).abs().amax() < 1e-5
+
+
+def test_older_node(unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any) -> None:
+    """On the positive only; the negative gets it while sampling."""
+    import nodes
+
+    segs = segs_of(UPPER)
+    wrapped = run(OLDER, segs, control_net=net, strength=0.8, control_image=hint)
+    (wrapper,) = wrappers(wrapped)
+    positive, negative, _ = wrapper.apply(unet[3], unet[4], image, None)
+    assert negative is unet[4]
+    assert positive[0][1]["control_apply_to_uncond"] is True
+    assert positive[0][1]["control"].timestep_percent_range == (0.0, 1.0)
+    assert "control" not in unet[3][0][1]
+    made = detail_segs(image, wrapped, unet)[0]
+    (in_the_prompt,) = nodes.ControlNetApply().apply_controlnet(unet[3], net, hint, 0.8)
+    wanted = detail_segs(image, segs, pipe_with(unet, positive=in_the_prompt))[0]
+    assert (made - wanted).abs().amax() < 1e-5
+
+
+# ------------------------------------------------------------------------------------------------ which hint
+
+
+class Preprocessor:
+    """Turns a picture's colours round and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[torch.Tensor, Any]] = []
+
+    def apply(self, image: torch.Tensor, mask: Any = None) -> torch.Tensor:
+        self.calls.append((image.clone(), mask))
+        return 1 - image
+
+
+@pytest.mark.parametrize("noise_mask", [True, False])
+def test_preprocessor(unet: Pipe, image: torch.Tensor, net: Any, noise_mask: bool) -> None:
+    """It gets the crop at the size that is sampled, and the mask at its size in the picture, if there is one."""
+    segs, preprocessor = segs_of(UPPER), Preprocessor()
+    wrapped = run(ADVANCED, segs, control_net=net, segs_preprocessor=preprocessor)
+    assert preprocessor.calls == []
+    with hints_of(net) as seen:
+        made = detail_segs(image, wrapped, unet, noise_mask=noise_mask)
+    [(crop, mask)] = preprocessor.calls
+    rows, columns = crop_region(segs[1][0]).slices
+    assert torch.equal(crop, resample(image[:, rows, columns], Size(128, 128)).clamp(0, 1))
+    if noise_mask:
+        assert torch.equal(mask, torch.from_numpy(segs[1][0].cropped_mask)[None])
+    else:
+        assert mask is None
+    assert same(made[4], [1 - crop])
+    assert len(seen) == 2 and all(torch.equal(one[:1], (1 - crop).movedim(-1, 1)) for one in seen)
+
+
+def test_stored_image_wins_over_the_preprocessor(unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any) -> None:
+    preprocessor = Preprocessor()
+    segs = segs_of(UPPER)
+    both = run(ADVANCED, segs, control_net=net, segs_preprocessor=preprocessor, control_image=hint)
+    made = detail_segs(image, both, unet)
+    assert preprocessor.calls == []
+    rows, columns = crop_region(segs[1][0]).slices
+    assert same(made[4], [hint[:, rows, columns]])
+    wanted = detail_segs(image, run(ADVANCED, segs, control_net=net, control_image=hint), unet)
+    assert torch.equal(made[0], wanted[0])
+
+
+def test_without_either_the_crop_is_the_hint(unet: Pipe, image: torch.Tensor, net: Any) -> None:
+    segs = segs_of(UPPER)
+    with hints_of(net) as seen:
+        made = detail_segs(image, run(ADVANCED, segs, control_net=net), unet)
+    rows, columns = crop_region(segs[1][0]).slices
+    crop = resample(image[:, rows, columns], Size(128, 128)).clamp(0, 1)
+    assert same(made[4], [crop])
+    assert torch.equal(seen[0][:1], crop.movedim(-1, 1))
+
+
+# ------------------------------------------------------------------------------------------------ the control image
+
+
+def test_control_image_in_the_pictures_size_is_cut_bit_for_bit(hint: torch.Tensor, net: Any) -> None:
+    """No eight bits in between; values beyond 0..1, as hints for inpainting have, stay; alpha goes."""
+    marked = hint.clone()
+    marked[:, 20:30, 20:30] = -1.0
+    marked[:, 30, 30] = 0.5 + 1e-5
+    segs = segs_of(UPPER, LOWER)
+    made = run(ADVANCED, segs, control_net=net, control_image=torch.cat([marked, hint[..., :1]], dim=-1))
+    for seg, wrapper in zip(segs[1], wrappers(made), strict=True):
+        rows, columns = crop_region(seg).slices
+        assert torch.equal(wrapper.control_image, marked[:, rows, columns])
+
+
+def test_control_image_of_another_size_and_several_frames(net: Any) -> None:
+    """As eight-bit Lanczos, the known way, but for the eight bits; all frames are kept."""
+    segs = segs_of(UPPER, LOWER)
+    frames = torch.cat([picture(150, 131, seed=seed) for seed in range(3)])
+    made = run(ADVANCED, segs, control_net=net, control_image=frames)
+    for index, frame in enumerate(frames):
+        pixels = Image.fromarray((frame * 255).round().byte().numpy())
+        wanted = torch.from_numpy(np.asarray(pixels.resize((SIZE[1], SIZE[0]), Image.Resampling.LANCZOS)) / 255.0)
+        for seg, wrapper in zip(segs[1], wrappers(made), strict=True):
+            assert wrapper.control_image.shape == (3, *crop_region(seg).size, 3)
+            rows, columns = crop_region(seg).slices
+            assert (wrapper.control_image[index] - wanted[rows, columns]).abs().amax() < 1.5 / 255
+
+
+def test_of_several_frames_the_first_is_used(unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any) -> None:
+    """ComfyUI by itself would give the second to the negative, which is sampled along."""
+    frames = torch.cat([hint, 1 - hint])
+    made = detail_segs(image, run(ADVANCED, segs_of(UPPER), control_net=net, control_image=frames), unet)
+    wanted = detail_segs(image, run(ADVANCED, segs_of(UPPER), control_net=net, control_image=hint), unet)
+    assert torch.equal(made[0], wanted[0]) and same(made[4], wanted[4])
+
+
+def test_edges_do_not_ring_beyond_the_hints_range(net: Any) -> None:
+    lines = mask_of(40, 40, (10, 0, 20, 40))[..., None].expand(1, 40, 40, 3)
+    for wrapper in wrappers(run(ADVANCED, segs_of(UPPER, LOWER), control_net=net, control_image=lines)):
+        assert wrapper.control_image.min() >= 0.0 and wrapper.control_image.max() <= 1.0
+
+
+def test_segs_moved_to_another_size_keep_their_part(
+    unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any
+) -> None:
+    segs = run(ADVANCED, segs_of(UPPER), control_net=net, control_image=hint)
+    larger = rescale(segs, Size(192, 224))
+    assert wrappers(larger) == wrappers(segs)
+    made = detail_segs(resample(image, Size(192, 224)), segs, unet)
+    assert made[4][0].shape == (1, 32, 32, 3)
+    with hints_of(net) as seen:
+        detail_segs(resample(image, Size(192, 224)), segs, unet)
+    assert seen[0].shape[-2:] == (128, 128)
+
+
+@pytest.mark.parametrize("header", [(0, 0), SIZE])
+@pytest.mark.parametrize("node_id", [ADVANCED, OLDER])
+def test_no_segments(hint: torch.Tensor, net: Any, node_id: str, header: Any) -> None:
+    assert run(node_id, (header, []), control_net=net, control_image=hint) == (header, [])
+
+
+def test_segs_of_no_known_size_take_the_image_at_its_own(hint: torch.Tensor, net: Any) -> None:
+    segs = segs_of(UPPER)
+    (wrapper,) = wrappers(run(ADVANCED, ((0, 0), segs[1]), control_net=net, control_image=hint))
+    rows, columns = crop_region(segs[1][0]).slices
+    assert torch.equal(wrapper.control_image, hint[:, rows, columns])
+
+
+def test_regions_that_reach_outside(hint: torch.Tensor, net: Any) -> None:
+    """As much as a detailer cuts out; nothing where it cuts out nothing."""
+    seg = segs_of(UPPER)[1][0]
+    elements = [
+        seg._replace(crop_region=region) for region in ([-8, -8, 24, 24], [90, 70, 122, 102], [200, 0, 232, 32])
+    ]
+    first, second, third = wrappers(run(ADVANCED, (SIZE, elements), control_net=net, control_image=hint))
+    assert torch.equal(first.control_image, hint[:, :24, :24])
+    assert torch.equal(second.control_image, hint[:, 70:, 90:])
+    assert third.control_image is None
+
+
+# ------------------------------------------------------------------------------------------------ the rest of the pipe
+
+
+@pytest.mark.parametrize("node_id", [ADVANCED, OLDER])
+def test_negative_placeholder(unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any, node_id: str) -> None:
+    import nodes
+
+    pipe = pipe_with(unet, negative=PLACEHOLDER)
+    segs = segs_of(UPPER)
+    wrapped = run(node_id, segs, control_net=net, control_image=hint)
+    (wrapper,) = wrappers(wrapped)
+    positive, negative, _ = wrapper.apply(unet[3], PLACEHOLDER, image, None)
+    assert negative == PLACEHOLDER and positive[0][1]["control"].control_model is net.control_model
+    made = detail_segs(image, wrapped, pipe)[0]
+    (in_the_prompt,) = nodes.ControlNetApply().apply_controlnet(unet[3], net, hint, 1.0)
+    wanted = detail_segs(image, segs, pipe_with(pipe, positive=in_the_prompt))[0]
+    assert (made - wanted).abs().amax() < 1e-5
+    assert (made - detail_segs(image, segs, pipe)[0]).abs().amax() > 0.01
+
+
+def latent_net(net: Any) -> Any:
+    """As ComfyUI's loader marks ControlNets that work on latents."""
+    import comfy.latent_formats
+
+    marked = net.copy()
+    marked.latent_format = comfy.latent_formats.SD15()
+    return marked
+
+
+def test_vae(unet: Pipe, image: torch.Tensor, net: Any) -> None:
+    vae = box_vae()
+    (wrapper,) = wrappers(run(ADVANCED, segs_of(UPPER), control_net=latent_net(net), vae=vae))
+    positive, negative, _ = wrapper.apply(unet[3], unet[4], image, None)
+    assert positive[0][1]["control"].vae is vae and negative[0][1]["control"].vae is vae
+    (wrapper,) = wrappers(run(ADVANCED, segs_of(UPPER), control_net=net))
+    assert wrapper.vae is None
+    assert wrapper.apply(unet[3], unet[4], image, None)[0][0][1]["control"].vae is None
+
+
+class Adapter:
+    """A wrapper of another pack that changes the model; it has no ControlNet."""
+
+    def __init__(self, model: Any, prev_control_net: Any = None) -> None:
+        self.model, self.prev_control_net = model, prev_control_net
+        self.images = [torch.ones(1, 4, 4, 3)]
+
+    def apply(self, positive: Any, negative: Any, image: Any, mask: Any = None, use_acn: bool = False) -> Any:
+        if self.prev_control_net is None:
+            return positive, negative, []
+        return self.prev_control_net.apply(positive, negative, image, mask, use_acn)
+
+    def doit_ipadapter(self, model: Any) -> Any:
+        assert self.model is not model
+        return self.model, self.images
+
+
+class OnlyApply:
+    """As little of a wrapper as there can be."""
+
+    def __init__(self, prompt: Any) -> None:
+        self.prompt = prompt
+
+    def apply(self, positive: Any, negative: Any, image: Any, mask: Any = None, use_acn: bool = False) -> Any:
+        return self.prompt, negative, [image]
+
+
+def test_wrappers_of_other_packs_in_the_chain(unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any) -> None:
+    other_model = unet[0].clone()
+    size, (seg,) = segs_of(UPPER)
+    adapter = Adapter(other_model)
+    wrapped = run(ADVANCED, (size, [seg._replace(control_net_wrapper=adapter)]), control_net=net, control_image=hint)
+    (wrapper,) = wrappers(wrapped)
+    assert wrapper.prev_control_net is adapter
+    assert wrapper.doit_ipadapter(unet[0]) == (other_model, adapter.images)
+    rows, columns = crop_region(seg).slices
+    made = detail_segs(image, wrapped, unet)
+    assert same(made[4], [hint[:, rows, columns], *adapter.images])
+    own = detail_segs(image, run(ADVANCED, (size, [seg]), control_net=net, control_image=hint), unet)
+    assert torch.equal(made[0], own[0])
+
+
+def test_a_wrapper_that_can_only_apply(unet: Pipe, image: torch.Tensor, net: Any) -> None:
+    size, (seg,) = segs_of(UPPER)
+    bare = size, [seg._replace(control_net_wrapper=OnlyApply(unet[4]))]
+    made = detail_segs(image, bare, unet)
+    assert torch.equal(made[0], detail_segs(image, (size, [seg]), pipe_with(unet, positive=unet[4]))[0])
+    on_top = run(ADVANCED, bare, control_net=net, strength=0.0)
+    assert torch.equal(detail_segs(image, on_top, unet)[0], made[0])
+    assert len(NODE_CLASS_MAPPINGS["SEGSPreviewCNet"]().doit(bare)["ui"]["images"]) == 1
+
+
+def test_all_else_stays(hint: torch.Tensor, net: Any) -> None:
+    size, (seg,) = segs_of(UPPER)
+    seg = seg._replace(cropped_image=np.ones((1, 32, 32, 3), np.float32), confidence=0.3, label="eye")
+    for node_id in (ADVANCED, OLDER):
+        header, (made,) = run(node_id, (size, [seg]), control_net=net, control_image=hint)
+        assert header == size and all(one is other for one, other in zip(made[:-1], seg[:-1], strict=True))
+        assert isinstance(made.control_net_wrapper, ControlNetWrapper) and seg.control_net_wrapper is None
+
+
+def test_clear(hint: torch.Tensor, net: Any) -> None:
+    segs = segs_of(UPPER, LOWER)
+    chained = run(ADVANCED, run(OLDER, segs, control_net=net), control_net=net, control_image=hint)
+    (cleared,) = NODE_CLASS_MAPPINGS["ImpactControlNetClearSEGS"]().doit(chained)
+    assert wrappers(cleared) == [None, None] and None not in wrappers(chained)
+    assert cleared[0] == segs[0] and all(
+        one[:-1] == other[:-1] for one, other in zip(cleared[1], chained[1], strict=True)
+    )
+    assert NODE_CLASS_MAPPINGS["ImpactControlNetClearSEGS"]().doit(((0, 0), [])) == (((0, 0), []),)
+
+
+def test_which_nodes_keep_it(unet: Pipe, image: torch.Tensor, net: Any) -> None:
+    segs = run(ADVANCED, segs_of(UPPER, LOWER), control_net=net)
+    kept = wrappers(segs)
+    filtered, _ = NODE_CLASS_MAPPINGS["ImpactSEGSLabelFilter"]().doit(segs, "all", "A")
+    (dilated,) = NODE_CLASS_MAPPINGS["ImpactDilateMaskInSEGS"]().doit(segs, 4)
+    detailed = detail_segs(image, segs, unet)[5]
+    assert wrappers(filtered) == wrappers(dilated) == wrappers(detailed) == kept
+    (masked,) = NODE_CLASS_MAPPINGS["ImpactSegsAndMask"]().doit(segs, torch.ones(1, *SIZE))
+    assert wrappers(masked) == [None, None]
+
+
+# ------------------------------------------------------------------------------------------------ preview
+
+
+@pytest.fixture
+def temp_folder(tmp_path: Path) -> Iterator[Path]:
+    import folder_paths
+
+    before = folder_paths.get_temp_directory()
+    folder_paths.set_temp_directory(str(tmp_path))
+    yield tmp_path
+    folder_paths.set_temp_directory(before)
+
+
+def preview(segs: Any, folder: Path) -> tuple[list[np.ndarray], list[torch.Tensor]]:
+    """The pictures shown and those given out."""
+    made = NODE_CLASS_MAPPINGS["SEGSPreviewCNet"]().doit(segs)
+    shown = []
+    for entry in made["ui"]["images"]:
+        assert (entry["type"], entry["subfolder"]) == ("temp", "")
+        with Image.open(folder / entry["filename"]) as file:
+            assert file.format == "WEBP"
+            shown.append(np.asarray(file.convert("RGB")))
+    return shown, made["result"][0]
+
+
+def test_preview(temp_folder: Path, hint: torch.Tensor, net: Any) -> None:
+    """The last control image along the chain; black where there is none, which the output leaves out."""
+    size, (first, second) = segs_of(UPPER, LOWER)
+    ((_, (stored,)), (_, (unstored,))) = (
+        run(ADVANCED, (size, [seg]), control_net=net, control_image=given)
+        for seg, given in ((first, torch.full_like(hint, 0.5)), (second, None))
+    )
+    chained = run(OLDER, (size, [stored]), control_net=net, segs_preprocessor=Preprocessor())[1][0]
+    adapted = stored._replace(control_net_wrapper=Adapter(None, stored.control_net_wrapper))
+    elements = [chained, unstored, adapted, second._replace(control_net_wrapper=OnlyApply(None)), second]
+    shown, given_out = preview((size, elements), temp_folder)
+    assert [one.shape for one in shown] == [(32, 32, 3), (64, 64, 3), (32, 32, 3), (64, 64, 3), (64, 64, 3)]
+    assert [int(one.max()) for one in shown] == pytest.approx([127, 0, 127, 0, 0], abs=1)
+    assert same(given_out, [torch.full((1, 32, 32, 3), 0.5)] * 2)
+    given_out[0].fill_(0.0)
+    assert stored.control_net_wrapper.control_image.min() == 0.5
+
+
+def test_preview_shows_the_last_one_set(temp_folder: Path, hint: torch.Tensor, net: Any) -> None:
+    once = run(ADVANCED, segs_of(UPPER), control_net=net, control_image=torch.zeros_like(hint))
+    twice = run(ADVANCED, once, control_net=net, control_image=torch.ones(2, *SIZE, 3))
+    shown, given_out = preview(twice, temp_folder)
+    assert [int(one.min()) for one in shown] == [255]
+    assert same(given_out, [torch.ones(2, 32, 32, 3)])
+
+
+def test_preview_of_nothing(temp_folder: Path) -> None:
+    assert preview(((0, 0), []), temp_folder) == ([], [])
+
+
+# ------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize("node_id", [ADVANCED, OLDER])
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"segs": 5}, "input 'segs': a int is no SEGS"),
+        ({"control_net": None}, "input 'control_net': it is missing.*Load ControlNet Model"),
+        ({"control_net": "text"}, "input 'control_net': a str is no ControlNet"),
+        ({"segs_preprocessor": 5}, "input 'segs_preprocessor': a int has no apply"),
+        ({"control_image": "text"}, "input 'control_image': a str is no picture"),
+        ({"control_image": torch.full((1, 8, 8, 3), torch.nan)}, "input 'control_image': frame 0 holds NaN"),
+    ],
+)
+def test_bad_input(net: Any, node_id: str, bad: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=f"(?s)^{node_id}, {says}"):
+        run(node_id, **dict(segs=segs_of(UPPER), control_net=net) | bad)
+
+
+@pytest.mark.parametrize(
+    ("node_id", "says"), [(ADVANCED, "input 'vae': it is missing"), (OLDER, "input 'control_net': it works on latents")]
+)
+def test_controlnet_on_latents_without_a_vae(net: Any, node_id: str, says: str) -> None:
+    marked = latent_net(net)
+    with pytest.raises(InputError, match=f"^{node_id}, {says}.*vae|VAE"):
+        run(node_id, segs_of(UPPER), control_net=marked)
+    run(node_id, segs_of(UPPER), control_net=marked, strength=0.0)
+
+
+@pytest.mark.parametrize("node", ["ImpactControlNetClearSEGS", "SEGSPreviewCNet"])
+def test_no_segs(node: str) -> None:
+    doit: Callable[[Any], Any] = NODE_CLASS_MAPPINGS[node]().doit
+    with pytest.raises(InputError, match=f"^{node}, input 'segs'"):
+        doit(None)

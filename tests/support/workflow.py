@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from support import pictures
 from support.client import Client, Prompt
+from support.detectors import Disc, drawn
 from support.pictures import Pixels, decode
 
 _WORKFLOW: Prompt = json.loads((Path(__file__).parent / "mask_detail.api.json").read_text())
+_SAVED = Path(__file__).parents[1] / "data" / "workflows"
 CHECKPOINT = "tiny.safetensors"
 TRAINED = "mask-detailer-tiny.safetensors"
 # what suits the trained model, see tests/model/CARD.md
@@ -37,6 +40,24 @@ def trained(picture: str, mask: str) -> Prompt:
     for node in ("positive", "negative"):
         prompt[node] = {"class_type": "MaskDetailerDemoPart", "inputs": {"kind": "generic"}}
     return prompt
+
+
+def saved_workflows() -> list[str]:
+    """Names of the workflows in tests/data: saved by a browser, and what each must become when it is queued."""
+    return sorted(file.name.removesuffix(".api.json") for file in _SAVED.glob("*.api.json"))
+
+
+def saved(name: str) -> tuple[dict[str, Any], Prompt]:
+    """(workflow as a browser saved it, prompt that it must become)."""
+    return json.loads((_SAVED / f"{name}.json").read_text()), json.loads((_SAVED / f"{name}.api.json").read_text())
+
+
+def write_inputs(folder: Path) -> None:
+    """The pictures and the mask that the saved workflows load, for ComfyUI's input folder."""
+    pictures.write(folder / "picture.png", pictures.demo_picture(*pictures.SMALL))
+    pictures.write(folder / "mask.png", pictures.box_mask(*pictures.SMALL, pictures.SMALL_BOXES))
+    discs, _ = drawn(96, 128, [Disc(30, 28, 11, "red"), Disc(92, 64, 14, "blue"), Disc(100, 20, 9, "green")])
+    pictures.write(folder / "discs.png", (discs[0].numpy() * 255).round().astype("uint8"))
 
 
 def result(client: Client, prompt_id: str) -> Pixels:

@@ -1,9 +1,10 @@
-"""A node pack for the demo and the tests only: conditioning for checkpoints that have no text encoder."""
+"""A node pack for the demo and the tests only: conditioning for checkpoints without text encoder, and detectors."""
 
 from typing import Any
 
 import torch
 from model import conditioning
+from support.detectors import BoxDetector, FloodSam, OutlineDetector, SamModel
 
 CONTEXT_WIDTH, POOLED_WIDTH = 64, 16  # those of support.checkpoint
 
@@ -41,11 +42,28 @@ class MaskDetailerDemoPart:
         return (conditioning.conditioning(kind),)
 
 
+class MaskDetailerDemoDetector:
+    """Detectors of coloured things, and a SAM model that floods."""
+
+    CATEGORY = "MaskDetailer/demo"
+    RETURN_TYPES = ("BBOX_DETECTOR", "SEGM_DETECTOR", "SAM_MODEL")
+    FUNCTION = "doit"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {}}
+
+    def doit(self) -> tuple[Any, Any, Any]:
+        return BoxDetector(), OutlineDetector(), SamModel(FloodSam())
+
+
 NODE_CLASS_MAPPINGS = {
     "MaskDetailerDemoConditioning": MaskDetailerDemoConditioning,
     "MaskDetailerDemoPart": MaskDetailerDemoPart,
+    "MaskDetailerDemoDetector": MaskDetailerDemoDetector,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
     "MaskDetailerDemoConditioning": "Mask Detailer demo conditioning",
     "MaskDetailerDemoPart": "Mask Detailer demo part",
+    "MaskDetailerDemoDetector": "Mask Detailer demo detectors",
 }

@@ -1,0 +1,52 @@
+"""Workflows saved with the known way's nodes, in the real front end: they load, convert, and run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from support import workflow
+from support.client import Client
+
+LATER_INPUTS = {"tiled_encode": False, "tiled_decode": False}  # inputs that the saved workflows know nothing of
+LOAD = (
+    "async workflow => { await window.app.loadGraphData(workflow); window.app.canvas?.ds && window.app.resetView?.() }"
+)
+UNKNOWN = """types => types.filter(type => !(type in window.LiteGraph.registered_node_types))"""
+CONVERT = "async () => (await window.app.graphToPrompt()).output"
+
+
+def loaded(page: Any, name: str) -> dict[str, Any]:
+    """The prompt that the page makes of a saved workflow."""
+    saved, _ = workflow.saved(name)
+    assert page.evaluate(UNKNOWN, [node["type"] for node in saved["nodes"]]) == []
+    page.evaluate(LOAD, saved)
+    return page.evaluate(CONVERT)
+
+
+@pytest.mark.parametrize("name", workflow.saved_workflows())
+def test_loads_converts_and_runs(page: Any, client: Client, name: str) -> None:
+    _, wanted = workflow.saved(name)
+    made = loaded(page, name)
+    assert made.keys() == wanted.keys()
+    for node, step in wanted.items():
+        inputs = dict(made[node]["inputs"])
+        later = {key: inputs.pop(key) for key in LATER_INPUTS if key in inputs and key not in step["inputs"]}
+        assert made[node]["class_type"] == step["class_type"]
+        assert inputs == step["inputs"], f"node {node}, a {step['class_type']}"
+        assert all(value == LATER_INPUTS[key] for key, value in later.items())
+    with page.expect_response(lambda response: response.url.endswith("/prompt")) as answer:
+        page.evaluate("() => window.app.queuePrompt(0, 1)")
+    assert finished(client, answer.value.json()["prompt_id"])["status"]["status_str"] == "success"
+
+
+def finished(client: Client, prompt_id: str, timeout: float = 90.0) -> dict[str, Any]:
+    """The history of a prompt, once it has one."""
+    give_up = time.monotonic() + timeout
+    while time.monotonic() < give_up:
+        history = client.get(f"/history/{prompt_id}")
+        if prompt_id in history:
+            return history[prompt_id]
+        time.sleep(0.1)
+    raise TimeoutError(f"prompt {prompt_id} did not finish in {timeout:.0f} s")

@@ -420,6 +420,27 @@ def folder(path: Path) -> list[str]:
     return ["-c", STARTER.format(call=f"runpy.run_path({str(path)!r}, run_name='__main__')")]
 
 
+def bring_chromium() -> None:
+    """Install Debian's Chromium for the browser tests where we may; without one they are skipped and say so."""
+    if os.environ.get("CHROMIUM_PATH") or any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        return
+    if WINDOWS or not shutil.which("apt-get") or os.geteuid() != 0:
+        return
+    say("installing chromium")
+    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-qq", "--no-install-recommends", "chromium"]):
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+            check=False,
+        )
+        if done.returncode:
+            reason = done.stdout.decode(errors="replace").strip().splitlines()[-1:]
+            say(f"chromium could not be installed ({''.join(reason)}); the browser tests are skipped")
+            return
+
+
 def test(environment: Environment, pytest_arguments: list[str]) -> int:
     needed = ["pytest", "hypothesis", "psutil"] + ([] if pytest_arguments else ["ruff", "pyright"])
     check = f"import importlib.util as u, sys; sys.exit(' '.join(m for m in {needed!r} if not u.find_spec(m)) or 0)"
@@ -477,6 +498,8 @@ def main() -> int:
             return become(environment, [*folder(ROOT / "bench"), *rest])
         if not os.environ.get("COMFYUI_PATH"):
             bundled_environment(OLDEST)  # one test starts the oldest release that we support
+        if not rest or any("browser" in argument for argument in rest):
+            bring_chromium()
         return test(environment, rest)
     except KeyboardInterrupt:
         print("\ndev.py: stopped; run it again to go on", file=sys.stderr)

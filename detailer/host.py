@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -582,16 +582,14 @@ def _custom_wildcards(pack: Path) -> list[Path]:
 
 def send_event(event: str, data: dict[str, Any]) -> None:
     """Tell all browsers, at once and without waiting; nothing where no server runs."""
-    # ComfyUI has imported it where it serves; importing it here would start half a server
-    server = sys.modules.get("server")
-    running = getattr(getattr(server, "PromptServer", None), "instance", None)
+    running = _running_server()
     if running is not None:
         running.send_sync(event, data)
 
 
 def when_serving(call: Callable[[], None]) -> None:
     """Call it once, when all packs are loaded and before the server answers; never where no server starts."""
-    running = getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
+    running = _running_server()
     if running is None or running.app.on_startup.frozen:
         return
 
@@ -599,6 +597,50 @@ def when_serving(call: Callable[[], None]) -> None:
         call()
 
     running.app.on_startup.append(started)
+
+
+Query = Mapping[str, str]
+# Text, a PNG file, something for JSON, or None for a request that can't be answered (status 400).
+Answer = str | bytes | dict[str, Any] | None
+
+
+def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
+    """Answer GET requests for a path, unless another pack does already."""
+    from aiohttp import web
+
+    running = _running_server()
+    taken = {resource.canonical for resource in running.app.router.resources()} if running else {path}
+    if path in taken:
+        return
+
+    async def handler(request: Any) -> Any:
+        found = answer(request.query)
+        if found is None:
+            return web.Response(status=400)
+        if isinstance(found, bytes):
+            return web.Response(body=found, content_type="image/png")
+        return web.Response(text=found) if isinstance(found, str) else web.json_response(found)
+
+    for prefix in ("", "/api"):  # the browser asks under /api, scripts often without
+        running.app.router.add_get(prefix + path, handler)
+
+
+def on_prompt(call: Callable[[Iterable[str]], None]) -> None:
+    """Call it with the node ids of each prompt that is queued; never where no server runs."""
+    running = _running_server()
+    if running is None:
+        return
+
+    def queued(data: dict[str, Any]) -> dict[str, Any]:
+        call(data.get("prompt") or ())
+        return data
+
+    running.add_on_prompt_handler(queued)
+
+
+def _running_server() -> Any:
+    # ComfyUI has imported it where it serves; importing it here would start half a server
+    return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)
 
 
 def registered_nodes() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from . import (
     hooks,
     masks,
     pipes,
+    routes,
     sampling,
     segs,
     segs_detailers,
@@ -53,4 +54,5 @@ def register() -> tuple[dict[str, Any], dict[str, str]]:
     """Classes and names for ComfyUI, without those that another pack serves."""
     sharing = shared.Sharing(NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, OWN_NODES, shared.choice())
     host.when_serving(sharing.settle)
+    routes.register()
     return sharing.to_register()

@@ -21,6 +21,7 @@ from ..segs import (
 )
 from . import inputs
 from .checks import Door
+from .routes import candidates
 
 MAX_INT = 2**63 - 1
 
@@ -145,10 +146,12 @@ class ImpactSEGSPicker:
 
     def doit(self, picks: str, segs: Any, fallback_image_opt: Any = None, unique_id: Any = None) -> tuple[SEGS]:
         door = Door("ImpactSEGSPicker")
-        checked = door.segs(segs)
+        checked, image = door.segs(segs), None
         if fallback_image_opt is not None:
             image = door.image(fallback_image_opt, "fallback_image_opt")
             checked = rescale(checked, Size(*image.shape[1:3]))
+        if unique_id is not None:
+            candidates.keep(str(unique_id), checked, image)
         return (pick(checked, parse_picks(picks)),)
 
 

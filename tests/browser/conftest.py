@@ -13,14 +13,14 @@ import pytest
 from support import workflow
 from support.checkpoint import make_checkpoint
 from support.client import Client
-from support.server import CHECKOUT, Server
+from support.page import SCREENSHOTS
+from support.server import Server
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-SCREENSHOTS = CHECKOUT / ".env" / "screenshots"
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingNodesWarning": True}
 READY = "() => window.app && window.app.graph && window.app.canvas && window.app.vueAppReady !== false"
 

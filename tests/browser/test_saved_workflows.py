@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from support import workflow
 from support.client import Client
+from support.page import CONVERT, LOAD, run_prompt
 
 LATER_INPUTS = {"tiled_encode": False, "tiled_decode": False}  # inputs that the saved workflows know nothing of
-LOAD = (
-    "async workflow => { await window.app.loadGraphData(workflow); window.app.canvas?.ds && window.app.resetView?.() }"
-)
 UNKNOWN = """types => types.filter(type => !(type in window.LiteGraph.registered_node_types))"""
-CONVERT = "async () => (await window.app.graphToPrompt()).output"
 
 
 def loaded(page: Any, name: str) -> dict[str, Any]:
@@ -36,17 +32,4 @@ def test_loads_converts_and_runs(page: Any, client: Client, name: str) -> None:
         assert made[node]["class_type"] == step["class_type"]
         assert inputs == step["inputs"], f"node {node}, a {step['class_type']}"
         assert all(value == LATER_INPUTS[key] for key, value in later.items())
-    with page.expect_response(lambda response: response.url.endswith("/prompt")) as answer:
-        page.evaluate("() => window.app.queuePrompt(0, 1)")
-    assert finished(client, answer.value.json()["prompt_id"])["status"]["status_str"] == "success"
-
-
-def finished(client: Client, prompt_id: str, timeout: float = 90.0) -> dict[str, Any]:
-    """The history of a prompt, once it has one."""
-    give_up = time.monotonic() + timeout
-    while time.monotonic() < give_up:
-        history = client.get(f"/history/{prompt_id}")
-        if prompt_id in history:
-            return history[prompt_id]
-        time.sleep(0.1)
-    raise TimeoutError(f"prompt {prompt_id} did not finish in {timeout:.0f} s")
+    run_prompt(page, client)

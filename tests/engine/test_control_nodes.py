@@ -13,7 +13,7 @@ import torch
 from engine.running import SEGS_SIZE as SIZE
 from engine.running import do_detail as detail_segs
 from engine.running import near, pipe_with, same, segs_of, unchanged_outside
-from engine.tiny_models import CONTEXT_WIDTH, Pipe, box_vae, mask_of, picture
+from engine.tiny_models import Pipe, box_vae, mask_of, picture, tiny_control_net
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG, SEGS, Size, crop_region, resample
 from mask_detailer.detailer.control import ControlNetWrapper
@@ -26,32 +26,10 @@ ADVANCED, OLDER = "ImpactControlNetApplyAdvancedSEGS", "ImpactControlNetApplySEG
 PLACEHOLDER = "NegativePlaceholder"
 
 
-def load(folder: Path, seed: int) -> Any:
-    """A ControlNet of a million parameters for ``unet_model``, from a file."""
-    import comfy.cldm.cldm
-    import comfy.controlnet
-    from safetensors.torch import save_file
-
-    net = comfy.cldm.cldm.ControlNet(
-        image_size=32, in_channels=4, model_channels=32, hint_channels=3, num_res_blocks=[1, 1], channel_mult=(1, 2),
-        transformer_depth=[0, 1], transformer_depth_middle=1, context_dim=CONTEXT_WIDTH, num_head_channels=64,
-        use_spatial_transformer=True, legacy=False,
-    )  # fmt: skip
-    generator = torch.Generator().manual_seed(seed)
-    weights = {
-        name: torch.randn(value.shape, generator=generator) * 0.12
-        if value.ndim > 1
-        else torch.full(value.shape, float(name.endswith("weight")))
-        for name, value in net.state_dict().items()
-    }
-    save_file(weights, folder / f"{seed}.safetensors")
-    return comfy.controlnet.load_controlnet(str(folder / f"{seed}.safetensors"))
-
-
 @pytest.fixture(scope="module")
 def nets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     folder = tmp_path_factory.mktemp("controlnet")
-    return load(folder, 1), load(folder, 2)
+    return tiny_control_net(folder, 1), tiny_control_net(folder, 2)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -109,6 +110,28 @@ def _patcher(model: comfy.model_base.BaseModel) -> ModelPatcher:
         load_device=comfy.model_management.get_torch_device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )
+
+
+def tiny_control_net(folder: Path, seed: int = 1) -> Any:
+    """A ControlNet of a million parameters for ``unet_model``, from a file."""
+    import comfy.cldm.cldm
+    import comfy.controlnet
+    from safetensors.torch import save_file
+
+    net = comfy.cldm.cldm.ControlNet(
+        image_size=32, in_channels=4, model_channels=32, hint_channels=3, num_res_blocks=[1, 1], channel_mult=(1, 2),
+        transformer_depth=[0, 1], transformer_depth_middle=1, context_dim=CONTEXT_WIDTH, num_head_channels=64,
+        use_spatial_transformer=True, legacy=False,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(seed)
+    weights = {
+        name: torch.randn(value.shape, generator=generator) * 0.12
+        if value.ndim > 1
+        else torch.full(value.shape, float(name.endswith("weight")))
+        for name, value in net.state_dict().items()
+    }
+    save_file(weights, folder / f"{seed}.safetensors")
+    return comfy.controlnet.load_controlnet(str(folder / f"{seed}.safetensors"))
 
 
 def text_encoder(seed: int = 0) -> comfy.sd.CLIP:

@@ -1,0 +1,52 @@
+/* The browser side of the pack: what its nodes do beyond what ComfyUI does for every node.
+ * Acts only on nodes that this pack serves: another pack may have nodes of the same ids. */
+import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+import { growInputs } from "./growing_inputs.js";
+import { addPicker } from "./picker.js";
+import { appendChoice, readOldToggles } from "./widgets.js";
+
+const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
+const ours = new Set();
+
+function serves(nodeData) {
+  return nodeData.python_module?.split(".").at(-1) === PACK;
+}
+
+function showPreview({ detail }) {
+  const node = app.graph.getNodeById(Number(detail.node_id)) ?? app.graph.getNodeById(detail.node_id);
+  if (!node || !ours.has(node.comfyClass)) return;
+  const image = new Image();
+  image.onload = () => {
+    node.imgs = [image];
+    node.setSizeForImage?.();
+    app.graph.setDirtyCanvas(true, true);
+  };
+  image.src = api.apiURL(`/view?${new URLSearchParams({ ...detail.item, rand: String(Date.now()) })}`);
+}
+
+app.registerExtension({
+  name: "MaskDetailer",
+
+  setup() {
+    api.addEventListener("impact-preview", showPreview);
+  },
+
+  beforeRegisterNodeDef(nodeType, nodeData) {
+    if (!serves(nodeData)) return;
+    ours.add(nodeData.name);
+    readOldToggles(nodeType, nodeData);
+    if (nodeData.name === "ImpactSEGSConcat") growInputs(nodeType, "segs", "SEGS");
+  },
+
+  nodeCreated(node) {
+    if (!ours.has(node.comfyClass)) return;
+    appendChoice(node, "preset", "labels", { separator: ", " });
+    appendChoice(node, "Select to add LoRA", "wildcard", {
+      written: (name) => `<lora:${name.replace(/\.safetensors$/, "")}>`,
+      stays: false,
+    });
+    appendChoice(node, "Select to add Wildcard", "wildcard", { separator: ", ", stays: false });
+    if (node.comfyClass === "ImpactSEGSPicker") addPicker(node);
+  },
+});

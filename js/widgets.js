@@ -1,0 +1,43 @@
+/* Widgets that write into others, and toggles of old workflows. */
+
+const named = (node, name) => node.widgets?.find((widget) => widget.name === name);
+
+/* Choosing in one widget adds the choice to the text in another. Where the choice doesn't stay, the widget goes back to
+ * its first entry, and that is what a workflow saves. */
+export function appendChoice(node, choiceName, textName, { separator = "", written = (value) => value, stays = true }) {
+  const choice = named(node, choiceName);
+  const text = named(node, textName);
+  if (!choice || !text) return;
+  const [first] = choice.options?.values ?? [];
+  const callback = choice.callback;
+  choice.callback = function (value, ...rest) {
+    callback?.call(this, value, ...rest);
+    if (!stays && value === first) return;
+    text.value = (text.value ? text.value + separator : "") + written(value);
+    if (!stays) choice.value = first;
+  };
+  if (stays) return;
+  choice.serializeValue = () => first;
+  const configured = node.onConfigure;
+  node.onConfigure = function (...args) {
+    configured?.apply(this, args);
+    choice.value = first;
+  };
+}
+
+/* Workflows of years ago hold some toggles as text: "true" or the label that the toggle shows when it is on. */
+export function readOldToggles(nodeType, nodeData) {
+  const { required, optional } = nodeData.input ?? {};
+  const toggles = Object.entries({ ...required, ...optional }).filter(([, [type]]) => type === "BOOLEAN");
+  if (!toggles.length) return;
+  const labels = new Map(toggles.map(([name, [, options]]) => [name, options?.label_on]));
+  const configured = nodeType.prototype.onConfigure;
+  nodeType.prototype.onConfigure = function (...args) {
+    configured?.apply(this, args);
+    for (const widget of this.widgets ?? []) {
+      if (labels.has(widget.name) && typeof widget.value === "string") {
+        widget.value = widget.value === "true" || widget.value === labels.get(widget.name);
+      }
+    }
+  };
+}

@@ -1,0 +1,36 @@
+"""What the browser asks the server for: thumbnails of segments to pick from, and the names of wildcard lists."""
+
+from __future__ import annotations
+
+from ..detailer import host
+from ..detailer.picker import Candidates
+from ..detailer.wildcards import Wildcards
+
+candidates = Candidates()
+
+
+def _count(query: host.Query) -> host.Answer:
+    count = candidates.count(query.get("id", ""))
+    return None if count is None else str(count)
+
+
+def _view(query: host.Query) -> host.Answer:
+    index = query.get("idx", "")
+    return candidates.png(query.get("id", ""), int(index)) if index.isdecimal() else None
+
+
+def _wildcards(query: host.Query) -> host.Answer:
+    return {"data": [f"__{name}__" for name in Wildcards(host.wildcard_folders())]}
+
+
+def register() -> None:
+    """Serve them under paths of our own, and under those that the known way has where no other pack serves these."""
+    for path, answer in {
+        "/mask_detailer/picker/count": _count,
+        "/mask_detailer/picker/view": _view,
+        "/impact/segs/picker/count": _count,
+        "/impact/segs/picker/view": _view,
+        "/impact/wildcards/list": _wildcards,
+    }.items():
+        host.when_serving(lambda path=path, answer=answer: host.serve_get(path, answer))
+    host.on_prompt(lambda prompt: candidates.forget_all_but(prompt))

@@ -1,0 +1,133 @@
+"""What our nodes do in the browser beyond what ComfyUI does for every node."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from support import workflow
+from support.client import Client
+from support.page import CONVERT, LOAD, SCREENSHOTS, run_prompt
+
+ADD = """type => {
+    const node = window.LiteGraph.createNode(type);
+    window.app.graph.add(node);
+    return node.id;
+}"""
+INPUT_NAMES = "id => window.app.graph.getNodeById(id).inputs.map(input => input.name)"
+CONNECT = """([from, to, slot]) => {
+    const graph = window.app.graph;
+    const target = graph.getNodeById(to);
+    graph.getNodeById(from).connect(0, target, target.inputs.findIndex(input => input.name === slot));
+}"""
+DISCONNECT = """([id, slot]) => {
+    const node = window.app.graph.getNodeById(id);
+    node.disconnectInput(node.inputs.findIndex(input => input.name === slot));
+}"""
+CHOOSE = """([id, name, value]) => {
+    const widget = window.app.graph.getNodeById(id).widgets.find(widget => widget.name === name);
+    widget.value = value;
+    widget.callback?.(value, window.app.canvas, window.app.graph.getNodeById(id));
+    return widget.value;
+}"""
+VALUE = "([id, name]) => window.app.graph.getNodeById(id).widgets.find(widget => widget.name === name).value"
+IMAGES = "id => (window.app.graph.getNodeById(id).imgs ?? []).map(image => image.src)"
+SAVED = "id => window.app.graph.serialize().nodes.find(node => String(node.id) === String(id)).widgets_values"
+
+
+def test_concat_grows_and_shrinks(page: Any) -> None:
+    sources = [page.evaluate(ADD, "EmptySegs") for _ in range(3)]
+    target = page.evaluate(ADD, "ImpactSEGSConcat")
+    for number, source in enumerate(sources, start=1):
+        page.evaluate(CONNECT, [source, target, f"segs{number}"])
+        names = [name for name in page.evaluate(INPUT_NAMES, target) if name.startswith("segs")]
+        assert names == [f"segs{place}" for place in range(1, number + 2)]
+    page.evaluate(DISCONNECT, [target, "segs3"])
+    assert page.evaluate(INPUT_NAMES, target)[:4] == ["segs1", "segs2", "segs3"]
+    prompt = page.evaluate(CONVERT)[str(target)]["inputs"]
+    assert prompt == {"segs1": [str(sources[0]), 0], "segs2": [str(sources[1]), 0]}
+
+
+def test_concat_from_a_file_keeps_its_inputs(page: Any) -> None:
+    saved, wanted = workflow.saved("detectors")
+    page.evaluate(LOAD, saved)
+    concat = next(node for node, step in wanted.items() if step["class_type"] == "ImpactSEGSConcat")
+    assert page.evaluate(INPUT_NAMES, int(concat))[:3] == ["segs1", "segs2", "segs3"]
+
+
+@pytest.mark.parametrize("kind", ["ImpactSEGSLabelFilter", "SEGSLabelFilterDetailerHookProvider"])
+def test_preset_adds_a_label(page: Any, kind: str) -> None:
+    node = page.evaluate(ADD, kind)
+    page.evaluate(CHOOSE, [node, "labels", "hand"])
+    page.evaluate(CHOOSE, [node, "preset", "face"])
+    page.wait_for_function(f"() => ({VALUE})([{node}, 'labels']) !== 'hand'")
+    labels = page.evaluate(VALUE, [node, "labels"])
+    assert [label.strip() for label in labels.split(",")] == ["hand", "face"]
+
+
+def test_choices_add_to_the_text(page: Any) -> None:
+    node = page.evaluate(ADD, "ToDetailerPipe")
+    lora, wildcard = "Select to add LoRA", "Select to add Wildcard"
+    first = [page.evaluate(VALUE, [node, name]) for name in (lora, wildcard)]
+    page.evaluate(CHOOSE, [node, lora, "styles/ink.safetensors"])
+    page.evaluate(CHOOSE, [node, wildcard, "__hair__"])
+    page.wait_for_function(f"() => ({VALUE})([{node}, 'wildcard']).includes('hair')")
+    assert page.evaluate(VALUE, [node, "wildcard"]) == "<lora:styles/ink>, __hair__"
+    assert [page.evaluate(VALUE, [node, name]) for name in (lora, wildcard)] == first
+    assert page.evaluate(SAVED, node)[1:3] == first
+
+
+def test_toggles_that_were_saved_as_text(page: Any) -> None:
+    """As workflows of years ago hold them."""
+    saved, wanted = workflow.saved("mask_detailer_pipe")
+    old = copy.deepcopy(saved)
+    detailer = next(node for node in old["nodes"] if node["type"] == "MaskDetailerPipe")
+    values = detailer["widgets_values"]
+    assert values[1] is False and values[3] is False
+    values[1], values[3] = "mask bbox", "whole"  # guide_size_for, mask_mode
+    page.evaluate(LOAD, old)
+    made = page.evaluate(CONVERT)[str(detailer["id"])]["inputs"]
+    expected = wanted[str(detailer["id"])]["inputs"] | {"guide_size_for": True, "mask_mode": False}
+    assert {name: made[name] for name in expected} == expected
+
+
+def test_preview_event_shows_the_picture(page: Any) -> None:
+    node = page.evaluate(ADD, "PreviewDetailerHookProvider")
+    page.evaluate(
+        """async ([id]) => {
+            const detail = {node_id: String(id), item: {filename: "picture.png", subfolder: "", type: "input"}};
+            window.app.api.dispatchEvent(new CustomEvent("impact-preview", {detail}));
+        }""",
+        [node],
+    )
+    page.wait_for_function(f"() => ({IMAGES})({node}).length === 1", timeout=10_000)
+    assert "filename=picture.png" in page.evaluate(IMAGES, node)[0]
+
+
+def test_picker(page: Any, client: Client) -> None:
+    """Run, open the dialog, take the third beside the first: the widget says so."""
+    saved, prompt = workflow.saved("segs_and_masks")
+    saved = copy.deepcopy(saved)
+    picker = next(int(node) for node, step in prompt.items() if step["class_type"] == "ImpactSEGSPicker")
+    segs = next(int(node) for node, step in prompt.items() if step["class_type"] == "MaskToSEGS")
+    page.evaluate(LOAD, saved)
+    page.evaluate(CONNECT, [segs, picker, "segs"])
+    run_prompt(page, client)
+    page.evaluate(
+        """id => window.app.graph.getNodeById(id).widgets.find(widget => widget.name === "pick").callback()""", picker
+    )
+    thumbnails = page.locator(".mask-detailer-picker img")
+    thumbnails.nth(2).wait_for(timeout=10_000)
+    assert thumbnails.count() == 3
+    for image in range(3):
+        page.wait_for_function(
+            "image => image.complete && image.naturalWidth > 0", arg=thumbnails.nth(image).element_handle()
+        )
+    pressed = [button.get_attribute("aria-pressed") for button in page.locator(".mask-detailer-picker .segment").all()]
+    assert pressed == ["true", "false", "false"]  # the file has "1"
+    thumbnails.nth(2).click()
+    page.screenshot(path=SCREENSHOTS / "picker_dialog.png")
+    page.locator(".mask-detailer-picker button", has_text="OK").click()
+    assert page.evaluate(VALUE, [picker, "picks"]) == "1, 3"
+    assert page.evaluate(SAVED, picker) == ["1, 3"]

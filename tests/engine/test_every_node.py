@@ -1,0 +1,579 @@
+"""Every node of the pack, whichever it is, by what it declares: right kinds out, nothing written to, and no crash.
+
+Where an input is odd, a node either gives the right kinds of outputs or an InputError that names node and input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from engine.running import Recorder, same
+from engine.tiny_models import Pipe, mask_of, tiny_control_net
+from mask_detailer.core import SEG, SEGS, header_size
+from mask_detailer.detailer.hook_objects import DetailerHook
+from mask_detailer.nodes import NODE_CLASS_MAPPINGS
+from mask_detailer.nodes.checks import InputError
+from mask_detailer.segs import files
+from support.detectors import BoxDetector, Disc, FloodSam, FoundSEG, OutlineDetector, SamModel, drawn
+
+SIZE = (64, 80)
+DISCS = [Disc(24, 24, 9, "red"), Disc(60, 40, 10, "green")]
+BOXES = [(15, 15, 33, 33), (50, 30, 70, 50)]
+NODES = sorted(NODE_CLASS_MAPPINGS)
+
+# Sampling enough to see that it was done; all other widgets have their defaults.
+QUICK: dict[str, Any] = dict(guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64)
+
+# Outputs of another form than their kind's, by node and place.
+MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's own nodes and others take apart
+MAY_BE_NONE = {("ImpactFrom_SEG_ELT", "IMAGE")}  # a segment without a picture
+
+Values = dict[str, Any]
+
+
+class Declared(NamedTuple):
+    """One input as a node declares it."""
+
+    name: str
+    kind: Any
+    options: dict[str, Any]
+    required: bool
+
+
+class Preprocessor:
+    """A SEGS_PREPROCESSOR that hands its picture on."""
+
+    def apply(self, image: torch.Tensor, mask: Any = None) -> torch.Tensor:
+        return image
+
+
+def evenly_falling(model: Any, sampler_name: str, steps: int) -> torch.Tensor:
+    """A SCHEDULER_FUNC."""
+    return torch.linspace(10.0, 0.0, steps + 1)
+
+
+# ------------------------------------------------------------------------------------------------ what goes in
+
+
+@pytest.fixture(scope="module")
+def control_net(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return tiny_control_net(tmp_path_factory.mktemp("controlnet"))
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path) -> Iterator[None]:
+    """ComfyUI's temp and output folders, with a file of segments to load."""
+    import folder_paths
+
+    before = folder_paths.get_temp_directory(), folder_paths.get_output_directory()
+    folder_paths.set_temp_directory(str(tmp_path / "temp"))
+    folder_paths.set_output_directory(str(tmp_path / "output"))
+    (tmp_path / "output" / "segs").mkdir(parents=True)
+    files.save(segs_in(SIZE), tmp_path / "output" / "segs" / f"segs_00001_{files.ENDING}")
+    yield
+    folder_paths.set_temp_directory(before[0])
+    folder_paths.set_output_directory(before[1])
+
+
+def segs_in(size: tuple[int, int]) -> SEGS:
+    """Two segments of that picture size: one of ours with a picture of its own, one as another pack makes it."""
+    height, width = size
+    one = [BOXES[0][i] * (width, height)[i % 2] // (SIZE[1], SIZE[0])[i % 2] for i in range(4)]
+    two = [BOXES[1][i] * (width, height)[i % 2] // (SIZE[1], SIZE[0])[i % 2] for i in range(4)]
+    shapes = [(box[3] - box[1], box[2] - box[0]) for box in (one, two)]
+    picture = torch.rand(1, *shapes[0], 3, generator=torch.Generator().manual_seed(3))
+    ours = SEG(picture, np.full(shapes[0], 0.75, np.float32), 0.9, one, tuple(one), "A")
+    theirs = FoundSEG(None, torch.ones(1, *shapes[1]), np.array([0.5]), two, np.array(two, np.float32), "b", None)
+    return size, [ours, theirs]
+
+
+@pytest.fixture
+def values(unet: Pipe, control_net: Any) -> Values:
+    """A small real value for each kind of link, anew for each test."""
+    segs = segs_in(SIZE)
+    detectors = BoxDetector(), OutlineDetector(), SamModel(FloodSam())
+    model, clip, vae, positive, negative = unet
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "IMAGE": drawn(*SIZE, DISCS)[0],
+        "MASK": mask_of(*SIZE, *BOXES) * 0.8,
+        "SEGS": segs,
+        "SEG_ELT": segs[1][0],
+        "SEGS_HEADER": segs[0],
+        "SEG_ELT_bbox": BOXES[0],
+        "SEG_ELT_crop_region": list(BOXES[0]),
+        "SEG_ELT_control_net_wrapper": object(),
+        "MODEL": model,
+        "CLIP": clip,
+        "VAE": vae,
+        "CONDITIONING": positive,
+        "BASIC_PIPE": unet,
+        "DETAILER_PIPE": (*unet, "", *detectors, Recorder(), model, clip, positive, negative),
+        "BBOX_DETECTOR": detectors[0],
+        "SEGM_DETECTOR": detectors[1],
+        "SAM_MODEL": detectors[2],
+        "DETAILER_HOOK": Recorder(),
+        "SCHEDULER_FUNC": evenly_falling,
+        "LATENT": {
+            "samples": torch.randn(1, 4, 8, 10, generator=generator),
+            "noise_mask": torch.rand(1, *SIZE, generator=generator),
+        },
+        "CONTROL_NET": control_net,
+        "SEGS_PREPROCESSOR": Preprocessor(),
+    }
+
+
+WIDGETS = ("INT", "FLOAT", "BOOLEAN", "STRING")
+
+
+def declared(node_id: str) -> list[Declared]:
+    types = NODE_CLASS_MAPPINGS[node_id].INPUT_TYPES()
+    return [
+        Declared(name, kind, dict(*options), group == "required")
+        for group in ("required", "optional")
+        for name, (kind, *options) in types.get(group, {}).items()
+    ]
+
+
+def is_link(one: Declared) -> bool:
+    return not isinstance(one.kind, list) and (one.kind not in WIDGETS or one.options.get("forceInput", False))
+
+
+def widget(one: Declared) -> Any:
+    """A widget as it stands on a new node."""
+    if isinstance(one.kind, list):
+        return one.options.get("default", one.kind[0])
+    return one.options.get("default", "" if one.kind == "STRING" else None)
+
+
+def arguments(node_id: str, values: Values, optional: bool, quick: bool = True) -> Values:
+    """What goes into a node: its links, its widgets, and what is hidden."""
+    takes_lists = getattr(NODE_CLASS_MAPPINGS[node_id], "INPUT_IS_LIST", False)
+    made: Values = {}
+    for one in declared(node_id):
+        if not (one.required or optional):
+            continue
+        if is_link(one):
+            made[one.name] = [values[one.kind]] if takes_lists else values[one.kind]
+        elif (value := QUICK[one.name] if quick and one.name in QUICK else widget(one)) is not None:
+            made[one.name] = value
+    hidden = NODE_CLASS_MAPPINGS[node_id].INPUT_TYPES().get("hidden", {})
+    return made | {name: "7" for name in hidden}
+
+
+def with_link(node_id: str, kind: str) -> bool:
+    return any(one.kind == kind for one in declared(node_id))
+
+
+def replaced(node_id: str, given: Values, name: str, value: Any) -> Values:
+    """The arguments with another value for one of them."""
+    return given | {name: [value] if getattr(NODE_CLASS_MAPPINGS[node_id], "INPUT_IS_LIST", False) else value}
+
+
+# ------------------------------------------------------------------------------------------------ running
+
+
+def run(node_id: str, given: Values) -> list[list[Any]]:
+    """A node through ComfyUI's own call: for each output the values that go on, one where it is no list."""
+    import execution
+
+    node = NODE_CLASS_MAPPINGS[node_id]()
+    takes_lists = getattr(node, "INPUT_IS_LIST", False)
+    lists = {name: value if takes_lists and isinstance(value, list) else [value] for name, value in given.items()}
+    outputs, _, has_subgraph, pending = asyncio.run(execution.get_output_data("prompt", "7", node, lists))
+    assert not has_subgraph and not pending
+    return outputs
+
+
+def copied(value: Any) -> Any:
+    """Nested values with copies of all tensors and arrays."""
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, dict):
+        return {key: copied(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        entries = [copied(entry) for entry in value]
+        return entries if isinstance(value, list) else tuple(entries)
+    return value
+
+
+def run_checked(node_id: str, given: Values) -> list[list[Any]]:
+    """``run``, and the outputs' kinds and the inputs' values looked at."""
+    before = copied(given)
+    outputs = run(node_id, given)
+    assert same(given, before), "an input was written to"
+    kinds = NODE_CLASS_MAPPINGS[node_id]().RETURN_TYPES
+    are_lists = getattr(NODE_CLASS_MAPPINGS[node_id], "OUTPUT_IS_LIST", (False,) * len(kinds))
+    names = getattr(NODE_CLASS_MAPPINGS[node_id], "RETURN_NAMES", kinds)
+    assert len(outputs) == len(kinds) == len(are_lists) == len(names)
+    handed_on = {one.name for one in declared(node_id) if one.name not in given}
+    for place, (kind, is_list, name, made) in enumerate(zip(kinds, are_lists, names, outputs, strict=True)):
+        assert isinstance(made, list) and (is_list or len(made) == 1)
+        for value in made:
+            if value is None and ((node_id, kind) in MAY_BE_NONE or name in handed_on):
+                continue
+            if (node_id, place) in MASKS_ONE_BY_ONE:
+                assert value.ndim == 4 and value.shape[1] == 1
+                value = value[:, 0]
+            check(kind, value)
+    return outputs
+
+
+def run_or_refused(node_id: str, given: Values) -> list[list[Any]] | None:
+    """``run_checked``, or None where the node refuses an input by name."""
+    before = copied(given)
+    try:
+        return run_checked(node_id, given)
+    except InputError as error:
+        assert same(given, before), "an input was written to"
+        found = re.match(r"(\w+), input '(.+?)': (?s:.+)\. ?[A-Z]", str(error))
+        assert found, error
+        assert found[1] == node_id and found[2] in given, error
+        return None
+
+
+# ------------------------------------------------------------------------------------------------ what comes out
+
+
+def check_image(value: Any) -> None:
+    assert isinstance(value, torch.Tensor) and value.dtype == torch.float32
+    assert value.ndim == 4 and value.shape[-1] in (1, 3, 4)
+
+
+def check_mask(value: Any) -> None:
+    assert isinstance(value, torch.Tensor) and value.dtype == torch.float32
+    assert value.ndim == 3
+
+
+def check_seg(seg: Any) -> None:
+    x1, y1, x2, y2 = (int(side) for side in seg.crop_region)
+    assert [x1, y1, x2, y2] == list(seg.crop_region)
+    assert len(seg.bbox) == 4
+    mask = seg.cropped_mask
+    assert isinstance(mask, np.ndarray | torch.Tensor) and mask.ndim in (2, 3)
+    assert tuple(mask.shape[-2:]) == (y2 - y1, x2 - x1)
+    assert seg.cropped_image is None or seg.cropped_image.ndim == 4
+    assert float(np.asarray(seg.confidence).reshape(-1)[0]) >= 0
+    assert seg.label is None or isinstance(seg.label, str)
+    assert hasattr(seg, "control_net_wrapper")
+
+
+def check_segs(value: Any) -> None:
+    assert isinstance(value, tuple) and len(value) == 2
+    height, width = value[0]
+    assert isinstance(height, int) and isinstance(width, int) and isinstance(value[1], list)
+    for seg in value[1]:
+        check_seg(seg)
+
+
+def check_pipe(parts: int) -> Callable[[Any], None]:
+    def check_parts(value: Any) -> None:
+        assert type(value) is tuple and len(value) == parts
+
+    return check_parts
+
+
+def check_conditioning(value: Any) -> None:
+    assert value == "NegativePlaceholder" or all(isinstance(entry[0], torch.Tensor) for entry in value)
+
+
+def check_latent(value: Any) -> None:
+    assert isinstance(value["samples"], torch.Tensor) and value["samples"].ndim == 4
+
+
+def is_a(*types: type) -> Callable[[Any], None]:
+    def check_type(value: Any) -> None:
+        assert isinstance(value, types)
+
+    return check_type
+
+
+def with_method(name: str) -> Callable[[Any], None]:
+    def check_method(value: Any) -> None:
+        assert callable(getattr(value, name, None))
+
+    return check_method
+
+
+CHECKS: dict[str, Callable[[Any], None]] = {
+    "IMAGE": check_image,
+    "MASK": check_mask,
+    "SEGS": check_segs,
+    "SEG_ELT": check_seg,
+    "SEGS_HEADER": check_pipe(2),
+    "SEG_ELT_bbox": lambda box: check_pipe(4)(tuple(box)),
+    "SEG_ELT_crop_region": lambda box: check_pipe(4)(tuple(box)),
+    "SEG_ELT_control_net_wrapper": lambda wrapper: None,
+    "BASIC_PIPE": check_pipe(5),
+    "DETAILER_PIPE": check_pipe(14),
+    "CONDITIONING": check_conditioning,
+    "LATENT": check_latent,
+    "INT": is_a(int),
+    "FLOAT": is_a(float),
+    "BOOLEAN": is_a(bool),
+    "STRING": is_a(str),
+    "MODEL": with_method("get_model_object"),
+    "CLIP": lambda clip: None,
+    "VAE": with_method("decode"),
+    "BBOX_DETECTOR": with_method("detect"),
+    "SEGM_DETECTOR": with_method("detect"),
+    "SAM_MODEL": is_a(SamModel),
+    "DETAILER_HOOK": is_a(DetailerHook, Recorder),
+    "UPSCALER_HOOK": with_method("post_paste"),
+    "SCHEDULER_FUNC": is_a(type(evenly_falling)),
+}
+
+
+def check(kind: Any, value: Any) -> None:
+    if isinstance(kind, list):
+        assert value in kind
+    else:
+        CHECKS[kind](value)
+
+
+# ------------------------------------------------------------------------------------------------ the ordinary
+
+
+@pytest.mark.parametrize("node_id", NODES)
+def test_with_what_is_required(node_id: str, values: Values) -> None:
+    """All widgets as they stand on a new node."""
+    run_checked(node_id, arguments(node_id, values, optional=False, quick=False))
+
+
+@pytest.mark.parametrize("node_id", NODES)
+def test_with_all_that_is_optional(node_id: str, values: Values) -> None:
+    run_checked(node_id, arguments(node_id, values, optional=True))
+
+
+@pytest.mark.parametrize("node_id", [node for node in NODES if declared(node)])
+def test_what_is_missing_is_named(node_id: str, values: Values) -> None:
+    """A link that gives None: a node before it has nothing to give."""
+    given = arguments(node_id, values, optional=True)
+    for one in declared(node_id):
+        if is_link(one):
+            run_or_refused(node_id, given | {one.name: None})
+
+
+TYPED = ("IMAGE", "MASK", "SEGS", "SEG_ELT", "SEGS_HEADER", "BASIC_PIPE", "DETAILER_PIPE", "LATENT", "CONTROL_NET")
+
+
+@pytest.mark.parametrize("node_id", [node for node in NODES if any(one.kind in TYPED for one in declared(node))])
+def test_another_kind_is_refused(node_id: str, values: Values) -> None:
+    given = arguments(node_id, values, optional=True)
+    for one in declared(node_id):
+        if one.kind in TYPED:
+            for wrong in ("text", 7, object()):
+                run_or_refused(node_id, replaced(node_id, given, one.name, wrong))
+
+
+# ------------------------------------------------------------------------------------------------ SEGS
+
+
+@pytest.mark.parametrize("empty", [((0, 0), []), (SIZE, [])], ids=["no known size", "known size"])
+@pytest.mark.parametrize("node_id", [node for node in NODES if with_link(node, "SEGS")])
+def test_no_segments(node_id: str, empty: SEGS, values: Values) -> None:
+    """Nothing to do is no error: no segments stay none, and the picture stays as it is."""
+    for optional in (False, True):
+        given = arguments(node_id, values | {"SEGS": empty}, optional)
+        outputs = run_checked(node_id, given)
+        kinds = NODE_CLASS_MAPPINGS[node_id].RETURN_TYPES
+        if kinds[0] == "SEGS" and node_id != "ImpactMakeTileSEGS":
+            assert outputs[0][0][1] == []
+        if kinds[0] == "IMAGE" and "image" in given:
+            assert torch.equal(outputs[0][0], given["image"])
+        for kind, made in zip(kinds, outputs, strict=True):
+            if kind in ("IMAGE", "MASK"):
+                # a batch of the segments' masks and a list of their hints may have nothing in them
+                assert all(0 not in value.shape[-3:] or (node_id, kind) == ("SAMDetectorSegmented", "MASK")
+                           for value in made)  # fmt: skip
+
+
+@pytest.mark.parametrize("node_id", [node for node in NODES if with_link(node, "SEG_ELT")])
+def test_a_segment_without_a_picture(node_id: str, values: Values) -> None:
+    values["SEG_ELT"] = values["SEGS"][1][1]
+    run_checked(node_id, arguments(node_id, values, optional=True))
+
+
+def test_no_segments_to_assemble(values: Values) -> None:
+    outputs = run_checked("ImpactAssembleSEGS", {"seg_header": [SIZE], "seg_elt": []})
+    assert outputs == [[(SIZE, [])]]
+
+
+@pytest.mark.parametrize("size", [(128, 160), (100, 30), (7, 200)], ids=lambda size: f"{size[1]}x{size[0]}")
+@pytest.mark.parametrize("node_id", [node for node in NODES if with_link(node, "SEGS")])
+def test_segments_of_another_size(node_id: str, size: tuple[int, int], values: Values) -> None:
+    """Each input of SEGS in turn; with a picture beside it, segments are moved to the picture's size."""
+    given = arguments(node_id, values, optional=True)
+    for one in declared(node_id):
+        if one.kind != "SEGS":
+            continue
+        outputs = run_checked(node_id, given | {one.name: segs_in(size)})
+        if NODE_CLASS_MAPPINGS[node_id].RETURN_TYPES[0] != "SEGS" or not with_link(node_id, "IMAGE"):
+            continue
+        keeps_size = node_id.startswith("ImpactControlNetApply")
+        assert header_size(outputs[0][0]) == (size if keeps_size else SIZE)
+
+
+def odd(segs: SEGS, **fields: Any) -> SEGS:
+    return segs[0], [SEG(**{name: getattr(seg, name) for name in SEG._fields} | fields) for seg in segs[1]]
+
+
+ODD_SEGS: dict[str, Callable[[SEGS], SEGS]] = {
+    "outside": lambda segs: odd(segs, crop_region=[100, 90, 120, 110], cropped_mask=np.ones((20, 20), np.float32)),
+    "across the border": lambda segs: odd(
+        segs, crop_region=[-5, -6, 15, 14], bbox=(-5, -6, 15, 14), cropped_mask=np.ones((20, 20), np.float32)
+    ),
+    "without pixels": lambda segs: odd(
+        segs, crop_region=[9, 9, 9, 9], bbox=(9, 9, 9, 9), cropped_mask=np.ones((0, 0), np.float32), cropped_image=None
+    ),
+    "black": lambda segs: odd(segs[:1] + ([segs[1][0]],), cropped_mask=np.zeros((18, 18), np.float32)),
+    "frames": lambda segs: odd(segs[:1] + ([segs[1][0]],), cropped_mask=torch.rand(3, 18, 18)),
+    "64 bits": lambda segs: odd(segs[:1] + ([segs[1][0]],), cropped_mask=np.ones((18, 18))),
+    "booleans": lambda segs: odd(segs[:1] + ([segs[1][0]],), cropped_mask=np.ones((18, 18), bool)),
+    "image of another size": lambda segs: odd(segs, cropped_image=np.ones((2, 5, 9, 3), np.float32)),
+    "no label": lambda segs: odd(segs, label=None),
+    "a list as header": lambda segs: ([*segs[0]], segs[1]),  # type: ignore[return-value]
+}
+
+
+@pytest.mark.parametrize("kind", ODD_SEGS)
+@pytest.mark.parametrize("node_id", [node for node in NODES if with_link(node, "SEGS")])
+def test_odd_segments(node_id: str, kind: str, values: Values) -> None:
+    given = arguments(node_id, values, optional=True)
+    for one in declared(node_id):
+        if one.kind == "SEGS":
+            run_or_refused(node_id, given | {one.name: ODD_SEGS[kind](values["SEGS"])})
+
+
+# ------------------------------------------------------------------------------------------------ masks
+
+
+def random(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(2))
+
+
+ODD_MASKS = {
+    "other size": random(1, 20, 33),
+    "larger": mask_of(128, 160, (20, 20, 60, 60)),
+    "batch": random(2, *SIZE),
+    "4-D batch": random(2, 1, *SIZE),
+    "1x1": torch.ones(1, 1, 1),
+    "1x1 batch": torch.ones(3, 1, 1),
+    "7x5": random(1, 5, 7),
+    "black": torch.zeros(1, *SIZE),
+    "too bright": random(1, *SIZE) * 4 - 1,
+    "not a number": torch.full((1, *SIZE), float("nan")),
+    "none in it": torch.zeros(0, *SIZE),
+    "no pixels": torch.zeros(1, 0, 80),
+    "1-D": torch.ones(80),
+    "5-D": torch.ones(1, 1, 1, *SIZE),
+}
+SAME_MASKS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "2-D": lambda mask: mask[0],
+    "4-D": lambda mask: mask[None],
+    "64 bits": lambda mask: mask.double(),
+    "view": lambda mask: torch.stack([mask, mask], dim=-1)[..., 0],
+}
+WITH_MASK = [node for node in NODES if with_link(node, "MASK")]
+
+
+@pytest.mark.parametrize("form", ODD_MASKS)
+@pytest.mark.parametrize("node_id", WITH_MASK)
+def test_odd_masks(node_id: str, form: str, values: Values) -> None:
+    given = arguments(node_id, values, optional=True)
+    for one in declared(node_id):
+        if one.kind == "MASK":
+            run_or_refused(node_id, replaced(node_id, given, one.name, ODD_MASKS[form]))
+
+
+@pytest.mark.parametrize("form", SAME_MASKS)
+@pytest.mark.parametrize("node_id", WITH_MASK)
+def test_other_forms_of_a_mask_mean_the_same(node_id: str, form: str, values: Values) -> None:
+    given = arguments(node_id, values, optional=True)
+    wanted = run_checked(node_id, given)
+    for one in declared(node_id):
+        if one.kind == "MASK":
+            made = run_checked(node_id, replaced(node_id, given, one.name, SAME_MASKS[form](values["MASK"])))
+            assert same(made, wanted)
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+ODD_PICTURES = {
+    "1x1": random(1, 1, 1, 3),
+    "7x5": random(1, 5, 7, 3),
+    "200x9": random(1, 9, 200, 3),
+    "RGBA": torch.cat([drawn(*SIZE, DISCS)[0], random(1, *SIZE, 1)], dim=-1),
+    "RGBA, another size": random(1, 33, 47, 4),
+    "batch": torch.cat([drawn(*SIZE, DISCS)[0], drawn(*SIZE, DISCS[:1])[0]]),
+    "batch, another size": random(3, 33, 47, 3),
+    "no batch": drawn(*SIZE, DISCS)[0][0],
+    "grey": random(1, *SIZE, 1),
+    "black": torch.zeros(1, *SIZE, 3),
+    "16 bits": random(1, *SIZE, 3).half(),
+    "too bright": random(1, *SIZE, 3) * 4 - 1,
+    "not a number": torch.full((1, *SIZE, 3), float("nan")),
+    "none in it": torch.zeros(0, *SIZE, 3),
+    "no pixels": torch.zeros(1, 0, 80, 3),
+    "2-D": random(*SIZE),
+    "5-D": random(1, 1, *SIZE, 3),
+}
+ONE_PICTURE = ("BboxDetector", "SegmDetector", "SAMDetector", "ImpactSimpleDetector")
+
+
+@pytest.mark.parametrize("form", ODD_PICTURES)
+@pytest.mark.parametrize("node_id", [node for node in NODES if with_link(node, "IMAGE")])
+def test_odd_pictures(node_id: str, form: str, values: Values) -> None:
+    """Each picture in turn. A detailed picture has the shape of what came in."""
+    given = arguments(node_id, values, optional=True)
+    picture = ODD_PICTURES[form]
+    for one in declared(node_id):
+        if one.kind != "IMAGE":
+            continue
+        outputs = run_or_refused(node_id, replaced(node_id, given, one.name, picture))
+        if form in ("RGBA", "batch", "RGBA, another size"):
+            assert outputs is not None or (form == "batch" and node_id.startswith(ONE_PICTURE)), "it is refused"
+        node = NODE_CLASS_MAPPINGS[node_id]
+        gives_it_back = node.RETURN_TYPES[0] == "IMAGE" and not getattr(node, "OUTPUT_IS_LIST", (False,))[0]
+        if outputs is not None and gives_it_back and one.name == "image" and picture.ndim == 4:
+            assert outputs[0][0].shape == picture.shape
+
+
+@pytest.mark.parametrize(
+    "node_id", [node for node in NODES if with_link(node, "IMAGE") and with_link(node, "BBOX_DETECTOR")]
+)
+def test_nothing_found(node_id: str, values: Values) -> None:
+    """A black picture: detectors find nothing in it."""
+    values["IMAGE"] = torch.zeros(1, *SIZE, 3)
+    outputs = run_checked(node_id, arguments(node_id, values, optional=True))
+    kind = NODE_CLASS_MAPPINGS[node_id].RETURN_TYPES[0]
+    if kind == "SEGS":
+        assert outputs[0][0] == (SIZE, [])
+    else:
+        assert not outputs[0][0].any() and outputs[0][0].shape[1:3] == SIZE
+
+
+# ------------------------------------------------------------------------------------------------ latents
+
+ODD_LATENTS: dict[str, Any] = {
+    "no samples": {"noise_mask": torch.ones(1, 64, 80)},
+    "batch": {"samples": torch.zeros(3, 4, 8, 10)},
+    "one cell": {"samples": torch.zeros(1, 4, 1, 1)},
+    "odd sides": {"samples": torch.zeros(1, 4, 5, 7)},
+    "mask of another size": {"samples": torch.zeros(1, 4, 8, 10), "noise_mask": torch.ones(1, 1, 20, 33)},
+}
+
+
+@pytest.mark.parametrize("form", ODD_LATENTS)
+@pytest.mark.parametrize("node_id", [node for node in NODES if with_link(node, "LATENT")])
+def test_odd_latents(node_id: str, form: str, values: Values) -> None:
+    run_or_refused(node_id, arguments(node_id, values | {"LATENT": ODD_LATENTS[form]}, optional=False))

@@ -14,6 +14,10 @@ from support import quality
 from support.quality import CHECKPOINT, Quality, measure
 
 CASES = {"face": 0, "lettering": 1, "emblem": 3}
+LEVEL = 1 / 255
+# Against the undegraded scene, in levels of 8-bit pictures. Cutting values down to bytes before the VAE takes 0.2 to 0.4
+# off, cutting the refined crop down 0.5, both 1.4 to 1.7.
+BRIGHTER = {"face": 1.190, "lettering": -0.525, "emblem": 2.943}
 LARGEST_FILE = 16_000_000
 
 
@@ -42,17 +46,21 @@ def test_as_sharp_as_the_truth(measured: Quality) -> None:
 
 
 def test_no_seam(measured: Quality) -> None:
-    assert measured.seam < 1.3 * measured.seam_of_truth
+    assert measured.seam < 1.3 * measured.seam_of_truth + LEVEL  # the truth may be flat there
 
 
 def test_fades_beyond_the_edge(measured: Quality) -> None:
-    """0 where the feather is dropped."""
-    assert measured.fade > 0.2
+    """0 where the feather is dropped; 0.05 to 0.5 as it is."""
+    assert measured.fade > 0.02
 
 
 def test_stays_in_float(measured: Quality) -> None:
-    """Under 0.1 where the refined crop goes through 8 bit."""
+    """0.10 to 0.14 where the refined crop goes through 8 bit; 0.90 to 0.95 as it is."""
     assert measured.fine > 0.7
+
+
+def test_neither_darker_nor_brighter(measured: Quality) -> None:
+    assert measured.brighter == pytest.approx(BRIGHTER[measured.kind], abs=0.12)
 
 
 def test_nothing_changes_outside(measured: Quality) -> None:

@@ -435,10 +435,10 @@ ODD_SEGS: dict[str, Callable[[SEGS], SEGS]] = {
     "without pixels": lambda segs: odd(
         segs, crop_region=[9, 9, 9, 9], bbox=(9, 9, 9, 9), cropped_mask=np.ones((0, 0), np.float32), cropped_image=None
     ),
-    "black": lambda segs: odd(segs[:1] + ([segs[1][0]],), cropped_mask=np.zeros((18, 18), np.float32)),
-    "frames": lambda segs: odd(segs[:1] + ([segs[1][0]],), cropped_mask=torch.rand(3, 18, 18)),
-    "64 bits": lambda segs: odd(segs[:1] + ([segs[1][0]],), cropped_mask=np.ones((18, 18))),
-    "booleans": lambda segs: odd(segs[:1] + ([segs[1][0]],), cropped_mask=np.ones((18, 18), bool)),
+    "black": lambda segs: odd((*segs[:1], [segs[1][0]]), cropped_mask=np.zeros((18, 18), np.float32)),
+    "frames": lambda segs: odd((*segs[:1], [segs[1][0]]), cropped_mask=torch.rand(3, 18, 18)),
+    "64 bits": lambda segs: odd((*segs[:1], [segs[1][0]]), cropped_mask=np.ones((18, 18))),
+    "booleans": lambda segs: odd((*segs[:1], [segs[1][0]]), cropped_mask=np.ones((18, 18), bool)),
     "image of another size": lambda segs: odd(segs, cropped_image=np.ones((2, 5, 9, 3), np.float32)),
     "no label": lambda segs: odd(segs, label=None),
     "a list as header": lambda segs: ([*segs[0]], segs[1]),  # type: ignore[return-value]

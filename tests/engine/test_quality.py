@@ -15,7 +15,7 @@ from support.quality import CHECKPOINT, Quality, measure
 
 CASES = {"face": 0, "lettering": 1, "emblem": 3}
 LEVEL = 1 / 255
-# Against the undegraded scene, in levels of 8-bit pictures. Cutting values down to bytes before the VAE takes 0.2 to 0.4
+# Against the undegraded scene, in levels of 8-bit pictures. Cutting values to bytes before the VAE takes 0.2 to 0.4
 # off, cutting the refined crop down 0.5, both 1.4 to 1.7.
 BRIGHTER = {"face": 1.190, "lettering": -0.525, "emblem": 2.943}
 LARGEST_FILE = 16_000_000

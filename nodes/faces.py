@@ -102,7 +102,7 @@ class FaceDetailer:
             detailer_hook=widgets.get("detailer_hook"),
         )
         names = _Names(None, "bbox_detector", "segm_detector_opt", "sam_model_opt")
-        return _detail_found(Door("FaceDetailer"), names, image, pipe, pipe, None, widgets)
+        return _detail_found(Door("FaceDetailer"), names, image, pipe, tuple(pipe), None, widgets)
 
 
 class FaceDetailerPipe:

@@ -25,7 +25,7 @@ SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingNodesWar
 READY = "() => window.app && window.app.graph && window.app.canvas && window.app.vueAppReady !== false"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open an event loop runs, which other tests don't bear
 def chromium() -> Iterator[Any]:
     path = os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
@@ -38,7 +38,7 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     base = tmp_path_factory.mktemp("comfyui")
     make_checkpoint(base / "models" / "checkpoints" / workflow.CHECKPOINT, zero_last_layer=True)
     workflow.write_inputs(base / "input")
@@ -68,7 +68,7 @@ class Complaints(list[str]):
 
 
 @pytest.fixture
-def page(server: Server, chromium: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+def page(chromium: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Any]:
     """ComfyUI's page with an empty graph. A picture of how it ends is kept; a complaint of our files fails the test."""
     context = chromium.new_context(viewport={"width": 1600, "height": 1000})
     opened = context.new_page()

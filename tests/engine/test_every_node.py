@@ -127,6 +127,9 @@ def values(unet: Pipe, control_net: Any) -> Values:
         },
         "CONTROL_NET": control_net,
         "SEGS_PREPROCESSOR": Preprocessor(),
+        "FLOAT": 0.5,
+        "INT": 3,
+        "STRING": "A",
     }
 
 
@@ -153,7 +156,7 @@ def widget(one: Declared) -> Any:
     return one.options.get("default", "" if one.kind == "STRING" else None)
 
 
-def arguments(node_id: str, values: Values, optional: bool, quick: bool = True) -> Values:
+def arguments(node_id: str, values: Values, optional: bool) -> Values:
     """What goes into a node: its links, its widgets, and what is hidden."""
     takes_lists = getattr(NODE_CLASS_MAPPINGS[node_id], "INPUT_IS_LIST", False)
     made: Values = {}
@@ -162,7 +165,7 @@ def arguments(node_id: str, values: Values, optional: bool, quick: bool = True) 
             continue
         if is_link(one):
             made[one.name] = [values[one.kind]] if takes_lists else values[one.kind]
-        elif (value := QUICK[one.name] if quick and one.name in QUICK else widget(one)) is not None:
+        elif (value := QUICK[one.name] if one.name in QUICK else widget(one)) is not None:
             made[one.name] = value
     hidden = NODE_CLASS_MAPPINGS[node_id].INPUT_TYPES().get("hidden", {})
     return made | {name: "7" for name in hidden}
@@ -206,16 +209,25 @@ def copied(value: Any) -> Any:
     return value
 
 
+def comparable(value: Any) -> Any:
+    """Nested values in which what is not a number equals itself."""
+    if isinstance(value, torch.Tensor) and value.is_floating_point():
+        return value.nan_to_num(-12345.0)
+    if isinstance(value, dict):
+        return {key: comparable(entry) for key, entry in value.items()}
+    return [comparable(entry) for entry in value] if isinstance(value, tuple | list) else value
+
+
 def run_checked(node_id: str, given: Values) -> list[list[Any]]:
     """``run``, and the outputs' kinds and the inputs' values looked at."""
     before = copied(given)
     outputs = run(node_id, given)
-    assert same(given, before), "an input was written to"
+    assert same(comparable(given), comparable(before)), "an input was written to"
     kinds = NODE_CLASS_MAPPINGS[node_id]().RETURN_TYPES
     are_lists = getattr(NODE_CLASS_MAPPINGS[node_id], "OUTPUT_IS_LIST", (False,) * len(kinds))
     names = getattr(NODE_CLASS_MAPPINGS[node_id], "RETURN_NAMES", kinds)
     assert len(outputs) == len(kinds) == len(are_lists) == len(names)
-    handed_on = {one.name for one in declared(node_id) if one.name not in given}
+    handed_on = {one.name for one in declared(node_id) if given.get(one.name) is None}
     for place, (kind, is_list, name, made) in enumerate(zip(kinds, are_lists, names, outputs, strict=True)):
         assert isinstance(made, list) and (is_list or len(made) == 1)
         for value in made:
@@ -224,7 +236,8 @@ def run_checked(node_id: str, given: Values) -> list[list[Any]]:
             if (node_id, place) in MASKS_ONE_BY_ONE:
                 assert value.ndim == 4 and value.shape[1] == 1
                 value = value[:, 0]
-            check(kind, value)
+            if node_id != "ImpactEdit_SEG_ELT":  # it puts together what it is given, fitting or not
+                check(kind, value)
     return outputs
 
 
@@ -234,7 +247,7 @@ def run_or_refused(node_id: str, given: Values) -> list[list[Any]] | None:
     try:
         return run_checked(node_id, given)
     except InputError as error:
-        assert same(given, before), "an input was written to"
+        assert same(comparable(given), comparable(before)), "an input was written to"
         found = re.match(r"(\w+), input '(.+?)': (?s:.+)\. ?[A-Z]", str(error))
         assert found, error
         assert found[1] == node_id and found[2] in given, error
@@ -345,8 +358,7 @@ def check(kind: Any, value: Any) -> None:
 
 @pytest.mark.parametrize("node_id", NODES)
 def test_with_what_is_required(node_id: str, values: Values) -> None:
-    """All widgets as they stand on a new node."""
-    run_checked(node_id, arguments(node_id, values, optional=False, quick=False))
+    run_checked(node_id, arguments(node_id, values, optional=False))
 
 
 @pytest.mark.parametrize("node_id", NODES)
@@ -527,7 +539,7 @@ ODD_PICTURES = {
     "2-D": random(*SIZE),
     "5-D": random(1, 1, *SIZE, 3),
 }
-ONE_PICTURE = ("BboxDetector", "SegmDetector", "SAMDetector", "ImpactSimpleDetector")
+ONE_PICTURE = ("BboxDetector", "SegmDetector", "SAMDetector", "ImpactSimpleDetector", "SEGSDetailer")
 
 
 @pytest.mark.parametrize("form", ODD_PICTURES)

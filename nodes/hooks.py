@@ -296,7 +296,7 @@ class SEGSLabelFilterDetailerHookProvider:
             "Labels to keep, separated by commas; case counts. 'all' keeps everything; 'eyes', 'eyebrows' and 'pupils' "
             "also keep the left and the right one."
         )
-        preset = "A list to choose from while writing labels. It has no effect by itself."
+        preset = "Choosing one adds it to labels. It has no effect when the workflow runs."
         placeholder = "List the types of segments to be allowed, separated by commas"
         return {
             "required": {

@@ -299,9 +299,10 @@ def pipe_parts() -> dict[str, Input]:
 def detailer_pipe_text(tooltip: str) -> dict[str, Input]:
     """The text of a DETAILER_PIPE and the two lists to choose from while writing it.
 
-    The lists mean nothing at run time. Saved workflows hold a place for each of them.
+    The lists mean nothing at run time: the browser adds what is chosen to the text. Saved workflows have a place for
+    each.
     """
-    writing_help = "Here for saved workflows. Has no effect when the workflow runs."
+    writing_help = "Choosing one adds it to the text. Has no effect when the workflow runs."
     loras = ["Select the LoRA to add to the text", *host.lora_names()]
     names = Wildcards(host.wildcard_folders())
     wildcards = ["Select the Wildcard to add to the text", *(f"__{name}__" for name in names)]

@@ -173,7 +173,7 @@ class ImpactSEGSLabelFilter:
             "pupils keep the left and the right one."
         )
         placeholder = "List the types of segments to be allowed, separated by commas"
-        preset = "A list to choose from while writing labels. It has no effect by itself."
+        preset = "Choosing one adds it to labels. It has no effect when the workflow runs."
         return {
             "required": {
                 "segs": inputs.link("SEGS", "The segments to part."),

@@ -41,6 +41,13 @@ def shared_node(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+def test_none_is_missing() -> None:
+    groups = json.loads((Path(__file__).parents[1] / "data" / "interface.json").read_text())
+    known = {node for group in groups.values() for node in group}
+    assert len(known) == 94
+    assert set(NODES) == known | OWN_NODES | LATER_NODES
+
+
 def test_name_and_outputs(object_info: dict[str, Any], shared_node: str) -> None:
     ours, wanted = object_info[shared_node], contract(shared_node)
     if wanted["output"] == ["COMBO: schedulers"]:

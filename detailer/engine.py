@@ -16,7 +16,7 @@ from .hooks import Hook, KSampleCall
 from .plan import CropPlan, Plan, above_max_size, make_plan
 from .prompts import Prompts
 from .sampling import sample_crop
-from .values import BasicPipe, Conditioning, Detailed, DetailOptions, Latent, Refiner, wrapped_seed
+from .values import BasicPipe, Conditioning, Detailed, DetailSettings, Latent, Refiner, wrapped_seed
 
 logger = logging.getLogger("mask_detailer")
 
@@ -52,7 +52,7 @@ class _Job:
 
     plan: Plan
     pipe: BasicPipe
-    options: DetailOptions
+    options: DetailSettings
     refiner: Refiner | None
     hook: Hook
     prompts: Prompts
@@ -63,7 +63,7 @@ class _Job:
         picture: Size,
         segs: SEGS,
         pipe: BasicPipe,
-        options: DetailOptions,
+        options: DetailSettings,
         refiner: Refiner | None,
         hook: Hook,
         prompts: Prompts | None = None,
@@ -79,7 +79,7 @@ def detail(
     image: torch.Tensor,
     segs: SEGS,
     pipe: BasicPipe,
-    options: DetailOptions,
+    options: DetailSettings,
     refiner: Refiner | None = None,
     hook: Hook | None = None,
     progress: host.Progress | None = None,
@@ -134,7 +134,7 @@ def refine(
     image: torch.Tensor,
     segs: SEGS,
     pipe: BasicPipe,
-    options: DetailOptions,
+    options: DetailSettings,
     refiner: Refiner | None = None,
     variants: int = 1,
     progress: host.Progress | None = None,
@@ -268,7 +268,7 @@ def _with_text(pipe: BasicPipe, parts: list[str], add: bool) -> Conditioning:
 
 
 def _encode(
-    pipe: BasicPipe, pixels: torch.Tensor, noise_mask: torch.Tensor | None, options: DetailOptions
+    pipe: BasicPipe, pixels: torch.Tensor, noise_mask: torch.Tensor | None, options: DetailSettings
 ) -> tuple[BasicPipe, Latent]:
     """The crop's latent with its noise mask; for inpaint models the pipe's conditionings too."""
     if options.mask.inpaint_model and noise_mask is not None:
@@ -283,7 +283,7 @@ def _encode(
     return pipe, host.fitted_to(pipe.model, latent)
 
 
-def _tell(plan: Plan, options: DetailOptions) -> None:
+def _tell(plan: Plan, options: DetailSettings) -> None:
     """Log what the plan says that the user would want to know."""
     logger.info("%d of %d segments to detail in a %s picture", len(plan.to_sample), len(plan.crops), plan.picture)
     for crop in above_max_size(plan.crops, options.size.max_size):

@@ -133,7 +133,7 @@ class VaeTiles:
 
 
 @dataclass(frozen=True)
-class DetailOptions:
+class DetailSettings:
     """All that a detailer node's widgets say.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Any
 from ..detailer.values import Detailed
 from . import inputs
 from .checks import Door
-from .detailers import CATEGORY, FRAMES, DetailerForEach, detail_frames, options_of, shown_crops
+from .detailers import CATEGORY, FRAMES, DetailerForEach, detail_frames, settings_of, shown_crops
 
 
 class DetailerForEachPipe:
@@ -82,7 +82,7 @@ def _detail(door: Door, image: Any, segs: Any, basic_pipe: Any, widgets: Mapping
     pipe = door.basic_pipe(basic_pipe)
     refiner = door.refiner(widgets.get("refiner_basic_pipe_opt"), widgets["refiner_ratio"])
     hook = widgets.get("detailer_hook")
-    return detail_frames(door, image, segs, pipe, "basic_pipe", options_of(widgets), refiner, hook)
+    return detail_frames(door, image, segs, pipe, "basic_pipe", settings_of(widgets), refiner, hook)
 
 
 NODE_CLASS_MAPPINGS = {

@@ -16,7 +16,7 @@ from ..detailer.prompts import Prompts
 from ..detailer.values import (
     BasicPipe,
     Detailed,
-    DetailOptions,
+    DetailSettings,
     MaskSettings,
     Refiner,
     SamplingSettings,
@@ -119,7 +119,7 @@ class DetailerForEach:
         Raises:
             InputError: for what cannot be worked with, naming node, input and fix.
         """
-        options = DetailOptions(
+        options = DetailSettings(
             seed=seed,
             size=SizeOptions(guide_size, guide_size_for_bbox, max_size, force_inpaint),
             sampling=SamplingSettings(steps, cfg, sampler_name, scheduler, denoise, cycle, scheduler_func_opt),
@@ -270,7 +270,7 @@ class MaskDetailerPipe:
         pipe = door.basic_pipe(basic_pipe)
         refiner = door.refiner(refiner_basic_pipe_opt, refiner_ratio)
         segs_of_frames = _segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
-        options = DetailOptions(
+        options = DetailSettings(
             seed=seed,
             size=SizeOptions(guide_size, guide_size_for, max_size, force_inpaint=True),
             sampling=SamplingSettings(steps, cfg, sampler_name, scheduler, denoise, cycle, scheduler_func_opt),
@@ -298,12 +298,12 @@ class MaskDetailerPipe:
         )
 
 
-def options_of(widgets: Mapping[str, Any]) -> DetailOptions:
+def settings_of(widgets: Mapping[str, Any]) -> DetailSettings:
     """The values of a detailer's widgets, under the names that the family's nodes give them.
 
     What is optional and wasn't sent has the value that a saved prompt relies on, which the widget may not show.
     """
-    return DetailOptions(
+    return DetailSettings(
         seed=widgets["seed"],
         size=SizeOptions(
             widgets["guide_size"], widgets["guide_size_for"], widgets["max_size"], widgets["force_inpaint"]
@@ -332,7 +332,7 @@ def options_of(widgets: Mapping[str, Any]) -> DetailOptions:
 def detail_with_parts(door: Door, image: Any, segs: Any, widgets: Mapping[str, Any]) -> Detailed:
     """``detail_frames`` for a node that has the parts of a pipe as inputs of their own."""
     pipe = BasicPipe(*(widgets[part] for part in BasicPipe._fields))
-    return detail_frames(door, image, segs, pipe, None, options_of(widgets), None, widgets.get("detailer_hook"))
+    return detail_frames(door, image, segs, pipe, None, settings_of(widgets), None, widgets.get("detailer_hook"))
 
 
 def detail_frames(
@@ -341,7 +341,7 @@ def detail_frames(
     segs: Any,
     pipe: BasicPipe,
     pipe_name: str | None,
-    options: DetailOptions,
+    options: DetailSettings,
     refiner: Refiner | None,
     detailer_hook: Any,
     progress: host.Progress | None = None,

@@ -11,11 +11,11 @@ import torch
 from ..core import Size
 from ..detailer import host
 from ..detailer.detectors import DetectionSettings, Detector, Sam, SamSettings, detect_faces
-from ..detailer.values import BasicPipe, DetailerPipe, DetailOptions, Refiner, wrapped_seed
+from ..detailer.values import BasicPipe, DetailerPipe, DetailSettings, Refiner, wrapped_seed
 from ..segs import rescale, to_combined_mask
 from . import inputs
 from .checks import Door
-from .detailers import Batch, detail_frames, options_of, shown_crops
+from .detailers import Batch, detail_frames, settings_of, shown_crops
 
 CATEGORY = "ImpactPack/Simple"
 BATCH = "The picture. A batch is detailed frame by frame; frame n samples with seed + n - 1."
@@ -212,7 +212,7 @@ def _detail_found(
     frames = door.image(image)
     door.not_missing(pipe.base, names.pipe)
     finder = _finder(door, names, pipe, widgets)
-    options: DetailOptions = options_of(widgets)
+    options: DetailSettings = settings_of(widgets)
     finished = Batch(len(frames))
     refined, refined_alpha, masks, hints = [], [], [], []
     for index, part in enumerate(host.Progress.of_node().split(len(frames))):

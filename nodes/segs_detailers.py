@@ -11,7 +11,7 @@ from ..detailer import engine, host
 from ..segs import black_picture, paste
 from . import inputs
 from .checks import Door
-from .detailers import CATEGORY, options_of
+from .detailers import CATEGORY, settings_of
 
 
 class SEGSDetailer:
@@ -64,7 +64,7 @@ class SEGSDetailer:
         door.fits_latent(Size(*frames.shape[1:3]), pipe.vae)
         refiner = door.refiner(widgets.get("refiner_basic_pipe_opt"), widgets["refiner_ratio"])
         refined, hints = engine.refine(
-            frames[..., :3], door.segs(segs), pipe, options_of(widgets), refiner, widgets["batch_size"]
+            frames[..., :3], door.segs(segs), pipe, settings_of(widgets), refiner, widgets["batch_size"]
         )
         return refined, hints or [black_picture()]
 

@@ -78,6 +78,10 @@ class Region:
     def shifted(self, dx: int, dy: int) -> Region:
         return Region(self.x1 + dx, self.y1 + dy, self.x2 + dx, self.y2 + dy)
 
+    def padded(self, pixels: int) -> Region:
+        """This region with ``pixels`` more on every side."""
+        return Region(self.x1 - pixels, self.y1 - pixels, self.x2 + pixels, self.y2 + pixels)
+
     def relative_to(self, origin: Region) -> Region:
         """This region in the coordinates of a crop cut at ``origin``."""
         return self.shifted(-origin.x1, -origin.y1)

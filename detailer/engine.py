@@ -3,141 +3,94 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 
-from ..core import SEG, SEGS, Size, blur_mask, paste_, resample
+from ..core import SEG, SEGS, Region, Size, blur_mask, paste_, resample, resize_mask
 from ..segs import kept_image, with_fields
 from . import host
 from .conditioning import View, crop_conditioning
 from .control import adapted_model
 from .hooks import Hook, KSampleCall
-from .plan import CropPlan, Plan, above_max_size, make_plan
+from .plan import CropPlan, Plan, above_max_size, grouped, make_plan
 from .prompts import Prompts
-from .sampling import sample_crop
+from .sampling import sample_crops
+from .together import stacked, what_differs
 from .values import BasicPipe, Conditioning, Detailed, DetailSettings, Latent, Refiner, wrapped_seed
 
 logger = logging.getLogger("mask_detailer")
 
 
-@dataclass
-class _Lists:
-    """What one picture's segments leave besides the picture."""
-
-    crops: list[torch.Tensor] = field(default_factory=list)
-    refined: list[torch.Tensor] = field(default_factory=list)
-    refined_alpha: list[torch.Tensor] = field(default_factory=list)
-    control_images: list[torch.Tensor] = field(default_factory=list)
-    segs: list[SEG] = field(default_factory=list)
-
-    def of(self, image: torch.Tensor, picture: Size) -> Detailed:
-        return Detailed(
-            image,
-            _largest_first(self.crops),
-            _largest_first(self.refined),
-            _largest_first(self.refined_alpha),
-            self.control_images,
-            ((picture.height, picture.width), self.segs),
-        )
-
-
-def _largest_first(crops: list[torch.Tensor]) -> list[torch.Tensor]:
-    return sorted(crops, key=lambda crop: tuple(crop.shape), reverse=True)
-
-
 @dataclass(frozen=True)
-class _Job:
-    """What is the same for all segments of a picture."""
+class Picture:
+    """One picture to detail.
 
-    plan: Plan
-    pipe: BasicPipe
-    options: DetailSettings
-    refiner: Refiner | None
-    hook: Hook
-    prompts: Prompts
+    Attributes:
+        image: ``[1,H,W,3]`` float32 0..1 on the intermediate device, worked on in place.
+        segs: moved to the picture's size where they were made for another.
+        seed: segment ``i`` has ``seed + i``.
+    """
 
-    @classmethod
-    def of(
-        cls,
-        picture: Size,
-        segs: SEGS,
-        pipe: BasicPipe,
-        options: DetailSettings,
-        refiner: Refiner | None,
-        hook: Hook,
-        prompts: Prompts | None = None,
-    ) -> _Job:
-        plan = make_plan(segs, picture, options.size, options.seed, host.pixels_per_cell(pipe.vae), options.text)
-        _tell(plan, options)
-        if options.mask.noise_mask and options.mask.noise_mask_feather > 0:
-            pipe = pipe._replace(model=host.with_differential_diffusion(pipe.model))
-        return cls(plan, pipe, options, refiner, hook, prompts or Prompts())
+    image: torch.Tensor
+    segs: SEGS
+    seed: int
 
 
 def detail(
-    image: torch.Tensor,
-    segs: SEGS,
+    pictures: Iterable[Picture],
+    count: int,
     pipe: BasicPipe,
-    options: DetailSettings,
+    settings: DetailSettings,
     refiner: Refiner | None = None,
     hook: Hook | None = None,
-    progress: host.Progress | None = None,
-    prompts: Prompts | None = None,
-) -> Detailed:
-    """Detail the segments of one picture, one after another.
+) -> Iterator[Detailed]:
+    """Detail pictures one after another, their crops sampled together where each comes out as it would alone.
 
     Args:
-        image: ``[1,H,W,3]`` float32 0..1, never written to.
-        segs: what to detail; moved to the picture's size where they were made for another.
-        progress: the stretch of the node's bar that this picture is.
-        prompts: reads the segments' texts; the same for all pictures of a run, so that files are read once.
+        pictures: asked for one by one, no sooner than there is room for their crops.
+        count: how many there are.
+        settings: the seeds of the pictures count, not that of the settings.
 
-    Returns:
-        the picture as ``[1,H,W,3]`` on ComfyUI's intermediate device, bit for bit the input wherever no paste mask
-        reaches, and the lists of crops.
+    Yields:
+        in order, each picture as soon as it is finished: bit for bit as it came wherever no paste mask reaches, with
+        the lists of its crops.
     """
-    picture = Size(*image.shape[1:3])
-    job = _Job.of(picture, segs, pipe, options, refiner, hook or Hook(), prompts)
-    work = image.to(host.intermediate_device(), torch.float32, copy=True)
-    lists = _Lists()
-    progress = progress or host.Progress.of_node()
-    parts = iter(progress.split(len(job.plan.to_sample)))
-    for crop in job.plan.crops:
-        rows, columns = crop.region.slices
-        if crop.skipped:
-            logger.info("%s", crop)
-            if crop.too_large:
-                lists.crops.append(work[:, rows, columns, :].clone())
-                lists.segs.append(with_fields(crop.seg, cropped_image=None))
-            continue
+    job = _Job.of(pipe, settings, refiner, hook or Hook())
+    progress = host.Progress.of_node()
+    canvases: dict[int, _Canvas] = {}
+
+    def plans() -> Iterator[Plan]:
+        for index, picture in enumerate(pictures):
+            canvases[index] = _Canvas.of(job, picture, index + 1 if count > 1 else None)
+            yield canvases[index].plan
+
+    following, done = 0, 0.0
+    for group in grouped(plans(), job.most, settings.mask.feather):
         host.check_interrupted()
-        part = next(parts)
-        before = work[:, rows, columns, :].clone()
-        mask = crop.mask().to(work.device)
-        refined, control_images = _refined(job, crop, before, mask, part)
-        lists.crops.append(before)
-        lists.control_images += control_images
-        if refined is not None:
-            alpha = blur_mask(mask, options.mask.feather)
-            paste_(work, refined, alpha, crop.region)
-            work = job.hook.post_paste(work)
-            lists.refined.append(refined)
-            lists.refined_alpha.append(torch.cat([refined, alpha[..., None]], dim=-1))
-        lists.segs.append(with_fields(crop.seg, cropped_image=None if refined is None else kept_image(refined)))
+        share = sum(canvases[place.picture].share(place.crop) for place in group) / count
+        part = progress.between(done, done + share)
+        cuts = [canvases[place.picture].cut(place.crop) for place in group]
+        for place, cut, refined in zip(group, cuts, _refined(job, cuts, part), strict=True):
+            canvases[place.picture].put(job, cut, refined)
         part.done()
+        done += share
+        while following in canvases and canvases[following].is_finished:
+            yield canvases.pop(following).detailed()
+            following += 1
+    for index in sorted(canvases):  # those without anything to do
+        yield canvases[index].detailed()
     progress.done()
-    return lists.of(work, picture)
 
 
 def refine(
     image: torch.Tensor,
     segs: SEGS,
     pipe: BasicPipe,
-    options: DetailSettings,
+    settings: DetailSettings,
     refiner: Refiner | None = None,
     variants: int = 1,
-    progress: host.Progress | None = None,
 ) -> tuple[SEGS, list[torch.Tensor]]:
     """Detail the segments of one picture without putting them back.
 
@@ -145,113 +98,299 @@ def refine(
 
     Args:
         image: ``[1,H,W,3]`` float32 0..1.
-        options: variant ``j``, from 1, samples every segment with ``seed + j``; the feather means nothing.
-        progress: the stretch of the node's bar that this is.
+        settings: variant ``j``, from 1, samples every segment with ``seed + j``; the feather means nothing.
 
     Returns:
         the SEGS moved to the picture's size: all segments of the first variant, then of the next; each with its refined
         crop as image and without ControlNet, or as it came where it was skipped. And the ControlNet hints.
     """
-    picture = Size(*image.shape[1:3])
-    job = _Job.of(picture, segs, pipe, options, refiner, Hook())
-    image = image.to(host.intermediate_device(), torch.float32)
-    progress = progress or host.Progress.of_node()
-    parts = iter(progress.split(len(job.plan.to_sample) * variants))
+    job = _Job.of(pipe, settings, refiner, Hook())
+    canvas = _Canvas.of(job, Picture(image.to(host.intermediate_device(), torch.float32), segs, settings.seed))
+    plan = canvas.plan
+    progress = host.Progress.of_node()
+    made: dict[tuple[int, int], _Refined] = {}
+    each = 1 / max(len(plan.to_sample) * variants, 1)
+    for group in grouped([_unpasted(plan, settings.seed + 1 + j) for j in range(variants)], job.most, 0):
+        host.check_interrupted()
+        part = progress.between(len(made) * each, (len(made) + len(group)) * each)
+        sampled = [place for place in group if not place.crop.skipped]
+        cuts = [canvas.cut(place.crop, own=True) for place in sampled]
+        for place, refined in zip(sampled, _refined(job, cuts, part), strict=True):
+            made[place.picture, place.crop.number] = refined
+        part.done()
+    progress.done()
     elements: list[SEG] = []
     hints: list[torch.Tensor] = []
     for variant in range(variants):
-        for crop in job.plan.crops:
+        for crop in plan.crops:
+            refined = made.get((variant, crop.number), _Refined(None))
+            hints += refined.hints
+            elements.append(crop.seg if refined.pixels is None else _with_image(crop.seg, refined.pixels))
+    return (tuple(plan.picture), elements), hints
+
+
+def _unpasted(plan: Plan, seed: int) -> Plan:
+    """The plan of crops that are not put back, so that none waits for another; all with one seed."""
+    nothing = Region(0, 0, 0, 0)
+    return replace(plan, crops=tuple(replace(crop, seed=wrapped_seed(seed), support=nothing) for crop in plan.crops))
+
+
+def _with_image(seg: SEG, refined: torch.Tensor) -> SEG:
+    return with_fields(seg, cropped_image=kept_image(refined), control_net_wrapper=None)
+
+
+@dataclass
+class _Job:
+    """What is the same for all pictures of a run.
+
+    Attributes:
+        alone: crops go one after another.
+        room: how many crops fit into memory at once, as far as running out of it has taught.
+    """
+
+    pipe: BasicPipe
+    settings: DetailSettings
+    refiner: Refiner | None
+    hook: Hook
+    alone: bool
+    prompts: Prompts = field(default_factory=Prompts)
+    room: int | None = None
+
+    @classmethod
+    def of(cls, pipe: BasicPipe, settings: DetailSettings, refiner: Refiner | None, hook: Hook) -> _Job:
+        if settings.mask.noise_mask and settings.mask.noise_mask_feather > 0:
+            pipe = pipe._replace(model=host.with_differential_diffusion(pipe.model))
+        reason = _why_alone(settings, hook)
+        if reason is not None:
+            logger.info("crops are sampled one at a time: %s", reason)
+        return cls(pipe, settings, refiner, hook, reason is not None)
+
+    def most(self, crop: CropPlan) -> int:
+        """How many crops like this one may be sampled at once."""
+        if self.alone or crop.skipped:
+            return 1
+        wanted = self.settings.crop_batch or host.crops_at_once(self.pipe.model, crop.working, crop.multiple)
+        return wanted if self.room is None else min(wanted, self.room)
+
+
+def _why_alone(settings: DetailSettings, hook: Hook) -> str | None:
+    if hook.crop_methods:
+        return f"the detailer_hook may treat each in its own way ({', '.join(hook.crop_methods)})"
+    if settings.attempts:
+        return "each may be tried again"
+    if host.couples_crops(settings.sampling.sampler_name):
+        return f"the sampler {settings.sampling.sampler_name} would let one change another"
+    return None
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A crop as it was cut out: ``before`` is ``[1,h,w,3]``, ``mask`` ``[1,h,w]``.
+
+    ``prefix`` says in the log which picture of several it is from.
+    """
+
+    prefix: str
+    picture: Size
+    plan: CropPlan
+    before: torch.Tensor
+    mask: torch.Tensor
+
+    @property
+    def name(self) -> str:
+        return f"{self.prefix}segment {self.plan.number}"
+
+
+@dataclass(frozen=True)
+class _Refined:
+    """A crop in more detail, ``[1,h,w,3]`` at its size in the picture; None where its decode failed or it was skipped.
+    And its ControlNet hints.
+    """
+
+    pixels: torch.Tensor | None
+    hints: Sequence[torch.Tensor] = ()
+
+
+@dataclass
+class _Canvas:
+    """A picture in the making. ``number``: from 1, None for an only one."""
+
+    number: int | None
+    plan: Plan
+    work: torch.Tensor
+    made: dict[int, tuple[_Cut, _Refined, torch.Tensor | None]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: _Job, picture: Picture, number: int | None = None) -> _Canvas:
+        settings = job.settings
+        multiple = host.pixels_per_cell(job.pipe.vae)
+        size = Size(*picture.image.shape[1:3])
+        plan = make_plan(picture.segs, size, settings.size, picture.seed, multiple, settings.text)
+        canvas = cls(number, plan, picture.image)
+        canvas._tell(settings)
+        return canvas
+
+    def _tell(self, settings: DetailSettings) -> None:
+        """Log what the plan says that the user would want to know."""
+        plan = self.plan
+        logger.info(
+            "%s%d of %d segments to detail in a %s picture",
+            self._prefix, len(plan.to_sample), len(plan.crops), plan.picture,
+        )  # fmt: skip
+        for crop in plan.crops:
             if crop.skipped:
-                logger.info("%s", crop)
-                elements.append(crop.seg)
-                continue
-            host.check_interrupted()
-            part = next(parts)
-            rows, columns = crop.region.slices
-            own = crop.own_image()
-            before = image[:, rows, columns, :] if own is None else own.to(image.device)
-            seeded = replace(crop, seed=wrapped_seed(options.seed + 1 + variant))
-            refined, control_images = _refined(job, seeded, before, crop.mask().to(image.device), part)
-            hints += control_images
-            if refined is None:
-                elements.append(crop.seg)
-            else:
-                elements.append(with_fields(crop.seg, cropped_image=kept_image(refined), control_net_wrapper=None))
-            part.done()
-    progress.done()
-    return ((picture.height, picture.width), elements), hints
+                logger.info("%s%s", self._prefix, crop)
+        for crop in above_max_size(plan.crops, settings.size.max_size):
+            logger.info(
+                "%ssegment %d is worked on at its own size %s, above max_size %g",
+                self._prefix, crop.number, crop.wished, settings.size.max_size,
+            )  # fmt: skip
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self.number is None else f"picture {self.number}: "
+
+    @property
+    def is_finished(self) -> bool:
+        return len(self.made) == len(self.plan.to_visit)
+
+    def share(self, crop: CropPlan) -> float:
+        """The crop's part of the picture's work."""
+        return 0.0 if crop.skipped else 1 / len(self.plan.to_sample)
+
+    def cut(self, crop: CropPlan, own: bool = False) -> _Cut:
+        """The crop out of the picture as it is now; ``own``: its own image, where it has one."""
+        rows, columns = crop.region.slices
+        before = crop.own_image() if own else None
+        before = self.work[:, rows, columns, :].clone() if before is None else before.to(self.work.device)
+        return _Cut(self._prefix, self.plan.picture, crop, before, crop.mask().to(self.work.device))
+
+    def put(self, job: _Job, cut: _Cut, refined: _Refined) -> None:
+        """Paste a refined crop, and keep what the lists show of it."""
+        alpha = None
+        if refined.pixels is not None:
+            alpha = blur_mask(cut.mask, job.settings.mask.feather)
+            paste_(self.work, refined.pixels, alpha, cut.plan.region)
+            seen = job.hook.post_paste(self.work)
+            if seen is not self.work:
+                self.work.copy_(seen)
+        self.made[cut.plan.number] = cut, refined, alpha
+
+    def detailed(self) -> Detailed:
+        made = [self.made[number] for number in sorted(self.made)]
+        whole = [(refined.pixels, alpha) for _, refined, alpha in made if refined.pixels is not None]
+        return Detailed(
+            self.work,
+            _largest_first([cut.before for cut, *_ in made]),
+            _largest_first([pixels for pixels, _ in whole]),
+            _largest_first([torch.cat([pixels, alpha[..., None]], dim=-1) for pixels, alpha in whole]),
+            [hint for _, refined, _ in made for hint in refined.hints],
+            (tuple(self.plan.picture), [_with_refined(cut.plan.seg, refined) for cut, refined, _ in made]),
+        )
 
 
-def _refined(
-    job: _Job, crop: CropPlan, before: torch.Tensor, mask: torch.Tensor, progress: host.Progress
-) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-    """A crop ``[1,h,w,3]`` in more detail, at the same size; None where its decode failed. And its ControlNet hints.
+def _with_refined(seg: SEG, refined: _Refined) -> SEG:
+    return with_fields(seg, cropped_image=None if refined.pixels is None else kept_image(refined.pixels))
+
+
+def _largest_first(crops: list[torch.Tensor]) -> list[torch.Tensor]:
+    return sorted(crops, key=lambda crop: tuple(crop.shape), reverse=True)
+
+
+# --- from a crop to its refined one -------------------------------------------------------------------------------
+
+
+def _refined(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_Refined]:
+    """Crops in more detail. One that is skipped comes alone, and stays as it is.
 
     Raises:
         RuntimeError: if the hook finds fault with every attempt.
     """
-    attempts = max(job.options.attempts, 1)
+    if any(cut.plan.skipped for cut in cuts):
+        return [_Refined(None) for _ in cuts]
+    attempts = job.settings.attempts
+    if not attempts:
+        return _sampled(job, cuts, progress)
+    (cut,) = cuts
     for attempt, part in enumerate(progress.split(attempts)):
-        tried = replace(crop, seed=wrapped_seed(crop.seed + attempt))
-        refined, control_images = _attempt(job, tried, before, mask, part)
-        if refined is None or not job.options.attempts or not job.hook.asks("should_retry_patch", refined):
-            return refined, control_images
-        logger.info("segment %d: attempt %d of %d is not good enough for the hook", crop.number, attempt + 1, attempts)
+        seed = wrapped_seed(cut.plan.seed + attempt)
+        (refined,) = _sampled(job, [replace(cut, plan=replace(cut.plan, seed=seed))], part)
+        if refined.pixels is None or not job.hook.asks("should_retry_patch", refined.pixels):
+            return [refined]
+        logger.info("%s: attempt %d of %d is not good enough for the hook", cut.name, attempt + 1, attempts)
     raise RuntimeError(
-        f"segment {crop.number}: the hook found fault with all {attempts} attempts. Raise max_retries, change the "
+        f"{cut.name}: the hook found fault with all {attempts} attempts. Raise max_retries, change the "
         "seed, or loosen the hook's thresholds"
     )
 
 
-def _attempt(
-    job: _Job, crop: CropPlan, before: torch.Tensor, mask: torch.Tensor, progress: host.Progress
-) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-    options, hook = job.options, job.hook
-    crop = crop.resized(hook.touch_scaled_size(crop.wished))
-    logger.info("%s", crop)
-    noise_mask = blur_mask(mask, options.mask.noise_mask_feather) if options.mask.noise_mask else None
-    pixels = hook.post_upscale(resample(before, crop.working).clamp_(0.0, 1.0), noise_mask)
-    pipe, control_images = _for_crop(job, crop, pixels, noise_mask)
-    if not hook.skips_sampling():
-        pipe, latent = _encode(pipe, pixels, noise_mask, options)
-        sampling = options.sampling
-        call = KSampleCall(
-            model=pipe.model,
-            seed=crop.seed,
-            steps=sampling.steps,
-            cfg=sampling.cfg,
-            sampler_name=sampling.sampler_name,
-            scheduler=sampling.scheduler,
-            positive=pipe.positive,
-            negative=pipe.negative,
-            latent=hook.post_encode(latent),
-            denoise=sampling.denoise,
-        )
-        latent = hook.pre_decode(sample_crop(call, sampling, job.refiner, hook, crop.number, progress))
-        pixels = host.decode(pipe.vae, latent["samples"], options.vae_tiles.decode)
-    pixels = hook.post_decode(pixels)
-    if not bool(torch.isfinite(pixels).all()):
-        logger.warning(
-            "segment %d: the decoded picture holds values that are not finite (black squares); its crop is kept as it "
-            "was. A VAE in fp16 often does this: try an fp32 or bf16 VAE",
-            crop.number,
-        )
-        return None, control_images
-    return resample(pixels.to(before.device, torch.float32), crop.region.size).clamp_(0.0, 1.0), control_images
+def _sampled(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_Refined]:
+    """Crops at once, and in halves where memory runs out."""
+    try:
+        return _in_batches(job, [_enlarged(job, cut) for cut in cuts], progress)
+    except Exception as error:
+        if not host.is_out_of_memory(error):
+            raise
+        if len(cuts) == 1:
+            logger.warning("%s: not enough memory. A lower guide_size or max_size needs less", cuts[0].name)
+            raise
+        reason = str(error)
+    half = (len(cuts) + 1) // 2
+    job.room = half
+    logger.warning("not enough memory for %d crops at once (%s): going on with %d at a time", len(cuts), reason, half)
+    host.free_memory()
+    early, late = progress.split(2)
+    return [*_sampled(job, cuts[:half], early), *_sampled(job, cuts[half:], late)]
+
+
+@dataclass(frozen=True)
+class _Enlarged:
+    """A crop ready to be encoded: ``pixels`` is ``[1,H,W,3]``, ``noise_mask`` ``[1,h,w]`` at the crop's own size.
+
+    ``pipe`` and ``refiner`` hold its own conditioning.
+    """
+
+    cut: _Cut
+    plan: CropPlan
+    pixels: torch.Tensor
+    noise_mask: torch.Tensor | None
+    pipe: BasicPipe
+    refiner: Refiner | None
+    hints: Sequence[torch.Tensor]
+
+    def what_differs(self, other: _Enlarged) -> str | None:
+        """Why both can't be sampled in one batch; None where they can."""
+        if self.pipe.model is not other.pipe.model:
+            return "the model, by a LoRA or an adapter of their own"
+        pairs = [(self.pipe.positive, other.pipe.positive), (self.pipe.negative, other.pipe.negative)]
+        if self.refiner and other.refiner:
+            pairs += [(self.refiner.positive, other.refiner.positive), (self.refiner.negative, other.refiner.negative)]
+        return next(filter(None, (what_differs(*pair) for pair in pairs)), None)
+
+
+def _enlarged(job: _Job, cut: _Cut) -> _Enlarged:
+    mask = job.settings.mask
+    plan = cut.plan.resized(job.hook.touch_scaled_size(cut.plan.wished))
+    logger.info("%s%s", cut.prefix, plan)
+    noise_mask = blur_mask(cut.mask, mask.noise_mask_feather) if mask.noise_mask else None
+    pixels = job.hook.post_upscale(resample(cut.before, plan.working).clamp_(0.0, 1.0), noise_mask)
+    view = View(cut.picture, plan.region, plan.working)
+    pipe, hints = _for_crop(job, plan, view, pixels, noise_mask)
+    return _Enlarged(cut, plan, pixels, noise_mask, pipe, _refiner_for(job.refiner, view), hints)
 
 
 def _for_crop(
-    job: _Job, crop: CropPlan, pixels: torch.Tensor, noise_mask: torch.Tensor | None
+    job: _Job, plan: CropPlan, view: View, pixels: torch.Tensor, noise_mask: torch.Tensor | None
 ) -> tuple[BasicPipe, list[torch.Tensor]]:
     """The pipe with the conditioning of this crop: cut to it, with its own text and ControlNet; and the hints."""
-    pipe, view = job.pipe, View(job.plan.picture, crop.region, crop.working)
+    pipe = job.pipe
     pipe = pipe._replace(
         positive=crop_conditioning(pipe.positive, view), negative=crop_conditioning(pipe.negative, view)
     )
-    if crop.text is not None:
-        pipe, parts = job.prompts.read(crop.text, crop.seed, pipe)
-        pipe = pipe._replace(positive=_with_text(pipe, parts, job.plan.adds_text))
-    wrapper = getattr(crop.seg, "control_net_wrapper", None)
+    if plan.text is not None:
+        pipe, parts = job.prompts.read(plan.text, plan.seed, pipe)
+        pipe = pipe._replace(positive=_with_text(pipe, parts, plan.adds_text))
+    wrapper = getattr(plan.seg, "control_net_wrapper", None)
     if wrapper is None:
         return pipe, []
     positive, negative, images = wrapper.apply(pipe.positive, pipe.negative, pixels, noise_mask)
@@ -267,27 +406,110 @@ def _with_text(pipe: BasicPipe, parts: list[str], add: bool) -> Conditioning:
     return host.join_conditioning(pipe.positive, own) if add else own
 
 
-def _encode(
-    pipe: BasicPipe, pixels: torch.Tensor, noise_mask: torch.Tensor | None, options: DetailSettings
-) -> tuple[BasicPipe, Latent]:
-    """The crop's latent with its noise mask; for inpaint models the pipe's conditionings too."""
-    if options.mask.inpaint_model and noise_mask is not None:
-        positive, negative, latent = host.encode_for_inpainting(
-            pipe.positive, pipe.negative, pipe.vae, pixels, noise_mask, options.vae_tiles.encode
+def _refiner_for(refiner: Refiner | None, view: View) -> Refiner | None:
+    if refiner is None:
+        return None
+    return replace(
+        refiner,
+        positive=crop_conditioning(refiner.positive, view),
+        negative=crop_conditioning(refiner.negative, view),
+    )
+
+
+def _in_batches(job: _Job, crops: Sequence[_Enlarged], progress: host.Progress) -> list[_Refined]:
+    """Crops of one working size, each sampled with those whose conditioning has the form of its own."""
+    batches: list[list[int]] = []
+    for index, crop in enumerate(crops):
+        reasons = [crops[batch[0]].what_differs(crop) for batch in batches]
+        if None in reasons:
+            batches[reasons.index(None)].append(index)
+        else:
+            if reasons:
+                first = crops[batches[-1][0]].cut.name
+                logger.info("%s is not sampled along with %s: they differ in %s", crop.cut.name, first, reasons[-1])
+            batches.append([index])
+    refined: list[_Refined] = [_Refined(None)] * len(crops)
+    begun = 0
+    for batch in batches:
+        part = progress.between(begun / len(crops), (begun + len(batch)) / len(crops))
+        for index, made in zip(batch, _batch(job, [crops[index] for index in batch], part), strict=True):
+            refined[index] = made
+        begun += len(batch)
+    return refined
+
+
+def _batch(job: _Job, crops: Sequence[_Enlarged], progress: host.Progress) -> list[_Refined]:
+    """Encode, sample and decode crops at once, and bring each back to its size."""
+    first, hook, settings = crops[0], job.hook, job.settings
+    pixels = torch.cat([crop.pixels for crop in crops])
+    if not hook.skips_sampling():
+        cells = Size(*(side // first.plan.multiple for side in first.plan.working))
+        pipe, latent = _encode(_stacked_pipe(crops, cells), pixels, [crop.noise_mask for crop in crops], settings)
+        sampling = settings.sampling
+        call = KSampleCall(
+            model=pipe.model,
+            seed=first.plan.seed,
+            steps=sampling.steps,
+            cfg=sampling.cfg,
+            sampler_name=sampling.sampler_name,
+            scheduler=sampling.scheduler,
+            positive=pipe.positive,
+            negative=pipe.negative,
+            latent=hook.post_encode(latent),
+            denoise=sampling.denoise,
         )
-        pipe = pipe._replace(positive=positive, negative=negative)
-    else:
-        latent = {"samples": host.encode(pipe.vae, pixels, options.vae_tiles.encode)}
-        if noise_mask is not None:
-            latent["noise_mask"] = noise_mask
-    return pipe, host.fitted_to(pipe.model, latent)
+        name = ", ".join(crop.cut.name for crop in crops)
+        seeds = [crop.plan.seed for crop in crops]
+        latent = sample_crops(call, seeds, sampling, _stacked_refiner(crops, cells), hook, name, progress)
+        pixels = host.decode(pipe.vae, hook.pre_decode(latent)["samples"], settings.vae_tiles.decode)
+    pixels = hook.post_decode(pixels)
+    decoded = [pixels] if len(crops) == 1 else pixels.split(1)
+    return [_Refined(_shrunk(crop, own), crop.hints) for crop, own in zip(crops, decoded, strict=True)]
 
 
-def _tell(plan: Plan, options: DetailSettings) -> None:
-    """Log what the plan says that the user would want to know."""
-    logger.info("%d of %d segments to detail in a %s picture", len(plan.to_sample), len(plan.crops), plan.picture)
-    for crop in above_max_size(plan.crops, options.size.max_size):
-        logger.info(
-            "segment %d is worked on at its own size %s, above max_size %g",
-            crop.number, crop.wished, options.size.max_size,
-        )  # fmt: skip
+def _stacked_pipe(crops: Sequence[_Enlarged], cells: Size) -> BasicPipe:
+    return crops[0].pipe._replace(
+        positive=stacked([crop.pipe.positive for crop in crops], cells),
+        negative=stacked([crop.pipe.negative for crop in crops], cells),
+    )
+
+
+def _stacked_refiner(crops: Sequence[_Enlarged], cells: Size) -> Refiner | None:
+    refiners = [crop.refiner for crop in crops if crop.refiner is not None]
+    if not refiners:
+        return None
+    return replace(
+        refiners[0],
+        positive=stacked([refiner.positive for refiner in refiners], cells),
+        negative=stacked([refiner.negative for refiner in refiners], cells),
+    )
+
+
+def _encode(
+    pipe: BasicPipe, pixels: torch.Tensor, noise_masks: Sequence[torch.Tensor | None], settings: DetailSettings
+) -> tuple[BasicPipe, Latent]:
+    """The crops' latent with their noise masks; for inpaint models the pipe's conditionings too."""
+    masks = [mask for mask in noise_masks if mask is not None]
+    if settings.mask.inpaint_model and masks:
+        size = Size(*pixels.shape[1:3])
+        mask = masks[0] if len(masks) == 1 else torch.cat([resize_mask(mask, size) for mask in masks])
+        positive, negative, latent = host.encode_for_inpainting(
+            pipe.positive, pipe.negative, pipe.vae, pixels, mask, settings.vae_tiles.encode
+        )
+        return pipe._replace(positive=positive, negative=negative), host.fitted_to(pipe.model, latent)
+    latent = host.fitted_to(pipe.model, {"samples": host.encode(pipe.vae, pixels, settings.vae_tiles.encode)})
+    if masks:
+        latent["noise_mask"] = masks[0] if len(masks) == 1 else host.noise_masks_at(masks, latent["samples"])
+    return pipe, latent
+
+
+def _shrunk(crop: _Enlarged, pixels: torch.Tensor) -> torch.Tensor | None:
+    if not bool(torch.isfinite(pixels).all()):
+        logger.warning(
+            "%s: the decoded picture holds values that are not finite (black squares); its crop is kept as it "
+            "was. A VAE in fp16 often does this: try an fp32 or bf16 VAE",
+            crop.cut.name,
+        )
+        return None
+    before = crop.cut.before
+    return resample(pixels.to(before.device, torch.float32), crop.plan.region.size).clamp_(0.0, 1.0)

@@ -12,7 +12,7 @@ import torch
 from ..core import SEGS, Size
 from ..segs.filters import by_label, by_order, by_range
 from . import host
-from .hooks import Hook, KSampleCall
+from .hooks import CROP_METHODS, Hook, KSampleCall
 from .sampling import under_mask, unsample
 from .values import Conditioning, Latent, wrapped_seed
 
@@ -33,6 +33,11 @@ class DetailerHook:
 
     cur_step = 0
     total_step = 0
+
+    def crop_methods(self) -> tuple[str, ...]:
+        """Those of ``CROP_METHODS`` that do something here, so that crops must go one after another."""
+        kind = type(self)
+        return tuple(method for method in CROP_METHODS if getattr(kind, method) is not getattr(DetailerHook, method))
 
     def set_steps(self, info: tuple[int, int]) -> None:
         self.cur_step, self.total_step = info
@@ -92,6 +97,9 @@ class CombinedHook(DetailerHook):
         for hook in (hook2, hook1):
             if hasattr(hook, "override_bbox_by_segm"):  # FaceDetailer only asks whether it is there
                 self.override_bbox_by_segm = hook.override_bbox_by_segm
+
+    def crop_methods(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(method for hook in self.hooks for method in hook.crop_methods))
 
     def _chained(self, method: str, value: Any) -> Any:
         for hook in self.hooks:
@@ -225,8 +233,8 @@ class VariationNoiseHook(DetailerHook):
 
     def get_custom_noise(self, seed: int, noise: torch.Tensor, is_touched: bool) -> tuple[torch.Tensor, bool]:
         like: Latent = {"samples": torch.zeros_like(noise, dtype=torch.float32, device="cpu")}
-        own = noise.to("cpu", torch.float32) if is_touched else host.noise_for(like, seed)
-        other = host.noise_for(like, self.seed)
+        own = noise.to("cpu", torch.float32) if is_touched else host.noise_for(like, [seed])
+        other = host.noise_for(like, [self.seed])
         kept = 1.0 - self.strength
         mixed = (kept * own + self.strength * other) / (kept**2 + self.strength**2) ** 0.5
         return mixed, True
@@ -299,6 +307,9 @@ class PreviewHook(DetailerHook):
     def __init__(self, node_id: str, quality: int) -> None:
         self.node_id = node_id
         self.quality = quality
+
+    def crop_methods(self) -> tuple[str, ...]:
+        return ()  # it looks at the picture and leaves it as it is
 
     def post_paste(self, image: torch.Tensor) -> torch.Tensor:
         from PIL import Image

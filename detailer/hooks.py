@@ -11,6 +11,12 @@ import torch
 from ..core import SEGS, Size
 from .values import Conditioning, Latent
 
+# What a hook may do to one crop on its way: with any of these it wants to see one crop at a time.
+CROP_METHODS = (
+    "touch_scaled_size", "post_upscale", "post_encode", "cycle_latent", "pre_ksample", "get_custom_noise",
+    "get_custom_sampler", "get_skip_sampling", "pre_decode", "post_decode", "post_paste",
+)  # fmt: skip
+
 
 class KSampleCall(NamedTuple):
     """The arguments of one sampling, as hooks see and may change them (``pre_ksample``, in this order)."""
@@ -36,6 +42,14 @@ class Hook:
     """
 
     hook: Any = None
+
+    @property
+    def crop_methods(self) -> tuple[str, ...]:
+        """The methods for which crops must go one after another. Other packs' hooks may do anything in theirs."""
+        asked = getattr(self.hook, "crop_methods", None)
+        if asked is not None:
+            return asked()
+        return tuple(method for method in CROP_METHODS if hasattr(self.hook, method))
 
     def passed(self, method: str, value: Any, *others: Any) -> Any:
         """What the method makes of ``value``."""
@@ -74,9 +88,9 @@ class Hook:
         return self.passed("post_decode", pixels)
 
     def post_paste(self, image: torch.Tensor) -> torch.Tensor:
-        """The hook may keep the picture it saw or gives: what comes back is never one of those."""
+        """The hook may keep the picture it sees or gives: it never sees ``image`` itself, which is worked on."""
         function = getattr(self.hook, "post_paste", None)
-        return image if function is None else function(image).clone()
+        return image if function is None else function(image.clone())
 
     def pre_ksample(self, call: KSampleCall) -> KSampleCall:
         function = getattr(self.hook, "pre_ksample", None)

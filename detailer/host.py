@@ -6,9 +6,10 @@ ComfyUI is imported inside the functions, so that the pack imports quickly and w
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,15 @@ _OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")
 
 # These draw from a Brownian tree over the sigmas they are given; the known way gives them the whole schedule's.
 _BROWNIAN_SAMPLERS = {"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"}
+
+# One error estimate for the whole batch, or noise drawn for all of it at once.
+_COUPLING_SAMPLERS = {"dpm_adaptive", "ar_video"}
+
+# More crops at once win nothing on today's hardware.
+MOST_AT_ONCE = 16
+
+# The VAE takes this many pixels at once: it needs some hundred times as many values on its way.
+_VAE_PIXELS = 2**20
 
 # How many pixels and frames one cell of an empty latent stands for, where it says so.
 _EMPTY_LATENT_RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")
@@ -127,22 +137,38 @@ def pixels_per_cell(vae: Any) -> int:
 
 
 def encode(vae: Any, pixels: torch.Tensor, tiled: bool = False) -> torch.Tensor:
-    """``[1,H,W,3]`` -> the latent ``[1,C,h,w]`` or ``[1,C,T,h,w]``; tiled where that is asked or memory runs out."""
-    if tiled:
-        return vae.encode_tiled(pixels)
-    return _tiled_on_oom("encode", lambda: vae.encode(pixels), lambda: vae.encode_tiled(pixels))
+    """``[B,H,W,3]`` -> the latents ``[B,C,h,w]`` or ``[B,C,T,h,w]``; tiled where that is asked or memory runs out."""
+
+    def some(part: torch.Tensor) -> torch.Tensor:
+        if tiled:
+            return vae.encode_tiled(part)
+        return _tiled_on_oom("encode", lambda: vae.encode(part), lambda: vae.encode_tiled(part))
+
+    # a video VAE takes a batch for the frames of one clip
+    at_once = 1 if getattr(vae, "latent_dim", 2) == 3 else _vae_items(pixels.shape[1] * pixels.shape[2])
+    return _joined([some(part) for part in pixels.split(at_once)])
 
 
 def decode(vae: Any, samples: torch.Tensor, tiled: bool = False) -> torch.Tensor:
-    """A latent -> ``[1,H,W,3]`` float32, the first frame where the VAE gives a clip; tiled as in ``encode``."""
+    """Latents -> ``[B,H,W,3]`` float32, the first frames where the VAE gives clips; tiled as in ``encode``."""
 
-    def in_tiles() -> torch.Tensor:
-        return vae.decode_tiled(samples, **_tile(vae))
+    def some(part: torch.Tensor) -> torch.Tensor:
+        def in_tiles() -> torch.Tensor:
+            return vae.decode_tiled(part, **_tile(vae))
 
-    pixels = in_tiles() if tiled else _tiled_on_oom("decode", lambda: vae.decode(samples), in_tiles)
-    if pixels.ndim == 5:
-        pixels = pixels[:, 0]
-    return pixels.to(intermediate_device(), torch.float32)
+        pixels = in_tiles() if tiled else _tiled_on_oom("decode", lambda: vae.decode(part), in_tiles)
+        return pixels[:, 0] if pixels.ndim == 5 else pixels
+
+    at_once = 1 if samples.ndim == 5 else _vae_items(samples.shape[2] * samples.shape[3] * pixels_per_cell(vae) ** 2)
+    return _joined([some(part) for part in samples.split(at_once)]).to(intermediate_device(), torch.float32)
+
+
+def _vae_items(pixels: int) -> int:
+    return max(_VAE_PIXELS // pixels, 1)
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def encode_for_inpainting(
@@ -153,33 +179,29 @@ def encode_for_inpainting(
     noise_mask: torch.Tensor,
     tiled: bool = False,
 ) -> tuple[Conditioning, Conditioning, Latent]:
-    """ComfyUI's InpaintModelConditioning on a crop; a negative placeholder is passed on. Tiled as in ``encode``."""
+    """ComfyUI's InpaintModelConditioning on crops ``[B,H,W,3]``, encoded as in ``encode``.
+
+    Args:
+        negative: a placeholder is passed on.
+        noise_mask: ``[B,h,w]``.
+    """
     node = _node("nodes", "InpaintModelConditioning")()
     has_negative = not isinstance(negative, str)
-
-    def conditioned(encoder: Any) -> tuple[Conditioning, Conditioning, Latent]:
-        return node.encode(
-            positive, negative if has_negative else positive, pixels, encoder, noise_mask, noise_mask=True
-        )
-
-    def in_tiles() -> tuple[Conditioning, Conditioning, Latent]:
-        return conditioned(_TiledEncoder(vae))
-
-    if tiled:
-        positive, other, latent = in_tiles()
-    else:
-        positive, other, latent = _tiled_on_oom("inpaint conditioning", lambda: conditioned(vae), in_tiles)
+    positive, other, latent = node.encode(
+        positive, negative if has_negative else positive, pixels, _Encoder(vae, tiled), noise_mask, noise_mask=True
+    )
     return positive, other if has_negative else negative, latent
 
 
-class _TiledEncoder:
-    """A VAE that encodes in tiles."""
+@dataclass(frozen=True)
+class _Encoder:
+    """A VAE that encodes as we do."""
 
-    def __init__(self, vae: Any) -> None:
-        self._vae = vae
+    vae: Any
+    tiled: bool
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self._vae.encode_tiled(pixels)
+        return encode(self.vae, pixels, self.tiled)
 
 
 def _tile(vae: Any) -> dict[str, int]:
@@ -196,10 +218,15 @@ def _tiled_on_oom(what: str, whole: Callable[[], Any], tiled: Callable[[], Any])
         if not is_out_of_memory(error):
             raise
         logger.warning("VAE %s ran out of memory (%s): trying again in tiles", what, error)
+    free_memory()
+    return tiled()
+
+
+def free_memory() -> None:
+    """Give back what is held but not used, after memory ran out."""
     import comfy.model_management
 
     comfy.model_management.soft_empty_cache()
-    return tiled()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -355,33 +382,109 @@ def gits_sigmas(coeff: float, steps: int, denoise: float) -> torch.Tensor:
     return _run(_node("comfy_extras.nodes_gits", "GITSScheduler"), coeff, steps, denoise)
 
 
-def sampler_for(name: str, model: Any, noise: torch.Tensor, whole_sigmas: torch.Tensor, seed: int) -> Any:
-    """A SAMPLER by name.
+def couples_crops(sampler_name: str) -> bool:
+    """Whether a sampler lets one item of a batch change another: by a step size of all, or by noise for all."""
+    return sampler_name in _COUPLING_SAMPLERS
+
+
+def sampler_for(name: str, model: Any, noise: torch.Tensor, whole_sigmas: torch.Tensor, seeds: Sequence[int]) -> Any:
+    """A SAMPLER by name, which draws for each item of the batch what it would draw for it alone.
 
     The Brownian kinds draw from one tree over the whole schedule's sigmas, so that a run that starts within the
     schedule and a run in two stages stay on the same path.
+
+    Args:
+        noise: ``[n,...]``, what sampling starts from.
+        seeds: one for the whole batch, or one an item.
     """
     import comfy.samplers
 
     on_gpu = name.endswith("_gpu")
     if name.removesuffix("_gpu") not in _BROWNIAN_SAMPLERS:
-        return comfy.samplers.sampler_object(name)
+        sampler = comfy.samplers.sampler_object(name)
+        return sampler if len(seeds) == 1 else _with_streams(sampler, seeds)
     import comfy.k_diffusion.sampling
 
     like = noise.to(model.load_device if on_gpu else "cpu", torch.float32)
     positive = whole_sigmas[whole_sigmas > 0]
-    tree = comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(
-        like, positive.min(), whole_sigmas.max(), seed=seed, cpu=not on_gpu
-    )
-    return comfy.samplers.ksampler(name, {"noise_sampler": tree})
+    trees = [
+        comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(
+            item, positive.min(), whole_sigmas.max(), seed=seed, cpu=not on_gpu
+        )
+        for item, seed in zip(_items(like, seeds), seeds, strict=True)
+    ]
+    return comfy.samplers.ksampler(name, {"noise_sampler": _side_by_side(trees)})
 
 
-def noise_for(latent: Latent, seed: int) -> torch.Tensor:
-    """The noise that ComfyUI's KSampler makes for a latent."""
+NoiseSampler = Callable[[Any, Any], torch.Tensor]
+
+
+def _items(batch: torch.Tensor, seeds: Sequence[int]) -> Sequence[torch.Tensor]:
+    return [batch] if len(seeds) == 1 else batch.split(1)
+
+
+def _side_by_side(streams: Sequence[NoiseSampler]) -> NoiseSampler:
+    """The noise samplers of single items as that of their batch."""
+    return lambda sigma, sigma_next: torch.cat([stream(sigma, sigma_next) for stream in streams])
+
+
+def _with_streams(sampler: Any, seeds: Sequence[int]) -> Any:
+    """One of ComfyUI's samplers with noise of its own for each item: what it adds on its way, and what DDIM lays
+    under the noise mask.
+    """
+    import comfy.k_diffusion.sampling
+    import comfy.samplers
+
+    function = sampler.sampler_function
+    draws = "noise_sampler" in inspect.signature(function).parameters
+    lays_under = sampler.inpaint_options.get("random", False)
+
+    def sample(model: Any, x: torch.Tensor, sigmas: Any, extra_args: Any, **others: Any) -> torch.Tensor:
+        if lays_under:
+            generators = [torch.Generator().manual_seed(_sampler_seed(seed) + 1) for seed in seeds]
+            noise = [torch.randn(x[:1].shape, generator=generator) for generator in generators]
+            model.noise = torch.cat(noise).to(x.device, x.dtype)
+        if draws:
+            default = comfy.k_diffusion.sampling.default_noise_sampler
+            items = zip(x.split(1), seeds, strict=True)
+            others["noise_sampler"] = _side_by_side([default(item, seed=_sampler_seed(seed)) for item, seed in items])
+        return function(model, x, sigmas, extra_args=extra_args, **others)
+
+    return comfy.samplers.KSAMPLER(sample, sampler.extra_options)
+
+
+def _sampler_seed(seed: int) -> int:
+    return min(seed, SEED_COUNT - 2)  # samplers add one to it
+
+
+def noise_for(latent: Latent, seeds: Sequence[int]) -> torch.Tensor:
+    """The noise that ComfyUI's KSampler makes for a latent.
+
+    Args:
+        seeds: one for the whole batch, or one an item: then each has the noise that it would have alone.
+    """
     import comfy.sample
 
-    noise: Any = comfy.sample.prepare_noise(latent["samples"], seed, latent.get("batch_index"))
-    return noise
+    items = zip(_items(latent["samples"], seeds), seeds, strict=True)
+    noises: list[Any] = [comfy.sample.prepare_noise(item, seed, latent.get("batch_index")) for item, seed in items]
+    return _joined(noises)
+
+
+def crops_at_once(model: Any, working: Size, multiple: int) -> int:
+    """How many crops of a size fit into memory when they are sampled together, by ComfyUI's own estimate; at least 1.
+
+    Args:
+        multiple: pixels a latent cell covers.
+    """
+    import comfy.model_management as memory
+
+    device = model.load_device
+    if memory.is_device_cpu(device) or memory.is_device_mps(device):
+        room = memory.get_free_memory(device) / 2  # the system's, which other programs want too
+    else:
+        room = memory.get_total_memory(device) - memory.minimum_inference_memory() - model.model_size()
+    with_and_without_prompt = [2, 4, *(side // multiple for side in working)]  # the channels don't count
+    return min(max(int(room / max(model.model.memory_required(with_and_without_prompt), 1)), 1), MOST_AT_ONCE)
 
 
 def fitted_to(model: Any, latent: Latent) -> Latent:
@@ -401,6 +504,12 @@ def noise_mask_at(mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
     import comfy.utils
 
     return comfy.utils.reshape_mask(_mask_for(mask, samples), samples.shape)
+
+
+def noise_masks_at(masks: Sequence[torch.Tensor], samples: torch.Tensor) -> torch.Tensor:
+    """Noise masks of any sizes, one an item, at the latent's resolution with one channel: for one batch."""
+    items = zip(masks, samples.split(1), strict=True)
+    return torch.cat([noise_mask_at(mask, item)[:, :1] for mask, item in items])
 
 
 def _mask_for(mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
@@ -464,7 +573,7 @@ def sample(
         denoise_mask=None if mask is None else _mask_for(mask, samples),
         callback=on_step,
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=min(seed, SEED_COUNT - 2),  # some samplers add one to it
+        seed=_sampler_seed(seed),
     )
     if finish and denoised:
         last = model.model.process_latent_out(denoised[0].to(torch.float32))
@@ -525,8 +634,12 @@ class Progress:
 
     def split(self, parts: int) -> list[Progress]:
         """This stretch in equal parts."""
-        length = (self.last - self.first) / max(parts, 1)
-        return [Progress(self.bar, self.first + i * length, self.first + (i + 1) * length) for i in range(parts)]
+        return [self.between(i / max(parts, 1), (i + 1) / max(parts, 1)) for i in range(parts)]
+
+    def between(self, first: float, last: float) -> Progress:
+        """A part of this stretch, by its shares."""
+        length = self.last - self.first
+        return Progress(self.bar, self.first + first * length, self.first + last * length)
 
     def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
         """``step`` of ``steps`` of this stretch is done; ``x0``, the clean latent so far, is previewed if it may be."""

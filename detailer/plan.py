@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,7 +25,9 @@ class CropPlan:
         working: the size sampled at: ``wished`` rounded down to multiples of ``multiple``, at least one.
         multiple: pixels a latent cell covers.
         seed: the noise seed of the first cycle.
+        support: where its mask is above 0, as a rectangle of the picture.
         text: this segment's own prompt, None for the node's conditioning.
+        adds_text: it is added to the node's positive instead of replacing it.
         skipped: why it is not worked on, None if it is.
         too_large: that is why: its size.
     """
@@ -37,13 +39,25 @@ class CropPlan:
     wished: Size
     multiple: int
     seed: int
+    support: Region
     text: str | None = None
+    adds_text: bool = False
     skipped: str | None = None
     too_large: bool = False
 
     @property
     def working(self) -> Size:
         return Size(*(max(side // self.multiple, 1) * self.multiple for side in self.wished))
+
+    def reach(self, feather: int) -> Region:
+        """What putting it back can change in the picture, its mask blurred by ``feather`` pixels."""
+        if self.skipped or self.support.is_empty:
+            return Region(0, 0, 0, 0)
+        return self.support.padded(feather).intersection(self.region)
+
+    def goes_with(self, other: CropPlan) -> bool:
+        """Whether both can be sampled as one batch, as far as the plan knows."""
+        return not self.skipped and not other.skipped and self.working == other.working
 
     def resized(self, wished: Size) -> CropPlan:
         """The same crop at another wished size (a hook's ``touch_scaled_size``)."""
@@ -80,15 +94,15 @@ class CropPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All segments of one picture, in the order of work.
-
-    Attributes:
-        adds_text: a segment's text is added to the node's positive instead of replacing it.
-    """
+    """All segments of one picture, in the order of work."""
 
     picture: Size
     crops: tuple[CropPlan, ...]
-    adds_text: bool = False
+
+    @property
+    def to_visit(self) -> tuple[CropPlan, ...]:
+        """Those to sample, and those skipped for their size, whose crops are shown."""
+        return tuple(crop for crop in self.crops if not crop.skipped or crop.too_large)
 
     @property
     def to_sample(self) -> tuple[CropPlan, ...]:
@@ -120,20 +134,31 @@ def make_plan(segs: SEGS, picture: Size, size: SizeOptions, seed: int, multiple:
         if prompt.skip:
             crop = replace(crop, skipped="its text says [SKIP]", too_large=False)
         seed_of_crop = crop.seed if prompt.seed is None else wrapped_seed(prompt.seed)
-        crops.append(replace(crop, text=prompt.text, seed=seed_of_crop))
-    return Plan(picture, tuple(crops), prompts.concat)
+        crops.append(replace(crop, text=prompt.text, adds_text=prompts.concat, seed=seed_of_crop))
+    return Plan(picture, tuple(crops))
 
 
 def _crop(seg: SEG, picture: Size, size: SizeOptions, multiple: int, number: int, seed: int) -> CropPlan:
     region = crop_region(seg).intersection(Region.whole(picture))
-    crop = CropPlan(number, seg, region, 1.0, region.size, multiple, seed)
+    crop = CropPlan(number, seg, region, 1.0, region.size, multiple, seed, region)
     if region.is_empty:
         return replace(crop, skipped=f"its crop region lies outside the {picture} picture")
-    if not bool((crop.mask() > 0).any()):
+    support = _support(crop)
+    if support.is_empty:
         return replace(crop, skipped="its mask is empty")
+    crop = replace(crop, support=support)
     box = bbox(seg)
     scale, reason = scale_for(box.size, region.size, size)
     return replace(crop, scale=scale, wished=_scaled(region.size, scale), skipped=reason, too_large=reason is not None)
+
+
+def _support(crop: CropPlan) -> Region:
+    covered = crop.mask()[0] > 0
+    rows, columns = covered.any(dim=1).nonzero(), covered.any(dim=0).nonzero()
+    if not len(rows):
+        return Region(0, 0, 0, 0)
+    box = Region(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    return box.shifted(crop.region.x1, crop.region.y1)
 
 
 def scale_for(box: Size, crop: Size, options: SizeOptions) -> tuple[float, str | None]:
@@ -165,3 +190,71 @@ def _scaled(size: Size, scale: float) -> Size:
 def above_max_size(crops: Iterable[CropPlan], max_size: float) -> list[CropPlan]:
     """The crops that are worked on at more than ``max_size``, since they are that large themselves."""
     return [crop for crop in crops if not crop.skipped and crop.wished.longer > max_size]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A crop of one of several pictures: the picture's index, from 0."""
+
+    picture: int
+    crop: CropPlan
+
+
+_LOOK_AHEAD = 4
+
+
+def grouped(plans: Iterable[Plan], most: Callable[[CropPlan], int], feather: int) -> Iterator[list[Place]]:
+    """The crops of several pictures in groups that are sampled at once, so that each comes out as it would alone.
+
+    A crop waits for those before it in its picture that can change what it sees, and it changes nothing that one before
+    it has yet to see. One that is skipped for its size is a group of its own. Pictures are asked for only while a group
+    has room, so that a long clip streams through.
+
+    Args:
+        plans: the pictures' plans.
+        most: how many crops like this one a group may hold.
+        feather: reach in pixels of the blur through which crops are put back.
+    """
+    unseen = enumerate(plans)
+    waiting: list[Place] = []
+    while True:
+        limit = most(waiting[0].crop) if waiting else 1
+        group = _first_group(waiting, limit, feather)
+        while len(group) < limit and len(waiting) < limit * _LOOK_AHEAD:
+            index, plan = next(unseen, (0, None))
+            if plan is None:
+                break
+            waiting += [Place(index, crop) for crop in plan.to_visit]
+            limit = most(waiting[0].crop) if waiting else 1
+            group = _first_group(waiting, limit, feather)
+        if not group:
+            return
+        yield group
+        taken = set(map(id, group))
+        waiting = [place for place in waiting if id(place) not in taken]
+
+
+def _first_group(waiting: list[Place], limit: int, feather: int) -> list[Place]:
+    """The first crop, and those further on that can be sampled along with it; looks a few groups ahead."""
+    group: list[Place] = []
+    passed: list[tuple[Place, bool]] = []
+    for place in waiting[: limit * _LOOK_AHEAD]:
+        if len(group) == limit:
+            break
+        joins = not group or (
+            place.crop.goes_with(group[0].crop)
+            and not any(_depend(earlier, place, joined, feather) for earlier, joined in passed)
+        )
+        if joins:
+            group.append(place)
+        passed.append((place, joins))
+    return group
+
+
+def _depend(earlier: Place, later: Place, same_group: bool, feather: int) -> bool:
+    """Whether ``later`` must wait: it sees what ``earlier`` changes, or would change what that has yet to see."""
+    if earlier.picture != later.picture:
+        return False
+    if earlier.crop.reach(feather).overlaps(later.crop.region):
+        return True
+    return not same_group and later.crop.reach(feather).overlaps(earlier.crop.region)

@@ -1,8 +1,9 @@
-"""Sampling one crop: steps, schedule, the refiner's share and per-crop noise."""
+"""Sampling crops, one or several at once: steps, schedule, the refiner's share and each crop's own noise."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,22 +43,24 @@ class Stages:
         return sigmas
 
 
-def sample_crop(
+def sample_crops(
     call: KSampleCall,
+    seeds: Sequence[int],
     settings: SamplingSettings,
     refiner: Refiner | None,
     hook: Hook,
-    number: int,
+    name: str,
     progress: host.Progress,
 ) -> Latent:
-    """All cycles of one segment: each on the result before, with the seed one higher.
+    """All cycles of one segment, or of several at once: each on the result before, with the seeds one higher.
 
     Args:
-        call: the first cycle's arguments; its latent is the encoded crop.
+        call: the first cycle's arguments, its seed that of the first; its latent is the encoded crops.
+        seeds: one a crop.
         refiner: takes over the last steps of each cycle.
         hook: may change each cycle's arguments, latent, noise and sampler. Changes never add up: every cycle
             starts from ``call``.
-        number: the segment's number, for the log.
+        name: of the segments, for the log.
 
     Returns:
         the latent with the refined samples, its noise mask kept.
@@ -71,12 +74,13 @@ def sample_crop(
         this = hook.pre_ksample(call._replace(seed=seed))._replace(latent=latent)
         noise = hook.custom_noise(seed, call.latent["samples"])
         if this.denoise <= 0.0:
-            logger.info("segment %d: denoise is 0, its latent stays as it is", number)
+            logger.info("%s: denoise is 0, the latent stays as it is", name)
             continue
+        now = tuple(wrapped_seed(this.seed + other - call.seed) for other in seeds)
         if noise is None:
-            noise = host.noise_for(latent, this.seed)
+            noise = host.noise_for(latent, now)
         stages = Stages.of(this.steps, this.denoise, refiner.ratio if refiner else 0.0)
-        run = _Run(f"segment {number}", this, stages, settings.scheduler_func, custom_sampler)
+        run = _Run(name, this, now, stages, settings.scheduler_func, custom_sampler)
         latent = {**latent, "samples": _sample_once(run, refiner, noise, part)}
     return latent
 
@@ -96,8 +100,8 @@ def sample_latent(
         logger.info("%s: denoise is 0, the latent stays as it is", name)
         return call.latent
     latent = host.fitted_to(call.model, call.latent)
-    run = _Run(name, call._replace(latent=latent), Stages.of(call.steps, call.denoise), scheduler_func)
-    samples = _sample_once(run, None, host.noise_for(latent, call.seed), progress)
+    run = _Run(name, call._replace(latent=latent), [call.seed], Stages.of(call.steps, call.denoise), scheduler_func)
+    samples = _sample_once(run, None, host.noise_for(latent, run.seeds), progress)
     return call.latent if samples is latent["samples"] else {**latent, "samples": samples}
 
 
@@ -122,11 +126,12 @@ def sample_steps(
         as ``sample_latent``.
     """
     latent = host.fitted_to(call.model, call.latent)
-    run = _Run(name, call._replace(latent=latent), Stages(call.steps, first, call.steps), scheduler_func)
+    stages = Stages(call.steps, first, call.steps)
+    run = _Run(name, call._replace(latent=latent), [call.seed], stages, scheduler_func)
     whole = run.levels(call.model)
     last = min(last, len(whole) - 1)
     until_last = Stages(last, first, last).cut(whole) if finish else whole
-    noise = host.noise_for(latent, call.seed) if add_noise else torch.zeros_like(latent["samples"], device="cpu")
+    noise = host.noise_for(latent, run.seeds) if add_noise else torch.zeros_like(latent["samples"], device="cpu")
     samples = run.over(call, latent, noise, whole, until_last[first : last + 1], finish, progress)
     return call.latent if samples is latent["samples"] else {**latent, "samples": samples}
 
@@ -145,7 +150,7 @@ def unsample(call: KSampleCall, last: int, normalize: bool) -> Latent:
     # at a level of exactly 0 a sampler could not start
     levels = host.sigmas_for(call.model, call.sampler_name, call.scheduler, call.steps).flip(0) + 0.0001
     noise = torch.zeros_like(latent["samples"], device="cpu")
-    run = _Run("unsampler", call, Stages(call.steps, 0, call.steps))
+    run = _Run("unsampler", call, [call.seed], Stages(call.steps, 0, call.steps))
     upwards = levels[: call.steps - min(last, call.steps - 1) + 1]
     samples = run.over(call, latent, noise, levels, upwards, finish=False, progress=host.Progress.hidden())
     if normalize:
@@ -155,10 +160,16 @@ def unsample(call: KSampleCall, last: int, normalize: bool) -> Latent:
 
 @dataclass(frozen=True)
 class _Run:
-    """One sampling's schedule, to be run over in one stage or two. ``name``: whose, for log and errors."""
+    """One sampling's schedule, to be run over in one stage or two.
+
+    Attributes:
+        name: whose, for log and errors.
+        seeds: one for the whole latent, or one an item.
+    """
 
     name: str
     call: KSampleCall
+    seeds: Sequence[int]
     stages: Stages
     scheduler_func: SchedulerFunc | None = None
     custom_sampler: Any = None
@@ -215,9 +226,9 @@ class _Run:
             call.cfg,
             latent,
             noise,
-            self.custom_sampler or host.sampler_for(call.sampler_name, models.model, noise, whole, call.seed),
+            self.custom_sampler or host.sampler_for(call.sampler_name, models.model, noise, whole, self.seeds),
             sigmas,
-            call.seed,
+            self.seeds[0],
             finish=finish,
             progress=progress,
         )

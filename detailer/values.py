@@ -139,6 +139,7 @@ class DetailSettings:
     Attributes:
         attempts: how often a segment is sampled at most, each time with the seed one higher, until the hook's
             ``should_retry_patch`` is content; 0 means it isn't asked.
+        crop_batch: how many crops are sampled at once at most; 0: as many as fit into memory; 1: one after another.
     """
 
     seed: int
@@ -148,6 +149,7 @@ class DetailSettings:
     text: str | None = None
     vae_tiles: VaeTiles = VaeTiles()
     attempts: int = 0
+    crop_batch: int = 0
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class DetailerForEachPipe:
                 "noise_mask_feather": inputs.noise_mask_feather(),
                 "scheduler_func_opt": inputs.scheduler_func(),
                 **inputs.vae_tiles(),
+                **inputs.beyond(),
             },
         }
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +12,6 @@ import torch
 from ..core import SEGS, Size, mask_to_segs
 from ..detailer import engine, host
 from ..detailer.hooks import Hook
-from ..detailer.prompts import Prompts
 from ..detailer.values import (
     BasicPipe,
     Detailed,
@@ -68,6 +67,7 @@ class DetailerForEach:
                 "noise_mask_feather": inputs.noise_mask_feather(),
                 "scheduler_func_opt": inputs.scheduler_func(),
                 **inputs.vae_tiles(),
+                **inputs.beyond(),
             },
         }
 
@@ -106,6 +106,7 @@ class DetailerForEach:
         inpaint_model: bool = False,
         noise_mask_feather: int = 0,
         scheduler_func_opt: Any = None,
+        crop_batch: int = 0,
     ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], SEGS]:
         """Detail the segments of a picture, as other packs call it.
 
@@ -119,18 +120,19 @@ class DetailerForEach:
         Raises:
             InputError: for what cannot be worked with, naming node, input and fix.
         """
-        options = DetailSettings(
+        settings = DetailSettings(
             seed=seed,
             size=SizeOptions(guide_size, guide_size_for_bbox, max_size, force_inpaint),
             sampling=SamplingSettings(steps, cfg, sampler_name, scheduler, denoise, cycle, scheduler_func_opt),
             mask=MaskSettings(feather, noise_mask, noise_mask_feather, inpaint_model),
             text=wildcard_opt,
+            crop_batch=crop_batch,
         )
         refiner = None
         if None not in (refiner_ratio, refiner_model, refiner_positive, refiner_negative):
             refiner = Refiner(refiner_model, refiner_positive, refiner_negative, float(refiner_ratio or 0.0))
         pipe = BasicPipe(model, clip, vae, positive, negative)
-        done = detail_frames(Door("DetailerForEach"), image, segs, pipe, None, options, refiner, detailer_hook)
+        done = detail_frames(Door("DetailerForEach"), image, segs, pipe, None, settings, refiner, detailer_hook)
         return done.image, done.crops, done.refined, done.refined_alpha, done.control_images, done.segs
 
 
@@ -233,6 +235,7 @@ class MaskDetailerPipe:
                 "bbox_fill": inputs.bbox_fill(),
                 "contour_fill": inputs.contour_fill(True),
                 "scheduler_func_opt": inputs.scheduler_func(),
+                **inputs.beyond(),
             },
         }
 
@@ -264,33 +267,35 @@ class MaskDetailerPipe:
         bbox_fill: bool = False,
         contour_fill: bool = True,
         scheduler_func_opt: Any = None,
+        crop_batch: int = 0,
     ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor], Any, Any]:
         door = Door("MaskDetailerPipe")
         frames = door.image(image)
         pipe = door.basic_pipe(basic_pipe)
         refiner = door.refiner(refiner_basic_pipe_opt, refiner_ratio)
-        segs_of_frames = _segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
-        options = DetailSettings(
+        segs_of_frame = _segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
+        settings = DetailSettings(
             seed=seed,
             size=SizeOptions(guide_size, guide_size_for, max_size, force_inpaint=True),
             sampling=SamplingSettings(steps, cfg, sampler_name, scheduler, denoise, cycle, scheduler_func_opt),
             mask=MaskSettings(feather, mask_mode, noise_mask_feather, inpaint_model),
+            crop_batch=crop_batch,
+        )
+        shots = (
+            Shot(frame, segs_of_frame(frame, variant == 0), wrapped_seed(seed + variant))
+            for variant in range(batch_size)
+            for frame in range(len(frames))
+        )
+        images, pictures = detail_shots(
+            door, frames, shots, batch_size * len(frames), pipe, "basic_pipe", settings, refiner, detailer_hook
         )
         refined: list[torch.Tensor] = []
         refined_alpha: list[torch.Tensor] = []
-        jobs = [(variant, frame) for variant in range(batch_size) for frame in range(len(frames))]
-        finished = Batch(len(jobs))
-        parts = host.Progress.of_node().split(len(jobs))
-        for part, (variant, frame) in zip(parts, jobs, strict=True):
-            done = detail_frames(
-                door, frames[frame : frame + 1], segs_of_frames[frame], pipe, "basic_pipe",
-                replace(options, seed=wrapped_seed(seed + variant)), refiner, detailer_hook, part,
-            )  # fmt: skip
-            finished.append(done.image)
+        for done in pictures:
             refined += done.refined
             refined_alpha += done.refined_alpha
         return (
-            finished.images,
+            images,
             refined or [black_picture()],
             refined_alpha or [black_picture()],
             basic_pipe,
@@ -326,6 +331,7 @@ def settings_of(widgets: Mapping[str, Any]) -> DetailSettings:
         text=widgets.get("wildcard"),
         vae_tiles=VaeTiles(widgets.get("tiled_encode", False), widgets.get("tiled_decode", False)),
         attempts=widgets.get("max_retries", 0),
+        crop_batch=widgets.get("crop_batch", 0),
     )
 
 
@@ -335,69 +341,77 @@ def detail_with_parts(door: Door, image: Any, segs: Any, widgets: Mapping[str, A
     return detail_frames(door, image, segs, pipe, None, settings_of(widgets), None, widgets.get("detailer_hook"))
 
 
+@dataclass(frozen=True)
+class Shot:
+    """One picture that a node makes: of which frame that came in, with which segments and seed."""
+
+    frame: int
+    segs: Any
+    seed: int
+
+
+def detail_shots(
+    door: Door,
+    frames: torch.Tensor,
+    shots: Iterable[Shot],
+    count: int,
+    pipe: BasicPipe,
+    pipe_name: str | None,
+    settings: DetailSettings,
+    refiner: Refiner | None,
+    detailer_hook: Any,
+) -> tuple[torch.Tensor, Iterator[Detailed]]:
+    """Check what came in and make the pictures.
+
+    Args:
+        frames: ``[B,H,W,3 or 4]`` as ``door.image`` gives it; alpha is kept.
+        shots: asked for one by one as the work goes on.
+        count: how many there are.
+        pipe_name: the input that holds the pipe; None where its parts are inputs of their own.
+
+    Returns:
+        the pictures ``[count,H,W,3 or 4]``, finished when the iterator, which gives each one's crops, has ended.
+
+    Raises:
+        InputError: for what cannot be worked with, naming node, input and fix.
+    """
+    door.not_missing(pipe, pipe_name)
+    door.fits_latent(Size(*frames.shape[1:3]), pipe.vae)
+    if settings.text and settings.text.strip() and pipe.clip is None:
+        missing = "it is missing (None)" if pipe_name is None else "its clip is missing (None)"
+        raise door.error(pipe_name or "clip", f"{missing}, but there is per-segment text", "Connect a CLIP")
+    images = torch.empty(count, *frames.shape[1:], device=host.intermediate_device())
+
+    def pictures() -> Iterator[engine.Picture]:
+        for index, shot in enumerate(shots):
+            images[index] = frames[shot.frame]
+            yield engine.Picture(images[index : index + 1, ..., :3], shot.segs, shot.seed)
+
+    return images, engine.detail(pictures(), count, pipe, settings, refiner, Hook(detailer_hook))
+
+
 def detail_frames(
     door: Door,
     image: Any,
     segs: Any,
     pipe: BasicPipe,
     pipe_name: str | None,
-    options: DetailSettings,
+    settings: DetailSettings,
     refiner: Refiner | None,
     detailer_hook: Any,
-    progress: host.Progress | None = None,
 ) -> Detailed:
-    """Check what came in and detail every frame with all segments.
-
-    Args:
-        image: ``[B,H,W,3]``, or with alpha, which is kept.
-        pipe_name: the input that holds the pipe; None where its parts are inputs of their own.
-        progress: the stretch of the running node's bar that this is.
-
-    Raises:
-        InputError: for what cannot be worked with, naming node, input and fix.
-    """
+    """Detail every frame ``[B,H,W,3 or 4]`` with all segments; see ``detail_shots``."""
     frames = door.image(image)
-    door.not_missing(pipe, pipe_name)
-    door.fits_latent(Size(*frames.shape[1:3]), pipe.vae)
     checked_segs = door.segs(segs)
-    if options.text and options.text.strip() and pipe.clip is None:
-        missing = "it is missing (None)" if pipe_name is None else "its clip is missing (None)"
-        raise door.error(pipe_name or "clip", f"{missing}, but there is per-segment text", "Connect a CLIP")
-    finished = Batch(len(frames))
-    results = []
-    prompts = Prompts()
-    for index, part in enumerate((progress or host.Progress.of_node()).split(len(frames))):
-        frame = frames[index : index + 1, ..., :3]
-        result = engine.detail(frame, checked_segs, pipe, options, refiner, Hook(detailer_hook), part, prompts)
-        alpha = frames[index : index + 1, ..., 3:].to(result.image.device)
-        finished.append(torch.cat([result.image, alpha], dim=-1) if alpha.shape[-1] else result.image)
-        results.append(result)
-    return _joined(finished.images, results)
+    shots = (Shot(frame, checked_segs, settings.seed) for frame in range(len(frames)))
+    images, pictures = detail_shots(door, frames, shots, len(frames), pipe, pipe_name, settings, refiner, detailer_hook)
+    return _joined(images, list(pictures))
 
 
 def shown_crops(done: Detailed) -> tuple[list[torch.Tensor], ...]:
     """The four lists of a Debug node, each with a black picture where it would be empty."""
     lists = (done.crops, done.refined, done.refined_alpha, done.control_images)
     return tuple(pictures or [black_picture()] for pictures in lists)
-
-
-class Batch:
-    """Pictures put into one batch as they are finished: a single one as it is, several without a second copy of all."""
-
-    def __init__(self, count: int) -> None:
-        self.images = torch.empty(0)
-        self._count = count
-        self._filled = 0
-
-    def append(self, image: torch.Tensor) -> None:
-        """``image``: ``[1,H,W,C]``, of the same shape as those before."""
-        if self._count == 1:
-            self.images = image
-            return
-        if not self._filled:
-            self.images = image.new_empty(self._count, *image.shape[1:])
-        self.images[self._filled : self._filled + 1] = image
-        self._filled += 1
 
 
 def _joined(image: torch.Tensor, results: list[Detailed]) -> Detailed:
@@ -418,31 +432,34 @@ def _segs_of_frames(
     bbox_fill: bool,
     drop_size: int,
     contour_fill: bool,
-) -> list[SEGS]:
-    """Each frame's SEGS: as many masks as frames pair up, one mask serves all, one frame takes all masks."""
+) -> Callable[[int, bool], SEGS]:
+    """What makes a frame's SEGS, told the frame and whether to log that its mask is empty.
+
+    As many masks as frames pair up, one mask serves all, one frame takes all masks.
+    """
     size = Size(*frames.shape[1:3])
     if mask is None:
         logger.info("%s: no mask, the picture stays as it is", door.node)
-        return [((size.height, size.width), [])] * len(frames)
+        return lambda frame, tell: ((size.height, size.width), [])
     masks = door.mask(mask, size)
-    if len(frames) == 1:
-        groups = [masks]
-    elif len(masks) in (1, len(frames)):
-        groups = list(masks.split(1))
-    else:
+    if len(frames) > 1 and len(masks) not in (1, len(frames)):
         raise door.error(
             "mask",
             f"{len(masks)} masks for {len(frames)} images",
             "Give as many masks as images, or one mask, or one image",
         )
-    segs = [mask_to_segs(group, False, crop_factor, bbox_fill, drop_size, is_contour=contour_fill) for group in groups]
-    for index, (_, found) in enumerate(segs):
-        if not found:
+
+    def segs_of(frame: int, tell: bool) -> SEGS:
+        own = masks[frame : frame + 1] if len(frames) > 1 and len(masks) > 1 else masks
+        segs = mask_to_segs(own, False, crop_factor, bbox_fill, drop_size, is_contour=contour_fill)
+        if tell and not segs[1]:
             logger.warning(
                 "%s: mask %d marks nothing larger than drop_size %d, its picture stays as it is",
-                door.node, index, drop_size,
+                door.node, frame, drop_size,
             )  # fmt: skip
-    return segs * len(frames) if len(segs) == 1 else segs
+        return segs
+
+    return segs_of
 
 
 NODE_CLASS_MAPPINGS = {

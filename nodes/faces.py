@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,11 +11,11 @@ import torch
 from ..core import Size
 from ..detailer import host
 from ..detailer.detectors import DetectionSettings, Detector, Sam, SamSettings, detect_faces
-from ..detailer.values import BasicPipe, DetailerPipe, DetailSettings, Refiner, wrapped_seed
+from ..detailer.values import BasicPipe, DetailerPipe, Refiner, wrapped_seed
 from ..segs import rescale, to_combined_mask
 from . import inputs
 from .checks import Door
-from .detailers import Batch, detail_frames, settings_of, shown_crops
+from .detailers import Shot, detail_shots, settings_of, shown_crops
 
 CATEGORY = "ImpactPack/Simple"
 BATCH = "The picture. A batch is detailed frame by frame; frame n samples with seed + n - 1."
@@ -89,6 +89,7 @@ class FaceDetailer:
                 "noise_mask_feather": inputs.noise_mask_feather(),
                 "scheduler_func_opt": inputs.scheduler_func(),
                 **inputs.vae_tiles(),
+                **inputs.beyond(),
             },
         }
 
@@ -136,6 +137,7 @@ class FaceDetailerPipe:
                 "noise_mask_feather": inputs.noise_mask_feather(),
                 "scheduler_func_opt": inputs.scheduler_func(),
                 **inputs.vae_tiles(),
+                **inputs.beyond(),
             },
         }
 
@@ -212,22 +214,27 @@ def _detail_found(
     frames = door.image(image)
     door.not_missing(pipe.base, names.pipe)
     finder = _finder(door, names, pipe, widgets)
-    options: DetailSettings = settings_of(widgets)
-    finished = Batch(len(frames))
-    refined, refined_alpha, masks, hints = [], [], [], []
-    for index, part in enumerate(host.Progress.of_node().split(len(frames))):
-        frame = frames[index : index + 1]
-        segs = finder.find(frame)
-        seeded = replace(options, seed=wrapped_seed(options.seed + index))
-        done = detail_frames(door, frame, segs, pipe.base, names.pipe, seeded, refiner, pipe.detailer_hook, part)
+    settings = settings_of(widgets)
+    masks: list[torch.Tensor] = []
+
+    def shots() -> Iterator[Shot]:
+        for index in range(len(frames)):
+            frame = frames[index : index + 1]
+            segs = door.segs(finder.find(frame))
+            masks.append(to_combined_mask(rescale(segs, Size(*frame.shape[1:3]))))
+            yield Shot(index, segs, wrapped_seed(settings.seed + index))
+
+    images, pictures = detail_shots(
+        door, frames, shots(), len(frames), pipe.base, names.pipe, settings, refiner, pipe.detailer_hook
+    )
+    refined, refined_alpha, hints = [], [], []
+    for done in pictures:
         _, crops_refined, crops_alpha, crop_hints = shown_crops(done)
-        finished.append(done.image)
         refined += crops_refined
         refined_alpha += crops_alpha
         hints += crop_hints
-        masks.append(to_combined_mask(rescale(segs, Size(*frame.shape[1:3]))))
     mask = torch.cat(masks).to(host.intermediate_device())
-    return finished.images, refined, refined_alpha, mask, pipe_out, hints
+    return images, refined, refined_alpha, mask, pipe_out, hints
 
 
 NODE_CLASS_MAPPINGS = {"FaceDetailer": FaceDetailer, "FaceDetailerPipe": FaceDetailerPipe}

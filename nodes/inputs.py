@@ -283,6 +283,19 @@ def vae_tiles() -> dict[str, Input]:
     }
 
 
+def beyond() -> dict[str, Input]:
+    """What our detailers have beyond the known ones, after all else: saved workflows count on the places before."""
+    return {"crop_batch": crop_batch()}
+
+
+def crop_batch() -> Input:
+    tooltip = (
+        "How many parts of the same working size are sampled at once, over all pictures and variants: 0 as many as fit "
+        "into memory, 1 one after another. Each comes out as it would alone; more at once is faster on a GPU."
+    )
+    return "INT", {"default": 0, "min": 0, "max": 64, "step": 1, "tooltip": tooltip, "advanced": True}
+
+
 def pipe_parts() -> dict[str, Input]:
     """The five parts of a BASIC_PIPE as inputs."""
     return {

@@ -54,6 +54,7 @@ class SEGSDetailer:
                 "inpaint_model": inputs.inpaint_model(),
                 "noise_mask_feather": inputs.noise_mask_feather(),
                 "scheduler_func_opt": inputs.scheduler_func(),
+                **inputs.beyond(),
             },
         }
 

@@ -325,7 +325,11 @@ def _refined(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_
 
 
 def _sampled(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_Refined]:
-    """Crops at once, and in halves where memory runs out."""
+    """Crops at once, or as many of them as memory has been found to hold."""
+    if job.room is not None and len(cuts) > job.room:
+        share = job.room / len(cuts)
+        first = _sampled(job, cuts[: job.room], progress.between(0.0, share))
+        return [*first, *_sampled(job, cuts[len(first) :], progress.between(share, 1.0))]
     try:
         return _in_batches(job, [_enlarged(job, cut) for cut in cuts], progress)
     except Exception as error:
@@ -335,12 +339,12 @@ def _sampled(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_
             logger.warning("%s: not enough memory. A lower guide_size or max_size needs less", cuts[0].name)
             raise
         reason = str(error)
-    half = (len(cuts) + 1) // 2
-    job.room = half
-    logger.warning("not enough memory for %d crops at once (%s): going on with %d at a time", len(cuts), reason, half)
+    job.room = len(cuts) // 2
+    logger.warning(
+        "not enough memory for %d crops at once (%s): going on with %d at a time", len(cuts), reason, job.room
+    )
     host.free_memory()
-    early, late = progress.split(2)
-    return [*_sampled(job, cuts[:half], early), *_sampled(job, cuts[half:], late)]
+    return _sampled(job, cuts, progress)
 
 
 @dataclass(frozen=True)

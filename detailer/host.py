@@ -41,6 +41,9 @@ _OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")
 # These draw from a Brownian tree over the sigmas they are given; the known way gives them the whole schedule's.
 _BROWNIAN_SAMPLERS = {"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"}
 
+# And these from one over the part of the schedule that is run.
+_BROWNIAN_OVER_PART = {"dpmpp_2m_sde_heun"}
+
 # One error estimate for the whole batch, or noise drawn for all of it at once.
 _COUPLING_SAMPLERS = {"dpm_adaptive", "ar_video"}
 
@@ -399,24 +402,25 @@ def sampler_for(name: str, model: Any, noise: torch.Tensor, whole_sigmas: torch.
     """
     import comfy.samplers
 
-    on_gpu = name.endswith("_gpu")
     if name.removesuffix("_gpu") not in _BROWNIAN_SAMPLERS:
         sampler = comfy.samplers.sampler_object(name)
-        return sampler if len(seeds) == 1 else _with_streams(sampler, seeds)
-    import comfy.k_diffusion.sampling
-
-    like = noise.to(model.load_device if on_gpu else "cpu", torch.float32)
-    positive = whole_sigmas[whole_sigmas > 0]
-    trees = [
-        comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(
-            item, positive.min(), whole_sigmas.max(), seed=seed, cpu=not on_gpu
-        )
-        for item, seed in zip(_items(like, seeds), seeds, strict=True)
-    ]
+        return sampler if len(seeds) == 1 else _with_streams(name, sampler, seeds)
+    like = noise.to(model.load_device if name.endswith("_gpu") else "cpu", torch.float32)
+    items = zip(_items(like, seeds), seeds, strict=True)
+    trees = [_brownian(name, item, whole_sigmas, seed) for item, seed in items]
     return comfy.samplers.ksampler(name, {"noise_sampler": _side_by_side(trees)})
 
 
 NoiseSampler = Callable[[Any, Any], torch.Tensor]
+
+
+def _brownian(name: str, like: torch.Tensor, sigmas: torch.Tensor, seed: int) -> NoiseSampler:
+    """A Brownian tree over ``sigmas``; samplers with plain names draw on the CPU."""
+    import comfy.k_diffusion.sampling
+
+    lowest, highest = sigmas[sigmas > 0].min(), sigmas.max()
+    on_cpu = not name.endswith("_gpu")
+    return comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(like, lowest, highest, seed=seed, cpu=on_cpu)
 
 
 def _items(batch: torch.Tensor, seeds: Sequence[int]) -> Sequence[torch.Tensor]:
@@ -428,12 +432,17 @@ def _side_by_side(streams: Sequence[NoiseSampler]) -> NoiseSampler:
     return lambda sigma, sigma_next: torch.cat([stream(sigma, sigma_next) for stream in streams])
 
 
-def _with_streams(sampler: Any, seeds: Sequence[int]) -> Any:
+def _with_streams(name: str, sampler: Any, seeds: Sequence[int]) -> Any:
     """One of ComfyUI's samplers with noise of its own for each item: what it adds on its way, and what DDIM lays
     under the noise mask.
     """
     import comfy.k_diffusion.sampling
     import comfy.samplers
+
+    def stream(item: torch.Tensor, sigmas: torch.Tensor, seed: int) -> NoiseSampler:
+        if name.removesuffix("_gpu") in _BROWNIAN_OVER_PART:
+            return _brownian(name, item, sigmas, seed)
+        return comfy.k_diffusion.sampling.default_noise_sampler(item, seed=seed)
 
     function = sampler.sampler_function
     draws = "noise_sampler" in inspect.signature(function).parameters
@@ -445,9 +454,8 @@ def _with_streams(sampler: Any, seeds: Sequence[int]) -> Any:
             noise = [torch.randn(x[:1].shape, generator=generator) for generator in generators]
             model.noise = torch.cat(noise).to(x.device, x.dtype)
         if draws:
-            default = comfy.k_diffusion.sampling.default_noise_sampler
             items = zip(x.split(1), seeds, strict=True)
-            others["noise_sampler"] = _side_by_side([default(item, seed=_sampler_seed(seed)) for item, seed in items])
+            others["noise_sampler"] = _side_by_side([stream(item, sigmas, _sampler_seed(seed)) for item, seed in items])
         return function(model, x, sigmas, extra_args=extra_args, **others)
 
     return comfy.samplers.KSAMPLER(sample, sampler.extra_options)

@@ -12,7 +12,8 @@ from support.client import Client
 from support.server import CHECKOUT, Server
 
 NODES = tuple(NODE_CLASS_MAPPINGS)
-LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch"}  # of newer releases of the known way, and our own: optional and last
+# of newer releases of the known way, and our own: optional and last
+LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch"}
 LATER_NODES = {"DetailerForEachAutoRetry"}  # of newer releases of the known way
 SHARED_NODES = tuple(node for node in NODES if node not in OWN_NODES | LATER_NODES)  # those of the contract
 OUTPUT_FACTS = ("output", "output_name", "output_is_list", "output_node")

@@ -1,26 +1,38 @@
-"""Run the benchmarks named as arguments; without any, those of speed."""
+"""Run the benchmarks named as arguments; without any, those of speed, as one table."""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 from pathlib import Path
 
-NAMES = ("imports", "masks", "overhead", "quality")
+SPEED = ("imports", "masks", "overhead", "together", "frames")
+OWN_TABLES = ("quality", "gpu")
 
 
 def main() -> int:
     sys.path.insert(0, str(Path(__file__).parent))
-    from support.comfy_on_cpu import use_cpu
-
-    use_cpu()
-    names = sys.argv[1:] or NAMES[:3]
-    unknown = set(names) - set(NAMES)
+    names = sys.argv[1:] or SPEED
+    unknown = set(names) - {*SPEED, *OWN_TABLES}
     if unknown:
-        print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}", file=sys.stderr)
+        print(
+            f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join((*SPEED, *OWN_TABLES))}", file=sys.stderr
+        )
         return 2
+    if "gpu" not in names:
+        from support.comfy_on_cpu import use_cpu
+
+        use_cpu()
+    from tables import print_rows
+
+    logging.disable(logging.INFO)
+    speed = [row for name in names if name in SPEED for row in importlib.import_module(name).rows()]
+    if speed:
+        print_rows(speed)
     for name in names:
-        importlib.import_module(name).run()
+        if name in OWN_TABLES:
+            importlib.import_module(name).run()
     return 0
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import torch
 from mask_detailer.core import blur_mask, mask_to_segs
 from mask_detailer.core.masks import BLUR_SIGMA, gaussian
-from tables import best_of, milliseconds, print_table
+from tables import Row, best_of, milliseconds, times
 
 PICTURE = (2160, 3840)
 RUNS = 7
@@ -38,28 +40,21 @@ def direct_blur(mask: torch.Tensor, feather: int) -> torch.Tensor:
     return torch.nn.functional.conv2d(padded, torch.outer(line, line)[None, None])[0]
 
 
-def run() -> None:
-    rows, first = [], None
+def rows() -> Iterator[Row]:
+    first = None
     for count in (16, 400, 1600):
         mask = discs(count)
         bare = best_of(RUNS, lambda mask=mask: bare_work(mask))
         ours = best_of(RUNS, lambda mask=mask: mask_to_segs(mask, False, 3.0, False, 10))
-        soft = best_of(RUNS, lambda mask=mask: mask_to_segs(mask, False, 3.0, False, 10, is_contour=False))
         first = first or ours
-        rows.append(
-            [str(count), milliseconds(bare), milliseconds(ours), f"{ours / bare:.1f}", f"{ours / first:.1f}",
-             milliseconds(soft)]
-        )  # fmt: skip
-    head = ["regions", "bare work", "mask to SEGS", "over bare", "over 16 regions", "contour_fill off"]
-    print_table("Mask to SEGS, 3840x2160", head, rows)
-
-    rows = []
+        beside = f"bytes and outlines alone {milliseconds(bare)}"
+        ratio = f"{times(ours / bare)}; {times(ours / first)} 16 regions"
+        yield Row("mask to SEGS, 3840x2160", f"{count} regions", milliseconds(ours), beside, ratio)
     mask = torch.rand(1, 2048, 2048)
     for feather in (5, 20, 100):
         ours = best_of(3, lambda feather=feather: blur_mask(mask, feather))
         strip = mask[:, :448] if feather == 100 else mask  # the direct one costs the same for every row
-        share = (strip.shape[1]) / mask.shape[1]
+        share = strip.shape[1] / mask.shape[1]
         direct = best_of(1, lambda feather=feather, strip=strip: direct_blur(strip, feather)) / share
-        rows.append([str(feather), milliseconds(ours), milliseconds(direct), f"{direct / ours:.0f}"])
-    head = ["feather", "our blur", "direct convolution", "times faster"]
-    print_table("Mask blur, 2048x2048 (the direct one at feather 100 timed on 448 rows)", head, rows)
+        beside = f"direct convolution {milliseconds(direct)}"
+        yield Row("mask blur, 2048x2048", f"feather {feather}", milliseconds(ours), beside, f"1/{direct / ours:.0f}")

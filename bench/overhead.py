@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from engine.tiny_models import picture, taesd_vae, unet_pipe
 from mask_detailer.detailer import host
 from mask_detailer.nodes.detailers import MaskDetailerPipe
-from tables import print_table
+from tables import Row, milliseconds
 
 PICTURE = (2160, 3840)
 VAE_AND_SAMPLER = ("encode", "encode_for_inpainting", "decode", "sample")
@@ -22,11 +21,12 @@ WIDGETS: dict[str, Any] = dict(
     batch_size=1, cycle=1,
 )  # fmt: skip
 
-# name: segments a row and a column, side of a segment in pixels, feather, noise mask feather
+# segments a row and a column, side of a segment in pixels, feather, noise mask feather
 CASES = {
     "1 segment of 160 px": (1, 160, 5, 20),
     "16 segments of 160 px": (4, 160, 5, 20),
-    "4 segments of 480 px, feathers 50 and 100": (2, 480, 50, 100),
+    "64 segments of 100 px": (8, 100, 5, 20),
+    "4 segments of 600 px, feathers 50 and 100": (2, 600, 50, 100),
 }
 
 
@@ -57,26 +57,24 @@ class Clock:
         return call
 
 
-def run() -> None:
-    logging.disable(logging.INFO)
+def rows() -> Iterator[Row]:
     image = picture(*PICTURE)
     pipe = unet_pipe(vae=taesd_vae())
     originals = {name: getattr(host, name) for name in VAE_AND_SAMPLER}
-    rows = []
     with torch.inference_mode():
         for name, (count, side, feather, noise_mask_feather) in {"warm-up": (1, 64, 5, 20), **CASES}.items():
             clock = Clock()
             for function in VAE_AND_SAMPLER:
                 setattr(host, function, clock.timed(originals[function]))
+            mask = squares(count, side)
             arguments = WIDGETS | {"feather": feather, "noise_mask_feather": noise_mask_feather}
             started = time.perf_counter()
-            MaskDetailerPipe().doit(image, squares(count, side), pipe, **arguments)
+            MaskDetailerPipe().doit(image, mask, pipe, **arguments)
             total = time.perf_counter() - started
             beside = total - clock.seconds
             if name != "warm-up":
-                rows.append([name, f"{clock.seconds:.1f} s", f"{beside * 1000:.0f} ms", f"{beside / total:.2%}"])
+                vae_and_sampler = f"VAE and sampler {milliseconds(clock.seconds)}"
+                share = f"{beside / total:.2%} of all"
+                yield Row("the rest, 3840x2160, 4 steps", name, milliseconds(beside), vae_and_sampler, share)
     for function, original in originals.items():
         setattr(host, function, original)
-    logging.disable(logging.NOTSET)
-    title = "Beside VAE and sampler: a 3840x2160 picture, 4 steps of the tiny model"
-    print_table(title, ["work", "VAE and sampler", "beside", "share"], rows)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the one table of speed: what was measured, on what, what it took, beside what, and the ratio."""
+
+    what: str
+    case: str
+    ours: str
+    beside: str
+    ratio: str
 
 
 def best_of(runs: int, function: Callable[[], Any]) -> float:
@@ -15,6 +27,13 @@ def best_of(runs: int, function: Callable[[], Any]) -> float:
         function()
         times.append(time.perf_counter() - started)
     return min(times)
+
+
+def print_rows(rows: Sequence[Row]) -> None:
+    head = [field.name for field in fields(Row)]
+    print_table(
+        "Speed: compare the ratios, each taken within one run", head, [list(vars(row).values()) for row in rows]
+    )
 
 
 def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -28,3 +47,7 @@ def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) 
 
 def milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 10 else f"{seconds:.1f} s"
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.1f} times" if ratio < 10 else f"{ratio:.0f} times"

@@ -126,7 +126,7 @@ def refine(
             refined = made.get((variant, crop.number), _Refined(None))
             hints += refined.hints
             elements.append(crop.seg if refined.pixels is None else _with_image(crop.seg, refined.pixels))
-    return (tuple(plan.picture), elements), hints
+    return ((plan.picture.height, plan.picture.width), elements), hints
 
 
 def _unpasted(plan: Plan, seed: int) -> Plan:
@@ -278,14 +278,17 @@ class _Canvas:
 
     def detailed(self) -> Detailed:
         made = [self.made[number] for number in sorted(self.made)]
-        whole = [(refined.pixels, alpha) for _, refined, alpha in made if refined.pixels is not None]
+        size = self.plan.picture.height, self.plan.picture.width
+        whole = [
+            (refined.pixels, alpha) for _, refined, alpha in made if refined.pixels is not None and alpha is not None
+        ]
         return Detailed(
             self.work,
             _largest_first([cut.before for cut, *_ in made]),
             _largest_first([pixels for pixels, _ in whole]),
             _largest_first([torch.cat([pixels, alpha[..., None]], dim=-1) for pixels, alpha in whole]),
             [hint for _, refined, _ in made for hint in refined.hints],
-            (tuple(self.plan.picture), [_with_refined(cut.plan.seg, refined) for cut, refined, _ in made]),
+            (size, [_with_refined(cut.plan.seg, refined) for cut, refined, _ in made]),
         )
 
 

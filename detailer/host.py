@@ -488,9 +488,11 @@ def crops_at_once(model: Any, working: Size, multiple: int) -> int:
 
     device = model.load_device
     if memory.is_device_cpu(device) or memory.is_device_mps(device):
-        room = memory.get_free_memory(device) / 2  # the system's, which other programs want too
+        free: Any = memory.get_free_memory(device)
+        room = free / 2  # the system's, which other programs want too
     else:
-        room = memory.get_total_memory(device) - memory.minimum_inference_memory() - model.model_size()
+        total: Any = memory.get_total_memory(device)
+        room = total - memory.minimum_inference_memory() - model.model_size()
     with_and_without_prompt = [2, 4, *(side // multiple for side in working)]  # the channels don't count
     return min(max(int(room / max(model.model.memory_required(with_and_without_prompt), 1)), 1), MOST_AT_ONCE)
 

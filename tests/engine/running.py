@@ -14,9 +14,12 @@ from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
 SMALL: dict[str, Any] = dict(
     guide_size=64.0, guide_size_for=True, max_size=128.0, mask_mode=True, seed=7, steps=2, cfg=3.0,
     sampler_name="euler", scheduler="normal", denoise=0.5, feather=4, crop_factor=2.0, drop_size=2, refiner_ratio=0.2,
-    batch_size=1, cycle=1, noise_mask_feather=0,
+    batch_size=1, cycle=1, noise_mask_feather=0, crop_batch=1,
 )  # fmt: skip
-"""Widgets for crops of one or two hundred pixels; each test names what it changes."""
+"""Widgets for crops of one or two hundred pixels; each test names what it changes.
+
+One crop after another, so that runs of different parts are equal bit for bit; test_together.py has them at once.
+"""
 
 
 class Made(NamedTuple):
@@ -54,7 +57,7 @@ def do_detail(image: Any, segs: Any, pipe: Any, **changes: Any) -> Any:
     arguments = dict(
         image=image, segs=segs, model=model, clip=clip, vae=vae, guide_size=64.0, guide_size_for_bbox=True,
         max_size=128.0, seed=7, steps=2, cfg=3.0, sampler_name="euler", scheduler="normal", positive=positive,
-        negative=negative, denoise=0.5, feather=4, noise_mask=True, force_inpaint=True,
+        negative=negative, denoise=0.5, feather=4, noise_mask=True, force_inpaint=True, crop_batch=1,
     )  # fmt: skip
     return DetailerForEach.do_detail(**(arguments | changes))
 

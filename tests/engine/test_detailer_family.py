@@ -22,6 +22,7 @@ UPPER, LOWER = (16, 16, 32, 32), (80, 56, 96, 72)
 WIDGETS: dict[str, Any] = dict(
     guide_size=64.0, guide_size_for=True, max_size=128.0, seed=7, steps=2, cfg=3.0, sampler_name="euler",
     scheduler="normal", denoise=0.5, feather=4, noise_mask=True, force_inpaint=True, wildcard="", cycle=1,
+    crop_batch=1,
 )  # fmt: skip
 BLACK = torch.zeros(1, 64, 64, 3)
 

@@ -91,6 +91,7 @@ def table() -> list[Row]:
         Row("bbox_fill", True, {"noise_mask", "alpha", *SAMPLED}, {"contour_fill": False}),
         Row("contour_fill", False, {"noise_mask", "alpha", *SAMPLED}),
         Row("scheduler_func_opt", linear_schedule, SAMPLED),
+        Row("crop_batch", 4, set()),
     ]
 
 
@@ -105,7 +106,7 @@ def test_input(index: int, unet: Pipe) -> None:
 def test_table_has_every_input() -> None:
     declared = MaskDetailerPipe.INPUT_TYPES()
     assert {row.name for row in table()} == {*declared["required"], *declared["optional"]}
-    assert len(declared["required"]) + len(declared["optional"]) == 26
+    assert len(declared["required"]) + len(declared["optional"]) == 27
 
 
 def facets(pipe: Pipe, **turned: Any) -> Facets:

@@ -35,6 +35,7 @@ FOUND: dict[str, Any] = dict(
 WIDGETS: dict[str, Any] = FOUND | dict(
     guide_size=64.0, guide_size_for=True, max_size=128.0, seed=7, steps=2, cfg=3.0, sampler_name="euler",
     scheduler="normal", denoise=0.5, feather=4, noise_mask=True, force_inpaint=True, cycle=1,
+    crop_batch=1,
 )  # fmt: skip
 
 

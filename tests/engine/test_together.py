@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from engine.running import SEGS_SIZE, Recorder, detail, do_detail, near, pipe_with, segs_of, unchanged_outside
+from engine import running
+from engine.running import SEGS_SIZE, Made, Recorder, near, pipe_with, segs_of, unchanged_outside
 from engine.tiny_models import Pipe, mask_of, picture, pooled_prompt, text_encoder, tiny_control_net, unet_pipe
 from mask_detailer.core import SEGS, mask_to_segs
 from mask_detailer.detailer import host
@@ -23,6 +24,14 @@ pytestmark = [
 SIZE = (72, 136)
 EIGHT = [(x, y, x + 12, y + 12) for y in (12, 48) for x in (12, 44, 76, 108)]
 CLOSE = 2e-3
+
+
+def detail(image: torch.Tensor, mask: torch.Tensor, pipe: Any, **changes: Any) -> Made:
+    return running.detail(image, mask, pipe, **({"crop_batch": 0} | changes))
+
+
+def do_detail(image: torch.Tensor, segs: SEGS, pipe: Any, **changes: Any) -> Any:
+    return running.do_detail(image, segs, pipe, **({"crop_batch": 0} | changes))
 
 
 def eight() -> SEGS:
@@ -289,3 +298,30 @@ def test_control_nets(unet: Pipe, tmp_path: Path, told: pytest.LogCaptureFixture
     assert largest_difference(runs[0][0], runs[1][0]) < CLOSE
     assert len(runs[1][4]) == 8
     assert "they differ in control" in told.text
+
+
+# --- a clip ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_clip_streams_through(unet: Pipe) -> None:
+    """Pictures are asked for as there is room, and handed on as soon as they are finished."""
+    from mask_detailer.detailer import engine
+    from mask_detailer.detailer.values import BasicPipe
+    from mask_detailer.nodes.detailers import settings_of
+
+    settings = settings_of(running.SMALL | {"noise_mask": True, "force_inpaint": True, "crop_batch": 4})
+    frames = [picture(*SIZE, seed) for seed in range(12)]
+    asked: list[int] = []
+
+    def pictures() -> Any:
+        for index, frame in enumerate(frames):
+            asked.append(index)
+            segs = mask_to_segs(mask_of(*SIZE, EIGHT[index % 8]), False, 2.0, False, 2)
+            yield engine.Picture(frame.clone(), segs, 7)
+
+    asked_by_then = []
+    for index, done in enumerate(engine.detail(pictures(), 12, BasicPipe(*unet), settings)):
+        asked_by_then.append(len(asked))
+        alone = detail(frames[index], mask_of(*SIZE, EIGHT[index % 8]), unet)
+        assert largest_difference(done.image, alone.image) < CLOSE
+    assert asked_by_then == [4] * 4 + [8] * 4 + [12] * 4

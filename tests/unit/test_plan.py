@@ -74,8 +74,8 @@ def test_segments_that_the_text_skips_or_stops_at() -> None:
 def test_labels_and_concatenation() -> None:
     plan = plan_of(four(), text="[CONCAT][LAB][ALL] all, [a] first [d] last")
     assert [crop.text for crop in plan.crops] == ["all,first", "all,", "all,", "all,last"]
-    assert plan.adds_text
-    assert not plan_of(four(), text="prompt").adds_text
+    assert all(crop.adds_text for crop in plan.crops)
+    assert not any(crop.adds_text for crop in plan_of(four(), text="prompt").crops)
     assert [crop.text for crop in plan_of(four()).crops] == [None] * 4
 
 

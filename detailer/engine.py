@@ -14,7 +14,7 @@ from . import host
 from .conditioning import View, crop_conditioning
 from .control import adapted_model
 from .hooks import Hook, KSampleCall
-from .plan import CropPlan, Plan, above_max_size, grouped, make_plan
+from .plan import CropPlan, Place, Plan, above_max_size, grouped, make_plan
 from .prompts import Prompts
 from .sampling import sample_crops
 from .together import stacked, what_differs
@@ -82,6 +82,25 @@ def detail(
     for index in sorted(canvases):  # those without anything to do
         yield canvases[index].detailed()
     progress.done()
+
+
+def foresee(
+    pictures: Sequence[Picture], pipe: BasicPipe, settings: DetailSettings, hook: Hook
+) -> tuple[list[Plan], list[list[Place]]]:
+    """What ``detail`` would do with the pictures, which stay as they are: their plans, and what is sampled at once.
+
+    Crops of a group can still be sampled apart where their conditioning has another form.
+    """
+    job = _Job.of(pipe, settings, None, hook)
+    plans = [
+        _Canvas.of(job, picture, index + 1 if len(pictures) > 1 else None).plan
+        for index, picture in enumerate(pictures)
+    ]
+    plans = [
+        replace(plan, crops=tuple(crop.resized(hook.touch_scaled_size(crop.wished)) for crop in plan.crops))
+        for plan in plans
+    ]
+    return plans, list(grouped(plans, job.most, settings.mask.feather))
 
 
 def refine(

@@ -12,6 +12,7 @@ from . import (
     hooks,
     masks,
     pipes,
+    plan,
     routes,
     sampling,
     segs,
@@ -32,6 +33,7 @@ GROUPS = (
     hooks,
     masks,
     pipes,
+    plan,
     sampling,
     segs,
     segs_detailers,
@@ -46,7 +48,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     node_id: name for group in GROUPS for node_id, name in group.NODE_DISPLAY_NAME_MAPPINGS.items()
 }
 
-OWN_NODES = frozenset(segs_files.NODE_CLASS_MAPPINGS)
+OWN_NODES = frozenset({*segs_files.NODE_CLASS_MAPPINGS, *plan.NODE_CLASS_MAPPINGS})
 """The ids that are ours alone; all others are the Impact Pack's too."""
 
 

@@ -273,7 +273,7 @@ class MaskDetailerPipe:
         frames = door.image(image)
         pipe = door.basic_pipe(basic_pipe)
         refiner = door.refiner(refiner_basic_pipe_opt, refiner_ratio)
-        segs_of_frame = _segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
+        segs_of_frame = segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
         settings = DetailSettings(
             seed=seed,
             size=SizeOptions(guide_size, guide_size_for, max_size, force_inpaint=True),
@@ -424,7 +424,7 @@ def _joined(image: torch.Tensor, results: list[Detailed]) -> Detailed:
     return Detailed(image, crops, refined, alpha, control, segs)
 
 
-def _segs_of_frames(
+def segs_of_frames(
     door: Door,
     frames: torch.Tensor,
     mask: Any,

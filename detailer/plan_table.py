@@ -1,0 +1,171 @@
+"""The plan of a run as a table, as text, as JSON and drawn over the picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from ..core import Region, Size, bbox
+from .plan import CropPlan, Place, Plan
+
+# Colours of 0..255, that groups take in turn; skipped segments are grey.
+_COLOURS = ((255, 196, 0), (0, 200, 255), (255, 96, 176), (120, 230, 80), (176, 140, 255), (255, 130, 60))
+_SKIPPED = (150, 150, 150)
+_TINT = 0.35  # how much of the colour lies over what a mask covers
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One segment of one picture.
+
+    Attributes:
+        picture, segment: both from 1; segments in the order of work.
+        bbox, crop: ``x1, y1, x2, y2`` in pixels of the picture.
+        working: width and height it is sampled at.
+        batch: the group that it is sampled in, from 1; None where it is skipped.
+        share: its part of all that is sampled, by area, 0..1.
+    """
+
+    picture: int
+    segment: int
+    label: str
+    bbox: tuple[int, int, int, int]
+    crop: tuple[int, int, int, int]
+    scale: float
+    working: tuple[int, int]
+    seed: int
+    batch: int | None
+    skipped: str | None
+    share: float
+
+
+def rows_of(plans: Sequence[Plan], groups: Iterable[Sequence[Place]]) -> list[PlanRow]:
+    """All segments of all pictures, in the order of work.
+
+    Args:
+        groups: those that are sampled at once, as ``grouped`` gives them.
+    """
+    sampled = [[place for place in group if not place.crop.skipped] for group in groups]
+    batches = {
+        (place.picture, place.crop.number): batch
+        for batch, group in enumerate(filter(None, sampled), start=1)
+        for place in group
+    }
+    everything = sum(_area(crop) for plan in plans for crop in plan.to_sample)
+    return [
+        _row(index, crop, batches.get((index, crop.number)), everything)
+        for index, plan in enumerate(plans)
+        for crop in plan.crops
+    ]
+
+
+def _area(crop: CropPlan) -> int:
+    return crop.working.height * crop.working.width
+
+
+def _row(picture: int, crop: CropPlan, batch: int | None, everything: int) -> PlanRow:
+    return PlanRow(
+        picture + 1,
+        crop.number,
+        str(crop.seg.label),
+        bbox(crop.seg).as_tuple(),
+        crop.region.as_tuple(),
+        round(crop.scale, 4),
+        (crop.working.width, crop.working.height),
+        crop.seed,
+        batch,
+        crop.skipped,
+        0.0 if crop.skipped else _area(crop) / everything,
+    )
+
+
+def as_json(rows: Iterable[PlanRow]) -> str:
+    """A list of objects with the fields of ``PlanRow``."""
+    return json.dumps([asdict(row) for row in rows], indent=1)
+
+
+def as_text(rows: Sequence[PlanRow]) -> str:
+    """A table to read, columns aligned; the column of pictures only where there are several."""
+    several = len({row.picture for row in rows}) > 1
+    head = ["picture"] * several + ["segment", "label", "bbox", "crop", "scale", "size", "seed", "batch", "share"]
+    lines = [head, *([str(row.picture)] * several + _cells(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*(line[: len(head)] for line in lines), strict=True)]
+    aligned = (
+        [cell.ljust(width) for cell, width in zip(line, widths, strict=False)] + line[len(head) :] for line in lines
+    )
+    return "\n".join("  ".join(line).rstrip() for line in aligned)
+
+
+def _cells(row: PlanRow) -> list[str]:
+    where = [str(row.segment), row.label, _box(row.bbox), _box(row.crop)]
+    if row.skipped:
+        return [*where, "-", "-", str(row.seed), "-", "-", f"skipped: {row.skipped}"]
+    width, height = row.working
+    return [*where, f"{row.scale:.2f}", f"{width}x{height}", str(row.seed), str(row.batch), f"{row.share:.1%}"]
+
+
+def _box(box: tuple[int, int, int, int]) -> str:
+    return str(Region(*box))
+
+
+def drawn_over(image: torch.Tensor, plan: Plan, rows: Sequence[PlanRow]) -> torch.Tensor:
+    """A picture with its plan: masks tinted, bounding boxes thin, crop regions thick, each with number and size.
+
+    Args:
+        image: ``[1,H,W,3]`` float 0..1.
+        rows: those of this picture.
+
+    Returns:
+        ``[1,H,W,3]`` float32, a new tensor on the image's device.
+    """
+    from PIL import Image, ImageDraw
+
+    size = Size(*image.shape[1:3])
+    out = image.to(torch.float32, copy=True)
+    for crop, row in zip(plan.crops, rows, strict=True):
+        if not crop.region.is_empty:
+            part = out[(slice(None), *crop.region.slices)]
+            colour = torch.tensor(_colour(row), device=out.device) / 255
+            alpha = (crop.mask().to(out.device) * _TINT)[..., None]
+            part.copy_((1 - alpha) * part + alpha * colour)
+    lines = Image.new("RGBA", (size.width, size.height), (0, 0, 0, 0))
+    pen = ImageDraw.Draw(lines)
+    for crop, row in zip(plan.crops, rows, strict=True):
+        _draw(pen, crop, row, size)
+    import numpy as np
+
+    layer = torch.from_numpy(np.array(lines)).to(out.device, torch.float32) / 255
+    alpha = layer[..., 3:]
+    return (1 - alpha) * out + alpha * layer[..., :3]
+
+
+def _colour(row: PlanRow) -> tuple[int, int, int]:
+    return _SKIPPED if row.batch is None else _COLOURS[(row.batch - 1) % len(_COLOURS)]
+
+
+def _draw(pen: Any, crop: CropPlan, row: PlanRow, size: Size) -> None:
+    from PIL import ImageFont
+
+    if crop.region.is_empty:
+        return
+    thick = max(round(size.longer / 400), 1)
+    colour = (*_colour(row), 255)
+    pen.rectangle(_corners(Region(*row.crop)), outline=colour, width=thick)
+    pen.rectangle(_corners(Region(*row.bbox)), outline=colour, width=max(thick // 2, 1))
+    text = f"{row.segment} skipped" if row.skipped else f"{row.segment}  {row.working[0]}x{row.working[1]}"
+    try:
+        font: Any = ImageFont.load_default(max(size.longer // 50, 10))
+    except TypeError:  # before Pillow 10.1 there is one size
+        font = ImageFont.load_default()
+    left, top = crop.region.x1 + 2 * thick, crop.region.y1 + 2 * thick
+    pen.rectangle(pen.textbbox((left, top), text, font=font), fill=(0, 0, 0, 170))
+    pen.text((left, top), text, fill=colour, font=font)
+
+
+def _corners(region: Region) -> tuple[int, int, int, int]:
+    """As Pillow draws rectangles: the last row and column inside; at least a pixel."""
+    return region.x1, region.y1, max(region.x2 - 1, region.x1), max(region.y2 - 1, region.y1)

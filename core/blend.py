@@ -14,7 +14,7 @@ from .region import Region, Size
 BLENDS = ("feather", "multiband", "gradient")
 
 COARSEST = 16  # pixels: a side at which the gradient blend's equations are solved outright
-TOLERANCE = 2e-5  # what may be left of a pixel's equation, in 0..1
+TOLERANCE = 3e-6  # what may be left of a pixel's equation, in 0..1
 MOST_STEPS = 400  # of conjugate gradients, at one size
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..core import SEGS
+from .options import DetailOptions
 
 SEED_COUNT = 2**64
 
@@ -139,6 +140,7 @@ class DetailSettings:
     Attributes:
         attempts: how often a segment is sampled at most, each time with the seed one higher, until the hook's
             ``should_retry_patch`` is content; 0 means it isn't asked.
+        options: those of the Detail Options node.
     """
 
     seed: int
@@ -148,6 +150,7 @@ class DetailSettings:
     text: str | None = None
     vae_tiles: VaeTiles = VaeTiles()
     attempts: int = 0
+    options: DetailOptions = DetailOptions()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from .region import Region, Size
 BLENDS = ("feather", "multiband", "gradient")
 
 COARSEST = 16  # pixels: a side at which the gradient blend's equations are solved outright
-FADE = 1.25  # e-foldings a width: at three widths under a twentieth is left, in the middle of a disc too
+FADE = 1.4  # e-foldings a width, so that a fourteenth is left at three widths, even in the middle of a disc
 TOLERANCE = 1e-6  # what may be left of a pixel's equation, in 0..1
 MOST_STEPS = 400  # of conjugate gradients, at one size
 
@@ -67,7 +67,7 @@ def seamless(
             and coarse ones over more, up to ``width``, or as far as the mask is deep.
             Source: P. Burt and E. Adelson, "A Multiresolution Spline", ACM TOG 2 (1983).
             ``gradient``: the crop's gradients with the picture's values at the mask's end: the difference there is
-            taken off, fading inwards by a factor of e every 0.8 widths, not at all for a width of 0.
+            taken off, fading inwards by a factor of e every 0.7 widths, not at all for a width of 0.
             Source: P. Perez et al., "Poisson Image Editing", ACM TOG 22 (2003); screened: P. Bhat et al., "Fourier
             Analysis of the 2D Screened Poisson Equation", ECCV 2008.
         width: in pixels.

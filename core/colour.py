@@ -19,12 +19,13 @@ ROUNDS = 3  # of fitting, each without the pixels that the one before could not 
 SMOOTHING = 2.0  # pixels; so that grain and sharpness do not count as contrast
 CLIPPED = 0.002  # as near to 0 or 1 a value says nothing
 
-# Linear sRGB to XYZ over the white of D65, so that rows sum to 1. Source: IEC 61966-2-1 and CIE 15.
-_TO_XYZ = torch.tensor(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+# Linear sRGB to XYZ over the white of D65, so that rows sum to 1, and back. Source: IEC 61966-2-1 and CIE 15.
+_TO_XYZ = ((0.4339499, 0.3762098, 0.1898403), (0.2126729, 0.7151521, 0.0721750), (0.0177566, 0.1094680, 0.8727754))
+_FROM_XYZ = (
+    (3.0799551, -1.5371390, -0.5428161),
+    (-0.9212586, 1.8760111, 0.0452475),
+    (0.0528874, -0.2040259, 1.1511385),
 )
-_TO_XYZ = _TO_XYZ / _TO_XYZ.sum(dim=1, keepdim=True)
-_FROM_XYZ = torch.linalg.inv(_TO_XYZ.double()).float()
 _EDGE = 6 / 29
 
 Map = Callable[[torch.Tensor], torch.Tensor]
@@ -36,10 +37,8 @@ def to_lab(rgb: torch.Tensor) -> torch.Tensor:
     Values outside 0..1 go on as the curve does, below 0 as a straight line.
     """
     linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ _TO_XYZ.T
-    x, y, z = torch.where(
-        xyz > _EDGE**3, xyz.clamp(min=_EDGE**3) ** (1 / 3), xyz / (3 * _EDGE**2) + 4 / 29
-    ).unbind(-1)
+    xyz = linear @ rgb.new_tensor(_TO_XYZ).T
+    x, y, z = torch.where(xyz > _EDGE**3, xyz.clamp(min=_EDGE**3) ** (1 / 3), xyz / (3 * _EDGE**2) + 4 / 29).unbind(-1)
     return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=-1)
 
 
@@ -47,7 +46,7 @@ def from_lab(lab: torch.Tensor) -> torch.Tensor:
     """The way back: L*a*b* ``[...,3]`` as sRGB, not cut to 0..1."""
     y = (lab[..., 0] + 16) / 116
     f = torch.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], dim=-1)
-    linear = torch.where(f > _EDGE, f * f * f, 3 * _EDGE**2 * (f - 4 / 29)) @ _FROM_XYZ.T
+    linear = torch.where(f > _EDGE, f * f * f, 3 * _EDGE**2 * (f - 4 / 29)) @ lab.new_tensor(_FROM_XYZ).T
     curve = 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055
     return torch.where(linear <= 0.0031308, linear * 12.92, curve)
 
@@ -101,8 +100,9 @@ def match_colour(
 
 def _samples(image: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:
     """Smoothed colours ``[n,3]`` of usable pixels, spread evenly over them."""
-    smooth = torch.from_numpy(blurred_within(image.numpy(), usable.numpy().astype(np.float32), SMOOTHING))[usable]
-    return smooth[:: -(-len(smooth) // SAMPLES)]
+    smooth, _ = blurred_within(image.numpy(), usable.numpy().astype(np.float32), SMOOTHING)
+    samples = torch.from_numpy(smooth)[usable]
+    return samples[:: -(-len(samples) // SAMPLES)]
 
 
 def _error(given: torch.Tensor, wanted: torch.Tensor) -> float:

@@ -117,7 +117,9 @@ def _phase_correlated(was: np.ndarray, now: np.ndarray, ring: np.ndarray) -> tup
     import cv2
 
     weights = cv2.GaussianBlur(ring.astype(np.float32), (0, 0), 2.0)
-    fine = [weights * (cv2.GaussianBlur(image, (0, 0), 1.0) - cv2.GaussianBlur(image, (0, 0), 4.0)) for image in (was, now)]
+    fine = [
+        weights * (cv2.GaussianBlur(image, (0, 0), 1.0) - cv2.GaussianBlur(image, (0, 0), 4.0)) for image in (was, now)
+    ]
     (dx, dy), _ = cv2.phaseCorrelate(*(image.astype(np.float64) for image in fine))
     return (dx, dy, 0.0) if np.hypot(dx, dy) <= LARGEST_DRIFT else (0.0, 0.0, 0.0)
 
@@ -157,7 +159,9 @@ def _least_squares(was: np.ndarray, now: np.ndarray, seen: np.ndarray, place: tu
     matters = np.abs(gained) > 0.01 * np.abs(gained).max() + 1e-12
     votes = float((gained[matters] > 0).mean()) if matters.any() else 0.0
     doubt_in_pixels = float(max(doubt[0], doubt[1], doubt[2] * reach))
-    return _Fit((float(at[0]), float(at[1]), float(at[2])), float(last.mean()), float(first.mean()), votes, doubt_in_pixels)
+    return _Fit(
+        (float(at[0]), float(at[1]), float(at[2])), float(last.mean()), float(first.mean()), votes, doubt_in_pixels
+    )
 
 
 def _moved(image: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -53,39 +53,46 @@ def _noise(image: torch.Tensor, outside: torch.Tensor, seed: int) -> torch.Tenso
 
 def _from_outside(image: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:
     """A filling made of the pixels that no mask covers, at ``LARGEST_SIDE`` at most; grey where there are none."""
+    import cv2
+
     size = Size(*image.shape[1:3])
     ratio = min(1.0, LARGEST_SIDE / size.longer)
     small = Size(max(round(size.height * ratio), 1), max(round(size.width * ratio), 1))
-    weights = (mask == 0).to(torch.float32)
-    seen = resample(torch.cat([image * weights[..., None], weights[..., None]], dim=-1), small)[0].cpu().numpy()
-    outside = (seen[..., 3] > 0.999).astype(np.float32)
+    seen = (mask[0] == 0).cpu().numpy().astype(np.float32)
+    seen, colours = (
+        cv2.resize(plane, small[::-1], interpolation=cv2.INTER_AREA)
+        for plane in (seen, image[0].cpu().numpy() * seen[..., None])
+    )
+    outside = seen > 0.5
     if not outside.any():
         return torch.full_like(image, 0.5)
-    colours = np.clip(seen[..., :3], 0.0, 1.0).astype(np.float32)
-    spread = _pushed_and_pulled(colours, outside) if how == "blurred" else _inpainted(colours, outside == 0)
+    colours = np.where(outside[..., None], colours / np.maximum(seen, 0.5)[..., None], 0.0).astype(np.float32)
+    spread = _blurred_inwards(colours, outside) if how == "blurred" else _inpainted(colours, outside)
     return resample(torch.from_numpy(spread)[None].to(image), size).clamp_(0.0, 1.0)
 
 
-def _pushed_and_pulled(colours: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """``[h,w,3]`` with each pixel inside blurred from outside, as little as reaches it."""
-    filling = np.zeros_like(colours)
-    open_ = outside == 0
-    sigma = 4.0
-    left = np.ones_like(open_)
+def _blurred_inwards(colours: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """``[h,w,3]``: outside as it is; inside the normalised blur, each time twice as wide, that first reaches there."""
+    weights = outside.astype(np.float32)
+    filling = colours.copy()
+    left = ~outside
+    sigma = 2.0
     while left.any():
-        blurred = blurred_within(colours, outside, sigma)
-        reached = left & (blurred.max(axis=-1) > 0) if sigma < max(colours.shape) else left
-        filling[reached] = blurred[reached]
-        left &= ~reached
         sigma *= 2
+        colour, reached = blurred_within(colours, weights, sigma)
+        reached &= left
+        filling[reached] = colour[reached]
+        left &= ~reached
     return filling
 
 
-def _inpainted(colours: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def _inpainted(colours: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """In 16 bit: with floats OpenCV's method of Telea runs away."""
     import cv2
 
+    hole = (~outside).astype(np.uint8)
     planes = [
-        cv2.inpaint(np.ascontiguousarray(colours[..., channel]), hole.astype(np.uint8), 3, cv2.INPAINT_TELEA)
-        for channel in range(3)
+        cv2.inpaint((np.ascontiguousarray(plane) * 65535).astype(np.uint16), hole, 3, cv2.INPAINT_TELEA)
+        for plane in np.moveaxis(colours, -1, 0)
     ]
-    return np.stack(planes, axis=-1)
+    return np.stack(planes, axis=-1).astype(np.float32) / 65535

@@ -9,7 +9,7 @@ from .ring import too_small
 
 BANDS = (0.8, 1.6)  # pixels: the finest band lies below the first Gaussian, the next between the two
 LEAST_GAIN, LARGEST_GAIN = 0.7, 1.5
-LARGEST_GRAIN = 0.04  # standard deviation, in 0..1
+LARGEST_GRAIN = 0.03  # standard deviation of a band, in 0..1
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 

@@ -88,9 +88,7 @@ def _blur_band(length: int, kernel: int, sigma: float, ramp: str) -> Band:
     return Band(rows, starts, length)
 
 
-def blur_mask(
-    mask: torch.Tensor, feather: int, sigma: float = BLUR_SIGMA, ramp: str = "gaussian"
-) -> torch.Tensor:
+def blur_mask(mask: torch.Tensor, feather: int, sigma: float = BLUR_SIGMA, ramp: str = "gaussian") -> torch.Tensor:
     """The blur of every feather: a Gaussian of ``sigma`` pixels cut off at ``feather`` pixels, reflect padding.
 
     Args:

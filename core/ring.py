@@ -34,7 +34,7 @@ def too_small(ring: torch.Tensor) -> str | None:
     return f"its surroundings are too small ({pixels} of at least {LEAST} unmasked pixels)" if pixels < LEAST else None
 
 
-def blurred_within(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.ndarray:
+def blurred_within(values: np.ndarray, inside: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """A Gaussian blur that only sees the pixels inside: normalised convolution.
 
     Source: H. Knutsson and C.-F. Westin, "Normalized and Differential Convolution", CVPR 1993.
@@ -45,10 +45,11 @@ def blurred_within(values: np.ndarray, inside: np.ndarray, sigma: float) -> np.n
         sigma: in pixels.
 
     Returns:
-        ``[h,w,C]`` float32; 0 where no pixel inside is near.
+        ``[h,w,C]`` float32, and where a pixel inside is near enough to count, ``[h,w]`` bool; elsewhere it is 0.
     """
     import cv2
 
     weights = cv2.GaussianBlur(inside, (0, 0), sigma)
     blurred = cv2.GaussianBlur(values * inside[..., None], (0, 0), sigma).reshape(values.shape)
-    return np.where(weights[..., None] > 1e-6, blurred / np.maximum(weights, 1e-6)[..., None], 0.0).astype(np.float32)
+    reached = weights > 1e-3
+    return np.where(reached[..., None], blurred / np.maximum(weights, 1e-3)[..., None], 0.0).astype(np.float32), reached

@@ -124,3 +124,6 @@ class DetailOptions:
     denoise: DenoiseOptions = DenoiseOptions()
     retries: int = 0
     tiling: str = "auto"
+
+
+UNTURNED = DetailOptions()

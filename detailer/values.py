@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..core import SEGS
-from .options import DetailOptions
+from .options import UNTURNED, DetailOptions
 
 SEED_COUNT = 2**64
 
@@ -150,7 +150,7 @@ class DetailSettings:
     text: str | None = None
     vae_tiles: VaeTiles = VaeTiles()
     attempts: int = 0
-    options: DetailOptions = DetailOptions()
+    options: DetailOptions = UNTURNED
 
 
 @dataclass(frozen=True)

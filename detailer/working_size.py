@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..core import Region, Size
-from .options import WorkingSizeOptions
+from .options import UNTURNED, WorkingSizeOptions
 from .values import SizeOptions
 
 CLOSE_ENOUGH = 0.008  # by how much crop and working size may differ in aspect
@@ -55,7 +55,7 @@ def working_size(
     picture: Size,
     size: SizeOptions,
     multiple: int,
-    options: WorkingSizeOptions = WorkingSizeOptions(),
+    options: WorkingSizeOptions = UNTURNED.size,
     part: Region | None = None,
 ) -> WorkingSize:
     """What is cut out for a segment, and the size it is worked on at.
@@ -97,7 +97,10 @@ def working_size(
         scale = largest / max(grown.size)
         words.append(f"no longer than max_size {size.max_size:g}")
     best = min(
-        (_fitted(grown, kept, picture, working) for working in _candidates(grown.size, scale, largest, multiple, options)),
+        (
+            _fitted(grown, kept, picture, working)
+            for working in _candidates(grown.size, scale, largest, multiple, options)
+        ),
         key=lambda fit: (fit.past, fit.changed + abs(math.log(_area(fit.working) / (scale**2 * _area(grown.size))))),
     )
     if best.region != grown:
@@ -212,7 +215,7 @@ class _Fit:
 
 
 def _fitted(region: Region, kept: Region, picture: Size, working: Size) -> _Fit:
-    """The region nearest to ``region`` in the aspect of ``working`` that holds ``kept``, within the picture if it can."""
+    """The region nearest to ``region`` in the aspect of ``working`` that holds ``kept``, in the picture if it can."""
     whole = Region.whole(picture).union(kept)
     size = _in_aspect(region.size, working)
     if size.height > whole.height or size.width > whole.width:
@@ -252,11 +255,9 @@ def _in_aspect_within(most: Size, least: Size, working: Size) -> Size | None:
 
 
 def _placed(start: int, end: int, first: int, last: int, length: int, low: int, high: int) -> tuple[int, int]:
-    """An interval of ``length`` around the middle of start..end that holds first..last and lies in low..high if it can."""
+    """An interval of ``length`` around start..end's middle that holds first..last, and lies in low..high if it can."""
     begin = start + (end - start - length) // 2
     begin = min(max(begin, last - length), first)
-    if length <= high - low:
-        begin = min(max(begin, low), high - length)
-    else:
-        begin = low - (length - (high - low)) // 2
+    over = length - (high - low)
+    begin = low - over // 2 if over > 0 else min(max(begin, low), high - length)
     return begin, begin + length

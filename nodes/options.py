@@ -93,7 +93,7 @@ def _size() -> dict[str, inputs.Input]:
         "some when small parts come out of place; colour, drift and detail need surroundings too."
     )
     border = (
-        "For parts at the picture's border. stop: min_context ends there. mirror: it goes on with the picture mirrored, "
+        "For parts at the picture's border. stop: min_context ends there. mirror: it goes on, the picture mirrored, "
         "so that the part is not at the edge of what the model sees. Needs min_context."
     )
     return {
@@ -112,7 +112,7 @@ def _size() -> dict[str, inputs.Input]:
 def _rest() -> dict[str, inputs.Input]:
     fill = (
         "What the model is shown under the mask. original: the picture; right unless denoise is near 1. At denoise 0.8 "
-        "and more: neutral (grey), blurred or diffused (from outside) to remove what is there, noise for free invention."
+        "and more: neutral (grey), blurred or diffused (from outside) to remove what is there; noise to invent freely."
     )
     drift = (
         "correct: when parts come back shifted or zoomed by some pixels (edit models do this), measure it on the "

@@ -47,7 +47,7 @@ def tinted(method: str, width: int, mask: torch.Tensor) -> tuple[torch.Tensor, t
     return (out - picture)[0, REGION.slices[0], REGION.slices[1]].mean(dim=-1), alpha
 
 
-@pytest.mark.parametrize("width", [24, 28, 32])
+@pytest.mark.parametrize("width", [24, 28, 31])
 @pytest.mark.parametrize("method", ["multiband", "gradient"])
 def test_half_the_seam_and_no_halo(method: str, width: int) -> None:
     mask = disc(REGION.height, REGION.width, 95)
@@ -56,8 +56,10 @@ def test_half_the_seam_and_no_halo(method: str, width: int) -> None:
     edge = mask[0].numpy() > 0.5
     assert seam_jump(change.numpy(), edge) <= 0.5 * seam_jump(feathered.numpy(), edge)
     assert torch.equal(change[alpha[0] == 0], torch.zeros_like(change[alpha[0] == 0]))
-    depth = 95 - torch.from_numpy(np.hypot(*np.indices(mask.shape[1:]) - (np.array(mask.shape[1:])[:, None, None] - 1) / 2))
-    deep = depth >= min(3 * width, 94)
+    depth = 95 - torch.from_numpy(
+        np.hypot(*np.indices(mask.shape[1:]) - (np.array(mask.shape[1:])[:, None, None] - 1) / 2)
+    )
+    deep = depth >= 3 * width
     assert float((change - TINT)[deep].abs().max()) <= LEVEL
 
 
@@ -157,7 +159,7 @@ def test_outside_stays_bit_for_bit(method: str, name: str) -> None:
     untouched = torch.ones(PICTURE, dtype=torch.bool)
     untouched[REGION.slices] = alpha[0] == 0
     assert torch.equal(out[0][untouched], picture[0][untouched])
-    assert bool(torch.isfinite(out).all()) and 0 <= float(out.min()) and float(out.max()) <= 1
+    assert bool(torch.isfinite(out).all()) and float(out.min()) >= 0 and float(out.max()) <= 1
     assert all(torch.equal(one, other) for one, other in zip(kept, (picture, refined, alpha), strict=True))
 
 
@@ -186,7 +188,10 @@ def test_the_pictures_border_is_no_seam(method: str) -> None:
 def test_nothing_to_paste() -> None:
     refined = scenery(50, 60)
     for method in ("multiband", "gradient"):
-        assert seamless(refined * 0.5, refined, torch.zeros(1, 50, 60), method, 8, Region(0, 0, 60, 50), PICTURE) is refined
+        assert (
+            seamless(refined * 0.5, refined, torch.zeros(1, 50, 60), method, 8, Region(0, 0, 60, 50), PICTURE)
+            is refined
+        )
 
 
 # ------------------------------------------------------------------------------------------------ paste mask

@@ -85,7 +85,9 @@ def test_no_tint_no_change(method: str, change: str) -> None:
     before = scenery(*SIZE, 7)
     blurred = torch.nn.functional.avg_pool2d(before.movedim(-1, 1), 3, 1, 1, count_include_pad=False).movedim(1, -1)
     noise = 0.02 * torch.randn(before.shape, generator=torch.Generator().manual_seed(1))
-    refined = {"none": before.clone(), "sharper": 2 * before - blurred, "softer": blurred, "noise": before + noise}[change]
+    refined = {"none": before.clone(), "sharper": 2 * before - blurred, "softer": blurred, "noise": before + noise}[
+        change
+    ]
     made, _ = match_colour(before, refined, RING, method, 0.2)
     assert float((made - refined.clamp(0, 1)).abs().max()) < 1.5 * LEVEL
     if change == "none":

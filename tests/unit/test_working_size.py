@@ -64,7 +64,9 @@ def test_shape_multiple_and_maximum(
     if options.mode == "fixed_size" and not options.never_above_max_size:
         assert abs(working.width - options.width) <= max(step - 1, step / 2)
     assert made.region.union(box) == made.region
-    least = Region(box.x1 - options.context, box.y1 - options.context, box.x2 + options.context, box.y2 + options.context)
+    least = Region(
+        box.x1 - options.context, box.y1 - options.context, box.x2 + options.context, box.y2 + options.context
+    )
     if options.border == "stop":
         least = least.intersection(Region.whole(picture))
     assert made.region.union(least) == made.region
@@ -75,7 +77,9 @@ def test_shape_multiple_and_maximum(
 
 @settings(max_examples=200)
 @given(st.integers(0, 1900), st.integers(0, 1900), st.integers(1, 100), st.integers(1, 100), OPTIONS)
-def test_a_large_picture_is_never_mirrored(x: int, y: int, width: int, height: int, options: WorkingSizeOptions) -> None:
+def test_a_large_picture_is_never_mirrored(
+    x: int, y: int, width: int, height: int, options: WorkingSizeOptions
+) -> None:
     """Unless that is asked for: crops of 300 pixels in one of 2000, up to an aspect of 4."""
     picture = Size(2000, 2000)
     box = Region(x, y, x + width, y + height)

@@ -125,43 +125,51 @@ def _phase_correlated(was: np.ndarray, now: np.ndarray, ring: np.ndarray) -> tup
 
 
 def _least_squares(was: np.ndarray, now: np.ndarray, seen: np.ndarray, place: tuple[float, float, float]) -> _Fit:
+    """Gauss-Newton steps from a place, under a coarse blur and then a fine one, and how well the end fits."""
     import cv2
 
-    height, width = was.shape
-    middle = np.array([(width - 1) / 2, (height - 1) / 2])
-    rows, columns = np.nonzero(seen)
-    y, x = (rows - middle[1]).astype(np.float32), (columns - middle[0]).astype(np.float32)
-    at = np.array(place)
-    reach = np.hypot(width, height) / 2
+    at, normal = np.array(place), np.eye(3)
+    source, wanted = now, was[seen]
     for sigma in SIGMAS:
-        target, source = (cv2.GaussianBlur(image, (0, 0), sigma) for image in (was, now))
-        wanted = target[seen]
-        for _ in range(STEPS):
-            given = _moved(source, at)
-            across, down = (cv2.Sobel(given, cv2.CV_32F, i, 1 - i, ksize=1, scale=0.5)[seen] for i in (1, 0))
-            residual = _without_gain(given[seen], wanted)
-            spread = 1.4826 * float(np.median(np.abs(residual))) + 1e-4
-            weights = 1.0 / np.maximum(np.abs(residual) / (2 * spread), 1.0)
-            slopes = np.stack([across, down, across * x + down * y])
-            weighted = slopes * weights
-            normal = weighted @ slopes.T + 1e-9 * np.diag([1.0, 1.0, reach**2])
-            step = -np.linalg.solve(normal, weighted @ residual)
-            at = at + step
-            if np.abs(step[:2]).max() < 0.005 and abs(step[2]) * reach < 0.005:
-                break
+        source, wanted = cv2.GaussianBlur(now, (0, 0), sigma), cv2.GaussianBlur(was, (0, 0), sigma)[seen]
+        at, normal = _nearer(source, wanted, seen, at)
         if np.abs(at[:2]).max() > 2 * LARGEST_DRIFT or abs(at[2]) > 2 * LARGEST_ZOOM:
             break
-    last = _without_gain(_moved(source, at)[seen], wanted) ** 2
     first = _without_gain(source[seen], wanted) ** 2
-    doubt = np.sqrt(np.diag(np.linalg.inv(normal)) * float(last.mean())) * 2 * np.sqrt(np.pi) * SIGMAS[-1]
-    block = rows // BLOCK * (width // BLOCK + 1) + columns // BLOCK
-    gained = np.bincount(block, weights=first - last)
-    matters = np.abs(gained) > 0.01 * np.abs(gained).max() + 1e-12
-    votes = float((gained[matters] > 0).mean()) if matters.any() else 0.0
-    doubt_in_pixels = float(max(doubt[0], doubt[1], doubt[2] * reach))
-    return _Fit(
-        (float(at[0]), float(at[1]), float(at[2])), float(last.mean()), float(first.mean()), votes, doubt_in_pixels
-    )
+    last = _without_gain(_moved(source, at)[seen], wanted) ** 2
+    rows, columns = np.nonzero(seen)
+    gained = np.bincount(rows // BLOCK * (seen.shape[1] // BLOCK + 1) + columns // BLOCK, weights=first - last)
+    counted = np.abs(gained) > 0.01 * np.abs(gained).max() + 1e-12
+    votes = float((gained[counted] > 0).mean()) if counted.any() else 0.0
+    # what is left is as smooth as the blur: so many pixels say no more than one
+    alike = 4 * np.pi * SIGMAS[-1] ** 2
+    doubt = np.sqrt(np.diag(np.linalg.inv(normal)) * float(last.mean()) * alike) * (1, 1, np.hypot(*seen.shape) / 2)
+    dx, dy, zoom = (float(value) for value in at)
+    return _Fit((dx, dy, zoom), float(last.mean()), float(first.mean()), votes, float(doubt.max()))
+
+
+def _nearer(source: np.ndarray, wanted: np.ndarray, seen: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The place after at most ``STEPS`` steps, weighted against outliers (Huber), and the equations' matrix there."""
+    import cv2
+
+    height, width = source.shape
+    rows, columns = np.nonzero(seen)
+    y, x = (rows - (height - 1) / 2).astype(np.float32), (columns - (width - 1) / 2).astype(np.float32)
+    reach = np.hypot(height, width) / 2
+    normal = np.eye(3)
+    for _ in range(STEPS):
+        given = _moved(source, at)
+        across, down = (cv2.Sobel(given, cv2.CV_32F, i, 1 - i, ksize=1, scale=0.5)[seen] for i in (1, 0))
+        residual = _without_gain(given[seen], wanted)
+        spread = 1.4826 * float(np.median(np.abs(residual))) + 1e-4
+        weights = 1.0 / np.maximum(np.abs(residual) / (2 * spread), 1.0)
+        slopes = np.stack([across, down, across * x + down * y])
+        normal = (slopes * weights) @ slopes.T + 1e-9 * np.diag([1.0, 1.0, reach**2])
+        step = np.linalg.solve(normal, (slopes * weights) @ residual)
+        at = at - step
+        if np.abs(step[:2]).max() < 0.005 and abs(step[2]) * reach < 0.005:
+            break
+    return at, normal
 
 
 def _moved(image: np.ndarray, at: np.ndarray) -> np.ndarray:

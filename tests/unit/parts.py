@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import scipy.ndimage
 import torch
@@ -11,6 +13,11 @@ LEVEL = 1 / 255
 
 def scenery(height: int, width: int, seed: int = 0, low: float = 0.1, high: float = 0.85) -> torch.Tensor:
     """A picture ``[1,h,w,3]`` with coarse and fine structure in all colours, within low..high."""
+    return low + (high - low) * _structure(height, width, seed)
+
+
+@lru_cache
+def _structure(height: int, width: int, seed: int) -> torch.Tensor:
     source = np.random.default_rng(seed)
     planes = [
         sum(
@@ -20,8 +27,7 @@ def scenery(height: int, width: int, seed: int = 0, low: float = 0.1, high: floa
         for _ in range(3)
     ]
     image = np.stack(planes, axis=-1)
-    image = (image - image.min()) / (image.max() - image.min())
-    return torch.from_numpy((low + (high - low) * image).astype(np.float32))[None]
+    return torch.from_numpy(((image - image.min()) / (image.max() - image.min())).astype(np.float32))[None]
 
 
 def disc(height: int, width: int, radius: float) -> torch.Tensor:

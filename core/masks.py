@@ -11,6 +11,7 @@ from .banded import Band, along_height, along_width
 from .region import Region, Size
 
 BLUR_SIGMA = 10.0
+RAMPS = ("gaussian", "linear", "smooth")
 
 
 def as_mask_batch(mask: torch.Tensor | np.ndarray) -> torch.Tensor:
@@ -63,10 +64,21 @@ def gaussian(kernel: int, sigma: float) -> np.ndarray:
     return weights / weights.sum()
 
 
+def _weights(kernel: int, sigma: float, ramp: str) -> np.ndarray:
+    """The blur that makes a straight edge into a ramp: what the ramp rises by from pixel to pixel."""
+    if ramp == "gaussian":
+        return gaussian(kernel, sigma)
+    reach = kernel // 2
+    weights = np.ones(kernel)
+    if ramp == "smooth":
+        weights += np.cos(np.pi * np.arange(-reach, reach + 1) / (reach + 1))
+    return weights / weights.sum()
+
+
 @lru_cache(maxsize=64)
-def _blur_band(length: int, kernel: int, sigma: float) -> Band:
-    """The Gaussian as a matrix on a line of ``length`` samples, reflected (without repeating the end) at both ends."""
-    weights, reach = gaussian(kernel, sigma), kernel // 2
+def _blur_band(length: int, kernel: int, sigma: float, ramp: str) -> Band:
+    """The blur as a matrix on a line of ``length`` samples, reflected (without repeating the end) at both ends."""
+    weights, reach = _weights(kernel, sigma, ramp), kernel // 2
     starts = np.clip(np.arange(length) - reach, 0, length - kernel)
     rows = np.zeros((length, kernel))
     for offset, weight in zip(range(-reach, reach + 1), weights, strict=True):
@@ -76,13 +88,16 @@ def _blur_band(length: int, kernel: int, sigma: float) -> Band:
     return Band(rows, starts, length)
 
 
-def blur_mask(mask: torch.Tensor, feather: int, sigma: float = BLUR_SIGMA) -> torch.Tensor:
+def blur_mask(mask: torch.Tensor, feather: int, sigma: float = BLUR_SIGMA, ramp: str = "gaussian") -> torch.Tensor:
     """The blur of every feather: a Gaussian of ``sigma`` pixels cut off at ``feather`` pixels, reflect padding.
 
     Args:
         mask: ``[B,H,W]`` float.
         feather: pixels a value can spread; 0 or less leaves the mask untouched.
         sigma: the Gaussian's width in pixels.
+        ramp: what a straight edge becomes: ``gaussian``, that of the Gaussian; ``linear``, a straight line over
+            ``2 * feather + 1`` pixels; ``smooth``, level at both ends (a raised cosine's integral). The last two
+            reach as far as ``feather``, however large.
 
     Returns:
         ``[B,H,W]``, within the range of the input; the input itself where there is nothing to blur.
@@ -91,8 +106,8 @@ def blur_mask(mask: torch.Tensor, feather: int, sigma: float = BLUR_SIGMA) -> to
     kernel = blur_kernel_size(size, feather)
     if not kernel:
         return mask
-    blurred = along_width(mask, _blur_band(size.width, kernel, sigma))
-    return along_height(blurred, _blur_band(size.height, kernel, sigma)).clamp_(0.0, 1.0)
+    blurred = along_width(mask, _blur_band(size.width, kernel, sigma, ramp))
+    return along_height(blurred, _blur_band(size.height, kernel, sigma, ramp)).clamp_(0.0, 1.0)
 
 
 def dilate_mask(mask: torch.Tensor, dilation: int) -> torch.Tensor:

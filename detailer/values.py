@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..core import SEGS
+from .options import UNTURNED, DetailOptions
 
 SEED_COUNT = 2**64
 
@@ -140,6 +141,7 @@ class DetailSettings:
         attempts: how often a segment is sampled at most, each time with the seed one higher, until the hook's
             ``should_retry_patch`` is content; 0 means it isn't asked.
         crop_batch: how many crops are sampled at once at most; 0: as many as fit into memory; 1: one after another.
+        options: those of the Detail Options node.
     """
 
     seed: int
@@ -150,6 +152,7 @@ class DetailSettings:
     vae_tiles: VaeTiles = VaeTiles()
     attempts: int = 0
     crop_batch: int = 0
+    options: DetailOptions = UNTURNED
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from . import (
     faces,
     hooks,
     masks,
+    options,
     pipes,
     plan,
     routes,
@@ -32,6 +33,7 @@ GROUPS = (
     detectors,
     hooks,
     masks,
+    options,
     pipes,
     plan,
     sampling,
@@ -48,7 +50,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     node_id: name for group in GROUPS for node_id, name in group.NODE_DISPLAY_NAME_MAPPINGS.items()
 }
 
-OWN_NODES = frozenset({*segs_files.NODE_CLASS_MAPPINGS, *plan.NODE_CLASS_MAPPINGS})
+OWN_NODES = frozenset({*options.NODE_CLASS_MAPPINGS, *plan.NODE_CLASS_MAPPINGS, *segs_files.NODE_CLASS_MAPPINGS})
 """The ids that are ours alone; all others are the Impact Pack's too."""
 
 

@@ -18,6 +18,7 @@ from engine.running import Recorder, same
 from engine.tiny_models import Pipe, mask_of, tiny_control_net
 from mask_detailer.core import SEG, SEGS, header_size
 from mask_detailer.detailer.hook_objects import DetailerHook
+from mask_detailer.detailer.options import DetailOptions
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 from mask_detailer.nodes.checks import InputError
 from mask_detailer.segs import files
@@ -120,6 +121,7 @@ def values(unet: Pipe, control_net: Any) -> Values:
         "SEGM_DETECTOR": detectors[1],
         "SAM_MODEL": detectors[2],
         "DETAILER_HOOK": Recorder(),
+        "DETAIL_OPTIONS": DetailOptions(),
         "SCHEDULER_FUNC": evenly_falling,
         "LATENT": {
             "samples": torch.randn(1, 4, 8, 10, generator=generator),
@@ -341,6 +343,7 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "SEGM_DETECTOR": with_method("detect"),
     "SAM_MODEL": is_a(SamModel),
     "DETAILER_HOOK": is_a(DetailerHook, Recorder),
+    "DETAIL_OPTIONS": is_a(DetailOptions),
     "UPSCALER_HOOK": with_method("post_paste"),
     "SCHEDULER_FUNC": is_a(type(evenly_falling)),
 }

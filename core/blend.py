@@ -1,0 +1,182 @@
+"""Putting a refined crop back without a seam: the paste mask, and two ways to make the crop fit at its edge.
+
+Both ways change the crop only; it is then pasted through the paste mask as ever. Where that is 0, the picture stays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .masks import blur_mask, dilate_mask
+from .region import Region, Size
+
+BLENDS = ("feather", "multiband", "gradient")
+
+COARSEST = 16  # pixels: a side at which the gradient blend's equations are solved outright
+FADE = 1.4  # e-foldings a width, so that a fourteenth is left at three widths, even in the middle of a disc
+TOLERANCE = 1e-6  # what may be left of a pixel's equation, in 0..1
+MOST_STEPS = 400  # of conjugate gradients, at one size
+
+
+def paste_mask(mask: torch.Tensor, feather: int, ramp: str = "gaussian", grow: int = 0) -> torch.Tensor:
+    """The mask through which a crop is pasted.
+
+    Args:
+        mask: ``[1,h,w]`` float 0..1, the segment's.
+        feather: reach in pixels of its soft edge.
+        ramp: the edge's form (``blur_mask``).
+        grow: pixels by which the mask is grown (above 0) or shrunk, in a square, before its edge is made soft.
+    """
+    if grow:
+        mask = dilate_mask(mask, (2 * abs(grow) + 1) * (1 if grow > 0 else -1)).to(mask)
+    return blur_mask(mask, feather, ramp=ramp)
+
+
+def paste_reach(support: Region, region: Region, feather: int, grow: int = 0) -> Region:
+    """What a paste can touch at most, whichever the blend and the ramp.
+
+    Args:
+        support: the smallest region that holds all of the segment's mask above 0, in the picture.
+        region: the crop's.
+    """
+    reach = max(feather, 0) + grow
+    grown = Region(support.x1 - reach, support.y1 - reach, support.x2 + reach, support.y2 + reach)
+    return grown.intersection(region)
+
+
+def seamless(
+    before: torch.Tensor,
+    refined: torch.Tensor,
+    alpha: torch.Tensor,
+    method: str,
+    width: int,
+    region: Region,
+    picture: Size,
+) -> torch.Tensor:
+    """The refined crop, made to meet the picture where the paste mask ends.
+
+    The crop's sides count as the mask's end too, except on the picture's border, where there is nothing to meet.
+
+    Args:
+        before: ``[1,h,w,3]`` float 0..1, the picture as it is when the crop is pasted.
+        refined: ``[1,h,w,3]`` float 0..1.
+        alpha: ``[1,h,w]`` the paste mask; the crop is fitted where it is above 0.
+        method: ``feather``: the refined crop as it is.
+            ``multiband``: of the difference to the picture, fine bands (a Laplacian pyramid's) come in over few pixels
+            and coarse ones over more, up to ``width``, or as far as the mask is deep.
+            Source: P. Burt and E. Adelson, "A Multiresolution Spline", ACM TOG 2 (1983).
+            ``gradient``: the crop's gradients with the picture's values at the mask's end: the difference there is
+            taken off, fading inwards by a factor of e every 0.7 widths, not at all for a width of 0.
+            Source: P. Perez et al., "Poisson Image Editing", ACM TOG 22 (2003); screened: P. Bhat et al., "Fourier
+            Analysis of the 2D Screened Poisson Equation", ECCV 2008.
+        width: in pixels.
+        region, picture: where the crop lies.
+
+    Returns:
+        ``[1,h,w,3]`` 0..1, to be pasted through ``alpha``.
+    """
+    support = (alpha[0] > 0).cpu().numpy()
+    if method == "feather" or not support.any():
+        return refined
+    sides = [
+        (int(region.y1 > 0), int(region.y2 < picture.height)),
+        (int(region.x1 > 0), int(region.x2 < picture.width)),
+    ]
+    support = np.pad(support, sides)
+    if support.all() or (method == "multiband" and width < 1):
+        return refined
+    difference = np.pad((refined - before)[0].cpu().numpy().astype(np.float32), [*sides, (0, 0)], mode="edge")
+    if method == "multiband":
+        fitted = _bands_ramped(difference, support, width) - difference
+    else:
+        fitted = -_screened_membrane(difference, support, (FADE / width) ** 2 if width > 0 else 0.0)
+    rows, columns = (slice(first, length - last) for (first, last), length in zip(sides, support.shape, strict=True))
+    return (refined + torch.from_numpy(fitted[rows, columns]).to(refined)[None]).clamp_(0.0, 1.0)
+
+
+def _bands_ramped(difference: np.ndarray, support: np.ndarray, width: int) -> np.ndarray:
+    """``[h,w,3]``: each band of the pyramid at full size, times its own ramp from the mask's end inwards."""
+    import cv2
+
+    depth = cv2.distanceTransform(support.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    width = max(min(width, int(depth.max())), 1)
+    levels = max(width.bit_length() - 2, 0)
+    gaussian = [difference]
+    for _ in range(levels):
+        gaussian.append(cv2.pyrDown(gaussian[-1]))
+    out = np.zeros_like(difference)
+    for level, band in enumerate(gaussian):
+        if level < levels:
+            band = band - cv2.pyrUp(gaussian[level + 1], dstsize=band.shape[1::-1])
+        for finer in reversed(gaussian[:level]):
+            band = cv2.pyrUp(band, dstsize=finer.shape[1::-1])
+        out += band * _smooth_step(depth / min(2 ** (level + 1), width) if level < levels else depth / width)[..., None]
+    return out
+
+
+def _smooth_step(t: np.ndarray) -> np.ndarray:
+    t = np.clip(t, 0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def _screened_membrane(difference: np.ndarray, support: np.ndarray, screen: float) -> np.ndarray:
+    """The difference at the mask's end, carried on over the mask: ``laplace(u) = screen * u``, ``[h,w,3]``.
+
+    Conjugate gradients on the five-point equations, begun with the solution at half the size. Off the support the
+    values are 0; no equation looks past the array.
+    """
+    import cv2
+
+    guess = np.zeros_like(difference)
+    if min(support.shape) > COARSEST:
+        half = (-(-support.shape[1] // 2), -(-support.shape[0] // 2))
+        outside = (~support).astype(np.float32)
+        known = cv2.resize(outside, half, interpolation=cv2.INTER_AREA)
+        values = cv2.resize(difference * outside[..., None], half, interpolation=cv2.INTER_AREA)
+        coarse = known < 0.5
+        if coarse.any() and not coarse.all():
+            values = np.where(known[..., None] > 0, values / np.maximum(known, 1e-6)[..., None], 0.0)
+            solved = _screened_membrane(values.astype(np.float32), coarse, 4 * screen)
+            solved[~coarse] = values[~coarse]
+            guess = cv2.resize(solved, support.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    inside = support.astype(np.float32)
+    weight = _neighbours(np.ones_like(inside)) + np.float32(screen)
+    planes = [
+        _conjugate_gradients(
+            inside * _neighbours((1 - inside) * difference[..., channel]), inside * guess[..., channel], inside, weight
+        )
+        for channel in range(difference.shape[-1])
+    ]
+    return np.stack(planes, axis=-1)
+
+
+def _neighbours(plane: np.ndarray) -> np.ndarray:
+    """The sum of the four neighbours, those outside the array being 0."""
+    import cv2
+
+    cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32)
+    return cv2.filter2D(plane, cv2.CV_32F, cross, borderType=cv2.BORDER_CONSTANT)
+
+
+def _conjugate_gradients(wanted: np.ndarray, u: np.ndarray, inside: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Solve ``weight * u - neighbours(u) = wanted`` inside.
+
+    Source: M. Hestenes and E. Stiefel, "Methods of Conjugate Gradients", J. Res. NBS 49 (1952).
+    """
+    u = u.copy()
+    residual = inside * (wanted - weight * u + _neighbours(u))
+    direction = residual.copy()
+    power = float(np.vdot(residual, residual))
+    enough = TOLERANCE**2 * float(inside.sum())
+    for _ in range(MOST_STEPS):
+        if power <= enough:
+            break
+        image = inside * (weight * direction - _neighbours(direction))
+        step = np.float32(power / float(np.vdot(direction, image)))
+        u += step * direction
+        residual -= step * image
+        before, power = power, float(np.vdot(residual, residual))
+        direction *= np.float32(power / before)
+        direction += residual
+    return u

@@ -1,0 +1,98 @@
+"""What the model is shown where it is to work: the picture itself, or something that hides what was there."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from .masks import resize_mask
+from .region import Size
+from .resample import resample
+from .ring import blurred_within
+
+FILLS = ("original", "neutral", "blurred", "diffused", "noise")
+
+LARGEST_SIDE = 256  # what fills from outside is smooth and is worked out at no larger size
+
+
+def filled(image: torch.Tensor, mask: torch.Tensor, how: str, seed: int = 0) -> torch.Tensor:
+    """A crop with something else under the mask.
+
+    Args:
+        image: ``[1,h,w,3]`` float 0..1.
+        mask: ``[1,h',w'] `` float 0..1, the noise mask; fitted to the image's size. Where it is soft, both are mixed.
+        how: ``original``: nothing is filled. ``neutral``: middle grey. ``blurred``: the blurred surroundings.
+            ``diffused``: the surroundings' edges drawn in (OpenCV's inpainting).
+            Source: A. Telea, "An Image Inpainting Technique Based on the Fast Marching Method", J. Graphics Tools 9
+            (2004). ``noise``: Gaussian noise around the surroundings' mean colour, with their spread.
+        seed: of the noise.
+
+    Returns:
+        ``[1,h,w,3]``; where the mask is 0, the image bit for bit. The image itself where nothing is filled.
+    """
+    if how == "original":
+        return image
+    size = Size(*image.shape[1:3])
+    mask = resize_mask(mask, size).to(image)[..., None]
+    if not bool((mask > 0).any()):
+        return image
+    if how == "neutral":
+        filling = torch.full_like(image, 0.5)
+    elif how == "noise":
+        filling = _noise(image, mask[..., 0] == 0, seed)
+    else:
+        filling = _from_outside(image, mask[..., 0], how)
+    return torch.where(mask > 0, (1.0 - mask) * image + mask * filling, image)
+
+
+def _noise(image: torch.Tensor, outside: torch.Tensor, seed: int) -> torch.Tensor:
+    seen = image[outside] if int(outside.sum()) > 1 else image.reshape(-1, 3)
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed)).to(image)
+    return (seen.mean(dim=0) + noise * seen.std(dim=0)).clamp(0.0, 1.0)
+
+
+def _from_outside(image: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:
+    """A filling made of the pixels that no mask covers, at ``LARGEST_SIDE`` at most; grey where there are none."""
+    import cv2
+
+    size = Size(*image.shape[1:3])
+    ratio = min(1.0, LARGEST_SIDE / size.longer)
+    small = Size(max(round(size.height * ratio), 1), max(round(size.width * ratio), 1))
+    seen = (mask[0] == 0).cpu().numpy().astype(np.float32)
+    seen, colours = (
+        cv2.resize(plane, small[::-1], interpolation=cv2.INTER_AREA)
+        for plane in (seen, image[0].cpu().numpy() * seen[..., None])
+    )
+    outside = seen > 0.5
+    if not outside.any():
+        return torch.full_like(image, 0.5)
+    colours = np.where(outside[..., None], colours / np.maximum(seen, 0.5)[..., None], 0.0).astype(np.float32)
+    spread = _blurred_inwards(colours, outside) if how == "blurred" else _inpainted(colours, outside)
+    return resample(torch.from_numpy(spread)[None].to(image), size).clamp_(0.0, 1.0)
+
+
+def _blurred_inwards(colours: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """``[h,w,3]``: outside as it is; inside the normalised blur, each time twice as wide, that first reaches there."""
+    weights = outside.astype(np.float32)
+    filling = colours.copy()
+    left = ~outside
+    sigma = 2.0
+    while left.any():
+        sigma *= 2
+        colour, reached = blurred_within(colours, weights, sigma)
+        reached &= left
+        filling[reached] = colour[reached]
+        left &= ~reached
+    return filling
+
+
+def _inpainted(colours: np.ndarray, outside: np.ndarray) -> np.ndarray:
+    """In 16 bit: with floats OpenCV's method of Telea runs away."""
+    import cv2
+
+    hole = (~outside).astype(np.uint8)
+    planes = [
+        cv2.inpaint((np.ascontiguousarray(plane) * 65535).astype(np.uint16), hole, 3, cv2.INPAINT_TELEA)
+        for plane in np.moveaxis(colours, -1, 0)
+    ]
+    return np.stack(planes, axis=-1).astype(np.float32) / 65535

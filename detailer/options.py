@@ -1,0 +1,129 @@
+"""What the Detail Options node says. The defaults mean: as without the node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.blend import BLENDS
+from ..core.colour import COLOUR_MATCHES
+from ..core.fill import FILLS
+from ..core.masks import RAMPS
+
+__all__ = ["BLENDS", "COLOUR_MATCHES", "FILLS", "RAMPS"]
+
+DRIFTS = ("off", "correct")
+DETAILS = ("off", "match")
+DENOISES = ("off", "less_for_larger")
+TILINGS = ("auto", "always", "never")
+SIZE_MODES = ("guide_size", "guide_size_exact", "short_side", "pixel_budget", "fixed_size")
+MULTIPLES = ("auto", "8", "16", "32", "64")
+BORDERS = ("stop", "mirror")
+
+
+@dataclass(frozen=True)
+class ColourOptions:
+    """The colours of a refined crop.
+
+    Attributes:
+        match: one of ``COLOUR_MATCHES``.
+        limit: no value changes by more (0..1).
+    """
+
+    match: str = "off"
+    limit: float = 0.2
+
+
+@dataclass(frozen=True)
+class BlendOptions:
+    """How a refined crop is put back.
+
+    Attributes:
+        method: one of ``BLENDS``.
+        width: pixels of the picture over which ``multiband`` and ``gradient`` come from the picture to the crop.
+        grow: pixels by which the paste mask is larger (above 0) or smaller than the segment's; the noise mask is not.
+        ramp: one of ``RAMPS``, the form of the paste mask's soft edge.
+    """
+
+    method: str = "feather"
+    width: int = 32
+    grow: int = 0
+    ramp: str = "gaussian"
+
+
+@dataclass(frozen=True)
+class WorkingSizeOptions:
+    """At which size a crop is worked on, and what of the picture is in it.
+
+    Attributes:
+        mode: one of ``SIZE_MODES``.
+        short_side: pixels, for ``short_side``.
+        megapixels: millions of pixels, for ``pixel_budget``.
+        width, height: pixels, for ``fixed_size``.
+        never_above_max_size: crops larger than max_size are shrunk, in every mode.
+        multiple: both sides are multiples of it and of what the VAE and the model need; 0 for these alone.
+        context: least pixels of surroundings on every side of the part.
+        border: ``mirror``: the context goes on past the picture's border, mirrored; ``stop``: it ends there.
+    """
+
+    mode: str = "guide_size"
+    short_side: int = 1024
+    megapixels: float = 1.0
+    width: int = 1024
+    height: int = 1024
+    never_above_max_size: bool = False
+    multiple: int = 0
+    context: int = 0
+    border: str = "stop"
+
+
+@dataclass(frozen=True)
+class DenoiseOptions:
+    """How the denoise follows a part's size.
+
+    Attributes:
+        by_size: one of ``DENOISES``.
+        full_up_to: parts up to this many pixels (the square root of their box's area) get the node's denoise.
+    """
+
+    by_size: str = "off"
+    full_up_to: int = 256
+
+    def denoise(self, denoise: float, area: int) -> float:
+        """The denoise of a part whose box covers ``area`` pixels of the picture.
+
+        ``less_for_larger``: ``denoise * sqrt(full_up_to / side)`` with ``side = sqrt(area)``, never more than the
+        node's and never less than half of it: four times the side halves it. Large parts need less made anew, since
+        they have their detail already; and what changes in them is seen sooner.
+        """
+        side = max(area, 1) ** 0.5
+        if self.by_size == "off" or side <= self.full_up_to:
+            return denoise
+        return denoise * max((self.full_up_to / side) ** 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class DetailOptions:
+    """All that the Detail Options node says.
+
+    Attributes:
+        fill: one of ``FILLS``, what is encoded under the noise mask.
+        drift: one of ``DRIFTS``.
+        detail: one of ``DETAILS``.
+        retries: how often a segment is sampled again, each time with the next seed, when it decodes to values that are
+            not finite or to flat black.
+        tiling: one of ``TILINGS``. ``auto``: as the node's switches say, and where memory runs out; ``always``: both
+            ways through the VAE; ``never``: neither, not even where memory runs out.
+    """
+
+    colour: ColourOptions = ColourOptions()
+    blend: BlendOptions = BlendOptions()
+    fill: str = "original"
+    size: WorkingSizeOptions = WorkingSizeOptions()
+    drift: str = "off"
+    detail: str = "off"
+    denoise: DenoiseOptions = DenoiseOptions()
+    retries: int = 0
+    tiling: str = "auto"
+
+
+UNTURNED = DetailOptions()

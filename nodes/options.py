@@ -1,0 +1,210 @@
+"""Nodes of the detailer group: how a part is worked and put back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..detailer.options import (
+    BLENDS,
+    BORDERS,
+    COLOUR_MATCHES,
+    DENOISES,
+    DETAILS,
+    DRIFTS,
+    FILLS,
+    MULTIPLES,
+    RAMPS,
+    SIZE_MODES,
+    TILINGS,
+    BlendOptions,
+    ColourOptions,
+    DenoiseOptions,
+    DetailOptions,
+    WorkingSizeOptions,
+)
+from . import inputs
+
+
+def _choice(choices: tuple[str, ...], tooltip: str, **more: Any) -> inputs.Input:
+    return list(choices), {"default": choices[0], "tooltip": tooltip, **more}
+
+
+def _pixels(default: int, least: int, most: int, tooltip: str, step: int = 1, **more: Any) -> inputs.Input:
+    return "INT", {"default": default, "min": least, "max": most, "step": step, "tooltip": tooltip, **more}
+
+
+def _colour() -> dict[str, inputs.Input]:
+    colour = (
+        "When the finished part has another tint than its surroundings. covariance: the best for a tint, a colour "
+        "cast or contrast. mean_and_spread: gentler, brightness and two colour axes apart (Lab). Measured on what the "
+        "crop shows around the part; with little of it (under 256 px) nothing changes."
+    )
+    limit = "No colour value (0 to 1) changes by more than this, for parts whose surroundings mislead."
+    return {
+        "colour": _choice(COLOUR_MATCHES, colour),
+        "colour_limit": (
+            "FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": limit, "advanced": True},
+        ),
+    }  # fmt: skip
+
+
+def _blend() -> dict[str, inputs.Input]:
+    blend = (
+        "When an edge shows. feather: the soft edge alone. multiband: fine detail comes in at once, brightness and "
+        "colour over blend_width. gradient: the part takes the picture's brightness and colour at its edge."
+    )
+    width = (
+        "How far, in pixels of the picture, multiband and gradient reach into the part. Larger is smoother and keeps "
+        "less of the part's own light; for gradient 0 means all of it."
+    )
+    grow = (
+        "Pixels by which what is put back is larger (above 0) or smaller than the mask, without sampling more or less. "
+        "Grow it when the rim of the old content still shows."
+    )
+    ramp = (
+        "The form of the soft edge that feather makes. gaussian: stops at about 30 pixels. linear and smooth reach as "
+        "far as feather says; smooth has no visible beginning or end."
+    )
+    return {
+        "blend": _choice(BLENDS, blend),
+        "blend_width": _pixels(32, 0, 512, width),
+        "paste_grow": _pixels(0, -128, 128, grow),
+        "ramp": _choice(RAMPS, ramp, advanced=True),
+    }
+
+
+def _size() -> dict[str, inputs.Input]:
+    mode = (
+        "How large a crop is worked on. guide_size: as the detailer says; rounding may stretch a crop by some percent. "
+        "The others never stretch, the crop grows a little instead. guide_size_exact: the same size. short_side: the "
+        "crop's shorter side. pixel_budget: as many pixels as your model was trained at. fixed_size: width and height."
+    )
+    short = "For short_side: what the crop's shorter side becomes. 512 for SD1.5, 1024 for SDXL and later."
+    budget = "For pixel_budget: millions of pixels, in the crop's own shape. 0.26 for SD1.5, 1.05 for SDXL and later."
+    width = "For fixed_size: the width. The crop takes in more surroundings until it has this shape."
+    height = "For fixed_size: the height. The crop takes in more surroundings until it has this shape."
+    never = (
+        "Shrink crops that are larger than max_size, in every mode; off: they are worked on at their own size. Turn on "
+        "when large parts run out of memory or come out doubled."
+    )
+    multiple = "Both sides become multiples of it. auto: what the VAE needs. Raise it for models that ask for more."
+    context = (
+        "Least pixels of surroundings that the model sees on every side of a part, whatever crop_factor gives. Use "
+        "some when small parts come out of place; colour, drift and detail need surroundings too."
+    )
+    border = (
+        "For parts at the picture's border. stop: min_context ends there. mirror: it goes on, the picture mirrored, "
+        "so that the part is not at the edge of what the model sees. Needs min_context."
+    )
+    return {
+        "size_mode": _choice(SIZE_MODES, mode),
+        "short_side": _pixels(1024, 64, inputs.MAX_SIZE, short, 8),
+        "megapixels": ("FLOAT", {"default": 1.0, "min": 0.05, "max": 64.0, "step": 0.01, "tooltip": budget}),
+        "width": _pixels(1024, 64, inputs.MAX_SIZE, width, 8),
+        "height": _pixels(1024, 64, inputs.MAX_SIZE, height, 8),
+        "never_above_max_size": inputs.switch(False, "enabled", "disabled", never),
+        "multiple": _choice(MULTIPLES, multiple, advanced=True),
+        "min_context": _pixels(0, 0, 2048, context),
+        "border": _choice(BORDERS, border, advanced=True),
+    }
+
+
+def _rest() -> dict[str, inputs.Input]:
+    fill = (
+        "What the model is shown under the mask. original: the picture; right unless denoise is near 1. At denoise 0.8 "
+        "and more: neutral (grey), blurred or diffused (from outside) to remove what is there; noise to invent freely."
+    )
+    drift = (
+        "correct: when parts come back shifted or zoomed by some pixels (edit models do this), measure it on the "
+        "surroundings and move them back. Does nothing where it is not sure."
+    )
+    detail = (
+        "match: when parts come back softer, sharper or with less grain than the picture. Measured on the surroundings."
+    )
+    by_size = (
+        "less_for_larger: parts larger than full_denoise_up_to get less denoise: times the root of full_denoise_up_to "
+        "over the part's side, at least half. For pictures with near and far faces."
+    )
+    full = "For denoise_by_size: parts up to this many pixels (root of their box's area) get the detailer's denoise."
+    retries = (
+        "When parts come out black: sample them again, up to this many times, with the next seed. Where none is good, "
+        "the picture stays as it is there. 0: no second try."
+    )
+    tiling = (
+        "auto: the VAE works in tiles where the detailer's switches say so or memory runs out. always: in any case. "
+        "never: not even then, for those who see tile seams."
+    )
+    return {
+        "fill": _choice(FILLS, fill),
+        "drift": _choice(DRIFTS, drift),
+        "detail": _choice(DETAILS, detail),
+        "denoise_by_size": _choice(DENOISES, by_size),
+        "full_denoise_up_to": _pixels(256, 16, inputs.MAX_SIZE, full, 8, advanced=True),
+        "retries": ("INT", {"default": 0, "min": 0, "max": 10, "step": 1, "tooltip": retries}),
+        "tiling": _choice(TILINGS, tiling, advanced=True),
+    }
+
+
+class MaskDetailerOptions:
+    """How a part is worked and put back, for all who want a say in it."""
+
+    DESCRIPTION = (
+        "Options for every detailer: colour match, blending, working size, drift, grain, fills, retries. As it stands "
+        "on a new node, it changes nothing."
+    )
+    SEARCH_ALIASES = ("detailer options", "colour match", "color match", "seam", "blend", "inpaint fill", "drift")
+    RETURN_TYPES = ("DETAIL_OPTIONS",)
+    RETURN_NAMES = ("detail_options",)
+    OUTPUT_TOOLTIPS = ("Connect it to detail_options of a detailer.",)
+    FUNCTION = "doit"
+    CATEGORY = "ImpactPack/Detailer"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {**_colour(), **_blend(), **_size(), **_rest()}}
+
+    def doit(
+        self,
+        colour: str,
+        colour_limit: float,
+        blend: str,
+        blend_width: int,
+        paste_grow: int,
+        ramp: str,
+        size_mode: str,
+        short_side: int,
+        megapixels: float,
+        width: int,
+        height: int,
+        never_above_max_size: bool,
+        multiple: str,
+        min_context: int,
+        border: str,
+        fill: str,
+        drift: str,
+        detail: str,
+        denoise_by_size: str,
+        full_denoise_up_to: int,
+        retries: int,
+        tiling: str,
+    ) -> tuple[DetailOptions]:
+        size = WorkingSizeOptions(
+            size_mode, short_side, megapixels, width, height, never_above_max_size,
+            0 if multiple == "auto" else int(multiple), min_context, border,
+        )  # fmt: skip
+        options = DetailOptions(
+            ColourOptions(colour, colour_limit),
+            BlendOptions(blend, blend_width, paste_grow, ramp),
+            fill,
+            size,
+            drift,
+            detail,
+            DenoiseOptions(denoise_by_size, full_denoise_up_to),
+            retries,
+            tiling,
+        )
+        return (options,)
+
+
+NODE_CLASS_MAPPINGS = {"MaskDetailerOptions": MaskDetailerOptions}
+NODE_DISPLAY_NAME_MAPPINGS = {"MaskDetailerOptions": "Detail Options"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import comfy.cli_args
 import comfy.samplers
+import comfy.utils
 import pytest
 import torch
 from engine.families import (
@@ -14,7 +16,6 @@ from engine.families import (
     EQUAL,
     FAMILIES,
     SIZE,
-    WITH_FRAMES,
     Family,
     family_mask,
     family_picture,
@@ -22,10 +23,11 @@ from engine.families import (
     wan_vae,
     with_reference,
 )
-from engine.running import Made, Recorder, detail, near, pipe_with, unchanged_outside, watched
+from engine.running import SMALL, Made, Recorder, detail, near, pipe_with, unchanged_outside, watched
 from engine.tiny_models import Pipe, mask_of, picture
+from mask_detailer.core import mask_to_segs
 from mask_detailer.detailer import host
-from mask_detailer.nodes.detailers import MaskDetailerPipe
+from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
 
 # of ComfyUI's own samplers and libraries below it
 pytestmark = [
@@ -85,14 +87,11 @@ def test_same_seed_same_picture(family: Family) -> None:
 
 @each(FAMILIES)
 def test_model_answers_to_all_that_it_is_given(family: Family) -> None:
-    """Guards the other tests: a model that ignores its inputs would pass them."""
-    under_masks = family_mask() > 0
-    for name, lever in family.levers.items():
-        changed = run(family, lever(family.pipe)).image
-        assert (changed - plain(family.name))[under_masks].abs().max() > 0.005, name
-    for name, widgets in family.widget_levers.items():
-        changed = run(family, **widgets).image
-        assert (changed - plain(family.name))[under_masks].abs().max() > 0.005, name
+    """Guards the other tests: a model that ignores its inputs, or hardly sees them, would pass them."""
+    changed = {name: run(family, lever(family.pipe)) for name, lever in family.levers.items()}
+    changed |= {name: run(family, **widgets) for name, widgets in family.widget_levers.items()}
+    for name, made in changed.items():
+        assert (made.image - plain(family.name)).abs().max() > 5 * SOLO_TOLERANCE, name
 
 
 @each(FAMILIES)
@@ -146,7 +145,7 @@ def test_batched_equals_solo_with_every_sampler(name: str) -> None:
 def test_reference_counts_within_the_crop_only(family: Family) -> None:
     """Away from all crops the reference may be anything; within one it has a say there and nowhere else."""
     latent = family.pipe[3][0][1]["reference_latents"][0]
-    crops = [(x1 - 8, y1 - 8, x2 + 8, y2 + 8) for x1, y1, x2, y2 in [*EQUAL, (92, 64, 124, 80)]]
+    crops = [*((x1 - 8, y1 - 8, x2 + 8, y2 + 8) for x1, y1, x2, y2 in EQUAL), (80, 56, 136, 96)]
     seen = mask_of(*SIZE, *crops)[0, ::8, ::8] > 0
     elsewhere = _with_latent(family.pipe, torch.where(seen, latent, -latent))
     assert torch.equal(run(family, elsewhere).image, plain(family.name))
@@ -188,15 +187,39 @@ def test_own_mask_function_is_kept(family: Family) -> None:
     assert seen
 
 
-@each(WITH_FRAMES)
-def test_clips_in_tiles(family: Family) -> None:
-    """A VAE with a time axis: no crash on its five axes."""
-    for widgets in ({"tiled_encode": True}, {"tiled_decode": True}, {"tiled_encode": True, "tiled_decode": True}):
-        made = run(family, **widgets)
-        assert torch.isfinite(made.image).all()
-        assert unchanged_outside(made.image, family_picture(), near(family_mask(), FEATHER))
-        # a crop of 128 pixels is one tile
-        torch.testing.assert_close(made.image, plain(family.name), atol=2e-3, rtol=0)
+@each(FAMILIES)
+def test_as_segs_and_in_tiles(family: Family) -> None:
+    """The detailer of SEGS gives the same; a crop of 128 pixels is one tile of the VAE."""
+    segs = mask_to_segs(family_mask(), False, SMALL["crop_factor"], False, SMALL["drop_size"])
+    shared = (
+        "guide_size",
+        "guide_size_for",
+        "max_size",
+        "seed",
+        "steps",
+        "cfg",
+        "sampler_name",
+        "scheduler",
+        "denoise",
+    )
+    widgets: dict[str, Any] = {name: SMALL[name] for name in (*shared, "feather", "cycle", "noise_mask_feather")}
+    widgets |= {"noise_mask": True, "force_inpaint": True, "wildcard": "", **family.widgets}
+    widgets |= zip(("model", "clip", "vae", "positive", "negative"), family.pipe, strict=True)
+    (made,) = DetailerForEach().doit(family_picture(), segs, **widgets)
+    assert torch.equal(made, plain(family.name))
+    (tiled,) = DetailerForEach().doit(family_picture(), segs, **widgets, tiled_encode=True, tiled_decode=True)
+    torch.testing.assert_close(tiled, made, atol=2e-3, rtol=0)
+    assert unchanged_outside(tiled, family_picture(), near(family_mask(), FEATHER))
+
+
+@each(FAMILIES)
+def test_previews(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ComfyUI's previewer gets what it can show: latents with frames, pixels, 128 channels."""
+    monkeypatch.setattr(comfy.cli_args.args, "preview_method", comfy.cli_args.LatentPreviewMethod.Latent2RGB)
+    previews: list[Any] = []
+    comfy.utils.set_progress_bar_global_hook(lambda _value, _total, preview, **_: previews.append(preview))
+    assert torch.equal(run(family).image, plain(family.name))
+    assert any(preview is not None for preview in previews)
 
 
 @pytest.mark.parametrize("tiled", [False, True])

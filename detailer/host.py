@@ -129,8 +129,8 @@ def pixels_per_cell(vae: Any) -> int:
 def encode(vae: Any, pixels: torch.Tensor, tiled: bool = False) -> torch.Tensor:
     """``[1,H,W,3]`` -> the latent ``[1,C,h,w]`` or ``[1,C,T,h,w]``; tiled where that is asked or memory runs out."""
     if tiled:
-        return vae.encode_tiled(pixels)
-    return _tiled_on_oom("encode", lambda: vae.encode(pixels), lambda: vae.encode_tiled(pixels))
+        return _encode_in_tiles(vae, pixels)
+    return _tiled_on_oom("encode", lambda: vae.encode(pixels), lambda: _encode_in_tiles(vae, pixels))
 
 
 def decode(vae: Any, samples: torch.Tensor, tiled: bool = False) -> torch.Tensor:
@@ -179,7 +179,12 @@ class _TiledEncoder:
         self._vae = vae
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self._vae.encode_tiled(pixels)
+        return _encode_in_tiles(self._vae, pixels)
+
+
+def _encode_in_tiles(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Tiles of 512 pixels that share 64: ComfyUI's own sizes, which older releases lack for VAEs with a time axis."""
+    return vae.encode_tiled(pixels, tile_x=512, tile_y=512, overlap=64)
 
 
 def _tile(vae: Any) -> dict[str, int]:

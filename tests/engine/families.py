@@ -290,12 +290,11 @@ def pixel_vae() -> comfy.sd.VAE:
 
 
 def prompt(seed: int, *, pooled: bool = False, tokens: int = TOKENS, **options: Any) -> Conditioning:
-    """A random prompt, other for each seed."""
+    """A random prompt, other for each seed; as from a CLIP, which says None where it pools nothing."""
     generator = torch.Generator().manual_seed(seed)
     embedding = torch.randn(1, tokens, CONTEXT_WIDTH, generator=generator)
-    if pooled:
-        options["pooled_output"] = torch.randn(1, POOLED_WIDTH, generator=generator)
-    return [[embedding, options]]
+    output = torch.randn(1, POOLED_WIDTH, generator=generator) if pooled else None
+    return [[embedding, {"pooled_output": output, **options}]]
 
 
 def _pipe(model: Any, vae: Any, *, negative: Any = None, **prompts: Any) -> Pipe:

@@ -144,8 +144,8 @@ def encode(vae: Any, pixels: torch.Tensor, tiled: bool = False) -> torch.Tensor:
 
     def some(part: torch.Tensor) -> torch.Tensor:
         if tiled:
-            return vae.encode_tiled(part)
-        return _tiled_on_oom("encode", lambda: vae.encode(part), lambda: vae.encode_tiled(part))
+            return _encode_in_tiles(vae, part)
+        return _tiled_on_oom("encode", lambda: vae.encode(part), lambda: _encode_in_tiles(vae, part))
 
     # a video VAE takes a batch for the frames of one clip
     at_once = 1 if getattr(vae, "latent_dim", 2) == 3 else _vae_items(pixels.shape[1] * pixels.shape[2])
@@ -193,7 +193,18 @@ def encode_for_inpainting(
     positive, other, latent = node.encode(
         positive, negative if has_negative else positive, pixels, _Encoder(vae, tiled), noise_mask, noise_mask=True
     )
+    if len(pixels) > 1 and latent["samples"].ndim == 5:
+        positive, other = _mask_for_each_clip(positive), _mask_for_each_clip(other)
     return positive, other if has_negative else negative, latent
+
+
+def _mask_for_each_clip(conditioning: Conditioning) -> Conditioning:
+    """Of four axes ComfyUI takes a mask's first for the frames of one clip."""
+    return [
+        [embedding, {**options, "concat_mask": options["concat_mask"][:, :, None]}]
+        for embedding, options in conditioning
+        if not isinstance(options, str)
+    ]
 
 
 @dataclass(frozen=True)
@@ -205,6 +216,11 @@ class _Encoder:
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         return encode(self.vae, pixels, self.tiled)
+
+
+def _encode_in_tiles(vae: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Tiles of 512 pixels that share 64: ComfyUI's own sizes, which older releases lack for VAEs with a time axis."""
+    return vae.encode_tiled(pixels, tile_x=512, tile_y=512, overlap=64)
 
 
 def _tile(vae: Any) -> dict[str, int]:

@@ -91,8 +91,10 @@ def measure_drift(before: torch.Tensor, refined: torch.Tensor, ring: torch.Tenso
     seen = cv2.erode(ring.numpy().astype(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     if seen.sum() < LEAST:
         seen = ring.numpy()
-    guesses = [(0.0, 0.0, 0.0), _phase_correlated(was, now, ring.numpy())]
-    fits = [_least_squares(was, now, seen, guess) for guess in guesses]
+    dx, dy = _phase_correlated(was, now, ring.numpy())
+    guesses = [(0.0, 0.0, 0.0), (dx, dy, 0.0)]
+    near = np.hypot(dx, dy) < SIGMAS[0] / 2  # both would end at the same place
+    fits = [_least_squares(was, now, seen, guess) for guess in guesses[: 1 if near else 2]]
     fit = min(fits, key=lambda one: one.left)
     moved = Drift(*fit.place, 0.0)
     size = Size(*was.shape)
@@ -112,7 +114,7 @@ class _Fit:
     doubt: float
 
 
-def _phase_correlated(was: np.ndarray, now: np.ndarray, ring: np.ndarray) -> tuple[float, float, float]:
+def _phase_correlated(was: np.ndarray, now: np.ndarray, ring: np.ndarray) -> tuple[float, float]:
     """The shift by phase correlation of the ring's fine structure."""
     import cv2
 
@@ -121,7 +123,7 @@ def _phase_correlated(was: np.ndarray, now: np.ndarray, ring: np.ndarray) -> tup
         weights * (cv2.GaussianBlur(image, (0, 0), 1.0) - cv2.GaussianBlur(image, (0, 0), 4.0)) for image in (was, now)
     ]
     (dx, dy), _ = cv2.phaseCorrelate(*(image.astype(np.float64) for image in fine))
-    return (dx, dy, 0.0) if np.hypot(dx, dy) <= LARGEST_DRIFT else (0.0, 0.0, 0.0)
+    return (dx, dy) if np.hypot(dx, dy) <= LARGEST_DRIFT else (0.0, 0.0)
 
 
 def _least_squares(was: np.ndarray, now: np.ndarray, seen: np.ndarray, place: tuple[float, float, float]) -> _Fit:

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.blend import BLENDS
-from ..core.colour import COLOUR_MATCHES
-from ..core.fill import FILLS
-from ..core.masks import RAMPS
-
-__all__ = ["BLENDS", "COLOUR_MATCHES", "FILLS", "RAMPS"]
-
 DRIFTS = ("off", "correct")
 DETAILS = ("off", "match")
 DENOISES = ("off", "less_for_larger")
@@ -25,7 +18,7 @@ class ColourOptions:
     """The colours of a refined crop.
 
     Attributes:
-        match: one of ``COLOUR_MATCHES``.
+        match: one of ``COLOUR_MATCHES`` (``core.colour``).
         limit: no value changes by more (0..1).
     """
 
@@ -38,10 +31,10 @@ class BlendOptions:
     """How a refined crop is put back.
 
     Attributes:
-        method: one of ``BLENDS``.
+        method: one of ``BLENDS`` (``core.blend``).
         width: pixels of the picture over which ``multiband`` and ``gradient`` come from the picture to the crop.
         grow: pixels by which the paste mask is larger (above 0) or smaller than the segment's; the noise mask is not.
-        ramp: one of ``RAMPS``, the form of the paste mask's soft edge.
+        ramp: one of ``RAMPS`` (``core.masks``), the form of the paste mask's soft edge.
     """
 
     method: str = "feather"
@@ -106,7 +99,7 @@ class DetailOptions:
     """All that the Detail Options node says.
 
     Attributes:
-        fill: one of ``FILLS``, what is encoded under the noise mask.
+        fill: one of ``FILLS`` (``core.fill``), what is encoded under the noise mask.
         drift: one of ``DRIFTS``.
         detail: one of ``DETAILS``.
         retries: how often a segment is sampled again, each time with the next seed, when it decodes to values that are

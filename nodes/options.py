@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.blend import BLENDS
+from ..core.colour import COLOUR_MATCHES
+from ..core.fill import FILLS
+from ..core.masks import RAMPS
 from ..detailer.options import (
-    BLENDS,
     BORDERS,
-    COLOUR_MATCHES,
     DENOISES,
     DETAILS,
     DRIFTS,
-    FILLS,
     MULTIPLES,
-    RAMPS,
     SIZE_MODES,
     TILINGS,
     BlendOptions,

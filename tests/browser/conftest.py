@@ -70,7 +70,7 @@ class Complaints(list[str]):
 @pytest.fixture
 def page(chromium: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Any]:
     """ComfyUI's page with an empty graph. A picture of how it ends is kept; a complaint of our files fails the test."""
-    context = chromium.new_context(viewport={"width": 1600, "height": 1000})
+    context = chromium.new_context(viewport={"width": 2000, "height": 1250})
     opened = context.new_page()
     complaints = Complaints()
     complaints.listen(opened)

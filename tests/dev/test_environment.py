@@ -197,3 +197,38 @@ def test_arguments_go_to_pytest_as_they_are() -> None:
     done = run_dev("test", "--collect-only", "-q", "-k", "causes and not step", str(Path(__file__)))
     assert done.returncode == 0, done.stderr
     assert "test_causes_in_one_line" in done.stdout and "test_a_failing_step" not in done.stdout
+
+
+@pytest.mark.parametrize("broken", [None, "0.24.0"])
+@pytest.mark.parametrize("given", [[], ["-k", "one"]])
+def test_all_releases(
+    dev: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    broken: str | None,
+) -> None:
+    """Each in its turn, also after one that failed; without arguments lint and the like once, on the newest."""
+    ran: dict[str, list[str]] = {}
+
+    def pretend(environment: str, arguments: list[str], start: Any) -> int:
+        assert start is dev.run  # not `become`, after which there is no next one
+        ran[environment] = arguments
+        return 1 if environment == broken else 0
+
+    monkeypatch.setattr(dev, "prepare", lambda version: version)
+    monkeypatch.setattr(dev, "test", pretend)
+    assert dev.test_releases(given) == (1 if broken else 0)
+    assert list(ran) == list(dev.RELEASES)
+    assert ran.pop(dev.NEWEST) == given
+    assert all(arguments == (given or ["tests/engine", "tests/server", "-q"]) for arguments in ran.values())
+    lines = capsys.readouterr().out.splitlines()[-len(dev.RELEASES) :]
+    wanted = {version: "failed" if version == broken else "passed" for version in dev.RELEASES}
+    assert [line.rsplit(" in ")[0] for line in lines] == [
+        f"dev.py: ComfyUI {version}: {result}" for version, result in wanted.items()
+    ]
+
+
+def test_all_releases_and_one_release_are_refused() -> None:
+    done = run_dev("test", "--all", "--comfyui", "0.18.0")
+    assert done.returncode == 2 and "leave out --comfyui" in done.stderr

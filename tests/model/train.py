@@ -204,7 +204,7 @@ def crop_pool(store: Path, count: int, size: int) -> Tensor:
             image = cv2.GaussianBlur(image, (0, 0), rng.uniform(1.0, 8.0))
         out[i] = np.round(image * 255)
     pool = torch.from_numpy(out).permute(0, 3, 1, 2).contiguous()
-    save_file({"crops": pool}, store)
+    save_whole({"crops": pool}, store)
     return pool
 
 
@@ -236,6 +236,13 @@ class Average:
                 self.values[k].lerp_(v.detach(), 1 - d)
 
 
+def save_whole(data: dict[str, Tensor], path: Path) -> None:
+    """Write tensors so that a run that is killed meanwhile leaves the old file or none, never half a one."""
+    fresh = path.with_name(f"{path.name}.new")
+    save_file(data, fresh)
+    fresh.replace(path)
+
+
 class Saver:
     """Training state of one stage on disk: tensors as safetensors, the rest as JSON."""
 
@@ -255,8 +262,7 @@ class Saver:
                     for k, v in state.items()
                     if v is not None
                 }
-        save_file({k: v.clone() for k, v in data.items()}, str(self.tensors) + ".new")
-        Path(str(self.tensors) + ".new").replace(self.tensors)
+        save_whole({k: v.clone() for k, v in data.items()}, self.tensors)
         self.facts.write_text(json.dumps(facts))
 
     def load(
@@ -447,7 +453,7 @@ def store_latents(
         with torch.no_grad():
             pairs[i] = (encoder(x) * LATENT_STD).half().cpu()
         kinds[i] = kind
-    save_file({"pairs": pairs, "kinds": kinds}, target)
+    save_whole({"pairs": pairs, "kinds": kinds}, target)
 
 
 # ---------------------------------------------------------------- denoiser

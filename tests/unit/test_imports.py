@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import mask_detailer.core
+import pytest
 
 logger = logging.getLogger(__name__)
 
@@ -85,3 +87,23 @@ def test_the_pack_imports_quickly_and_without_comfyui() -> None:
     assert {name.split(".")[0] for name in report["added"]}.isdisjoint({"cv2", "scipy", "PIL", "comfy"})
     assert "MaskDetailerPipe" in report["nodes"]
     assert min(seconds) < MOST_SECONDS
+
+
+NODE_FILES = sorted((FOLDER / "mask_detailer" / "nodes").glob("*.py"))
+NOT_IN_NODES = {"cv2", "scipy", "PIL", "comfy", "comfy_extras", "nodes", "folder_paths", "server", "execution"}
+DONE_BELOW = {  # attributes, of torch for the most part
+    "nn", "functional", "interpolate", "grid_sample", "conv2d", "randn", "matmul", "einsum", "lerp", "where", "encode",
+    "decode", "sample", "common_ksampler",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", NODE_FILES, ids=lambda file: file.name)
+def test_nodes_sample_resize_and_blend_nothing_themselves(file: Path) -> None:
+    for part in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(part, ast.Import):
+            assert {name.name.split(".")[0] for name in part.names}.isdisjoint(NOT_IN_NODES)
+        elif isinstance(part, ast.ImportFrom):
+            assert part.level or str(part.module).split(".")[0] not in NOT_IN_NODES
+            assert {name.name for name in part.names}.isdisjoint({"resample", "paste_", "functional"})
+        elif isinstance(part, ast.Attribute):
+            assert part.attr not in DONE_BELOW, f"line {part.lineno}"

@@ -1,6 +1,6 @@
 """First floor: what can be done to SEGS. Pure: no ComfyUI here."""
 
-from .boxes import Crops, Found, found_in, frames_of, limited, to_boxes, to_segs
+from .boxes import Crops, Found, found_in, frames_of, limited, to_boxes, to_mask, to_segs
 from .combine import concat, mask_by_mask, mask_by_segs, mask_one_by_one, merge, subtract_segs
 from .convert import (
     BLACK_PICTURE_SIDE,
@@ -79,6 +79,7 @@ __all__ = [
     "to_boxes",
     "to_combined_mask",
     "to_image_list",
+    "to_mask",
     "to_mask_list",
     "to_previews",
     "to_segs",

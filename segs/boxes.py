@@ -38,6 +38,12 @@ class Found:
     score: float = 1.0
     mask: torch.Tensor | None = None
 
+    def region(self, size: Size) -> Region:
+        """The box rounded outwards and cut to a picture of ``size``; empty where it lies outside."""
+        x1, y1, x2, y2 = self.box
+        box = Region(math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2))
+        return box.intersection(Region.whole(size))
+
 
 @dataclass(frozen=True)
 class Crops:
@@ -111,8 +117,7 @@ def to_segs(found: Iterable[Found], size: Size, crops: Crops, hook: Any = None) 
     """
     segs = []
     for one in found:
-        x1, y1, x2, y2 = one.box
-        box = Region(math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2)).intersection(Region.whole(size))
+        box = one.region(size)
         if box.width <= crops.drop_size or box.height <= crops.drop_size:
             continue
         region = box.grown(crops.crop_factor, size)
@@ -137,6 +142,17 @@ def _mask(mask: torch.Tensor | None, box: Region, region: Region, size: Size, di
     else:
         part = mask[area.slices][None].to("cpu", torch.float32)
     return dilate_mask(part, dilation)[0][region.relative_to(area).slices].numpy().copy()
+
+
+def to_mask(found: Iterable[Found], size: Size, dilation: int) -> torch.Tensor:
+    """Things that were found in a picture of ``size`` in one mask ``[1,H,W]`` float32, dilated."""
+    union = torch.zeros(1, *size)
+    for one in found:
+        if one.mask is None:
+            union[0][one.region(size).slices] = 1.0
+        else:
+            torch.maximum(union[0], one.mask.to(union), out=union[0])
+    return dilate_mask(union, dilation)
 
 
 def to_boxes(segs: SEGS, crops: bool = False) -> list[BoundingBox]:

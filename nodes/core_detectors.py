@@ -147,9 +147,7 @@ class MaskDetailerRTDETRProvider:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        labels = (
-            "What to look for, separated by commas: person, cat, car and so on. 'all', or no text: everything."
-        )
+        labels = "What to look for, separated by commas: person, cat, car and so on. 'all', or no text: everything."
         return {
             "required": {
                 "model": inputs.link("MODEL", "An RT-DETR model, from Load Diffusion Model."),

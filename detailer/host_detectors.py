@@ -1,6 +1,7 @@
-"""ComfyUI's own detectors as the adapters see them: ``host``'s sibling, and with it all that touches ComfyUI.
+"""ComfyUI's own detection models as the adapters see them.
 
-ComfyUI is imported inside the functions. What it offers is found out without importing it.
+Only this file and ``host``, for all else, know ComfyUI's internals. It is imported inside the functions; what it offers
+is found out without importing it.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,22 +38,25 @@ class Face:
 
 
 def has_rtdetr() -> bool:
-    return _exists("comfy_extras.nodes_rtdetr")
+    return _has_nodes("rtdetr")
 
 
 def has_sam3() -> bool:
-    return _exists("comfy_extras.nodes_sam3")
+    return _has_nodes("sam3")
 
 
 def has_face_landmarks() -> bool:
-    return _exists("comfy_extras.nodes_mediapipe")
+    return _has_nodes("mediapipe")
 
 
-def _exists(module: str) -> bool:
+def _has_nodes(name: str) -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):  # there is no ComfyUI here
+        found = importlib.util.find_spec("folder_paths")  # lies in ComfyUI's own folder
+    except (ImportError, ValueError):
         return False
+    if found is None or found.origin is None:
+        return False
+    return (Path(found.origin).parent / "comfy_extras" / f"nodes_{name}.py").is_file()
 
 
 # --- RT-DETR ------------------------------------------------------------------------------------------------------
@@ -75,8 +79,10 @@ def rtdetr_boxes(model: Any, image: torch.Tensor, threshold: float) -> list[dict
     """What ComfyUI's RTDETR_detect finds in one picture ``[1,H,W,3]``, the surest first."""
     from comfy_extras.nodes_rtdetr import RTDETR_detect
 
-    made = RTDETR_detect.execute(model=model, image=image, threshold=threshold, class_name="all", max_detections=1000)
-    return made.result[0][0]
+    (frames,) = _outputs(
+        RTDETR_detect, model=model, image=image, threshold=threshold, class_name="all", max_detections=1000
+    )
+    return frames[0]
 
 
 # --- SAM3 ---------------------------------------------------------------------------------------------------------
@@ -102,10 +108,12 @@ def sam3_by_text(
     """
     from comfy_extras.nodes_sam3 import SAM3_Detect
 
-    tokens, options = prompt[0]
+    entry: Any = prompt[0]
+    tokens, options = entry
     # its node takes one find for a text, unless told otherwise in this form
     one = {"cond": tokens, "attention_mask": options.get("attention_mask"), "max_detections": most}
-    made = SAM3_Detect.execute(
+    masks, frames = _outputs(
+        SAM3_Detect,
         model=model,
         image=image,
         conditioning=[[tokens, {**options, "sam3_multi_cond": [one]}]],
@@ -113,8 +121,7 @@ def sam3_by_text(
         refine_iterations=refinements,
         individual_masks=True,
     )
-    masks, boxes = made.result
-    return boxes[0], masks
+    return frames[0], masks
 
 
 def load_sam3(model: Any) -> None:
@@ -188,6 +195,10 @@ def faces_in(model: Any, pixels: np.ndarray, threshold: float, variant: str, mos
 def face_edges(model: Any, part: str) -> frozenset[tuple[int, int]]:
     """Which landmarks a part's outline joins: ``face_oval``, ``left_eye``, ``lips`` and so on; left is the person's."""
     return model.connection_sets[part]
+
+
+def _outputs(node: Any, **inputs: Any) -> tuple[Any, ...]:
+    return node.execute(**inputs).result
 
 
 def _network(model: Any) -> Any:

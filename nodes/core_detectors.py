@@ -27,7 +27,7 @@ from .hooks import HOOK_TOOLTIP
 
 BOXES = "BOUNDING_BOX"
 BBOX, CROP = "bounding box", "crop region"
-BOXES_SOURCE = "Connect a BOUNDING_BOX, such as the bboxes of 'RTDETR_detect' or 'SAM3_Detect'"
+BOXES_SOURCE = "Connect a BOUNDING_BOX, such as the bboxes of 'SAM3 Detect' or of 'Bounding Box'"
 RTDETR_SOURCE = "Load an RT-DETR file from models/diffusion_models with 'Load Diffusion Model' and connect its MODEL"
 SAM3_SOURCE = "Load a SAM3 file from models/checkpoints with 'Load Checkpoint' and connect its MODEL"
 FACE_SOURCE = (

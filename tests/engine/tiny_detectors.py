@@ -92,13 +92,19 @@ POINTS = 8  # of each part
 
 @functools.cache
 def face_model(roll: float = 0.0) -> Any:
-    """MediaPipe's face model as its loader makes it, that sees one face of ``FACE_SHAPE`` in every picture.
+    """MediaPipe's face model as its loader makes it, that sees one face of ``FACE_SHAPE`` in every picture."""
+    from comfy_extras.nodes_mediapipe import FaceLandmarkerModel
+
+    return FaceLandmarkerModel(face_weights(roll))
+
+
+def face_weights(roll: float = 0.0) -> dict[str, torch.Tensor]:
+    """What the file of that model holds.
 
     Random weights, but for the last layers: those are zero, and their biases say what is found, so that it is known
     exactly. ``roll``: radians by which the face leans.
     """
     from comfy_extras.mediapipe.face_landmarker import FaceLandmarker
-    from comfy_extras.nodes_mediapipe import FaceLandmarkerModel
 
     weights: dict[str, torch.Tensor] = {}
     for variant, side in (("short", 128), ("full", 192)):
@@ -107,13 +113,11 @@ def face_model(roll: float = 0.0) -> Any:
         # a box of eight sides about each anchor: all overlap, and are averaged to one in the middle. Then six points
         box = torch.tensor([0.0, 0.0, 8.0, 8.0, -1.0, 0.0, 1.0, 0.0, *[0.0] * 8]) * side
         for name, value in model.detector.named_parameters():
-            last = name.split(".")[0].split("_")
-            if last[0] in ("cls", "reg"):
-                is_score = last[0] == "cls"
-                bias = torch.logit(torch.tensor(FACE_SCORE)).expand(value.shape[0]) if is_score else None
+            if name.startswith(("cls_", "reg_")):
                 nn.init.zeros_(value)
-                if name.endswith("bias") and last[1] != "conv":
-                    value.data.copy_(box.repeat(value.shape[0] // 16) if bias is None else bias)
+                if name.endswith("bias") and "_conv" not in name:
+                    score = torch.logit(torch.tensor(FACE_SCORE)).expand(value.shape[0])
+                    value.data.copy_(score if name.startswith("cls_") else box.repeat(value.shape[0] // 16))
         nn.init.zeros_(model.mesh.head_landmarks.weight)
         model.mesh.head_landmarks.bias.data.copy_(_landmarks(roll).flatten())
         for name, value in model.state_dict().items():
@@ -126,7 +130,7 @@ def face_model(roll: float = 0.0) -> Any:
         "procrustes_indices": torch.arange(33),
         "procrustes_weights": torch.ones(33),
     }
-    return FaceLandmarkerModel(weights)
+    return weights
 
 
 def face_points(part: str, width: int, height: int, roll: float = 0.0) -> torch.Tensor:

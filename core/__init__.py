@@ -6,12 +6,14 @@ from .masks import as_mask_batch, blur_mask, dilate_mask, paste_, resize_mask
 from .region import Region, Size
 from .resample import resample
 from .seg import SEG, SEGS, bbox, crop_region, header_size, seg_image, seg_mask
+from .upright import Turn
 
 __all__ = [
     "SEG",
     "SEGS",
     "Region",
     "Size",
+    "Turn",
     "as_mask_batch",
     "bbox",
     "blur_mask",

@@ -1,6 +1,7 @@
-"""ComfyUI as the engine sees it: the only file that knows its internals, and all that a new release may change.
+"""ComfyUI as the engine sees it: all that a new release may change.
 
-ComfyUI is imported inside the functions, so that the pack imports quickly and without it.
+Only this file and ``host_detectors``, for ComfyUI's detection models, know its internals. ComfyUI is imported inside
+the functions, so that the pack imports quickly and without it.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from typing import Any
 from ..detailer import host
 from . import (
     control,
+    core_detectors,
     detailer_pipes,
     detailers,
     detectors,
@@ -31,6 +32,7 @@ GROUPS = (
     detailers,
     faces,
     detectors,
+    core_detectors,
     hooks,
     masks,
     options,
@@ -50,13 +52,18 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     node_id: name for group in GROUPS for node_id, name in group.NODE_DISPLAY_NAME_MAPPINGS.items()
 }
 
-OWN_NODES = frozenset({*options.NODE_CLASS_MAPPINGS, *plan.NODE_CLASS_MAPPINGS, *segs_files.NODE_CLASS_MAPPINGS})
+OWN_NODES = frozenset(
+    node for group in (core_detectors, options, plan, segs_files) for node in group.NODE_CLASS_MAPPINGS
+)
 """The ids that are ours alone; all others are the Impact Pack's too."""
 
 
 def register() -> tuple[dict[str, Any], dict[str, str]]:
-    """Classes and names for ComfyUI, without those that another pack serves."""
-    sharing = shared.Sharing(NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, OWN_NODES, shared.choice())
+    """Classes and names for ComfyUI, without those that another pack serves or that it has nothing to connect to."""
+    missing = core_detectors.not_offered()
+    classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node_id not in missing}
+    names = {node_id: name for node_id, name in NODE_DISPLAY_NAME_MAPPINGS.items() if node_id not in missing}
+    sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())
     host.when_serving(sharing.settle)
     routes.register()
     return sharing.to_register()

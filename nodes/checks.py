@@ -30,7 +30,7 @@ DETECTOR_SOURCES = {
     "BBOX_DETECTOR": "Connect the BBOX_DETECTOR of a detector provider",
     "SEGM_DETECTOR": "Connect the SEGM_DETECTOR of a detector provider whose model finds outlines (a segm model)",
 }
-SAM_SOURCE = "Load the model with 'SAMLoader (Impact)' and connect its SAM_MODEL"
+SAM_SOURCE = "Load the model with 'SAMLoader (Impact)' or 'Detector Provider (SAM3)' and connect its SAM_MODEL"
 BROKEN_DETECTOR = "Connect another detector, or update the pack it is from"
 SEG_FIELDS = ("cropped_image", "cropped_mask", "confidence", "crop_region", "bbox", "label", "control_net_wrapper")
 

@@ -19,7 +19,7 @@ SEGM = "SEGM_DETECTOR"
 BBOX_TOOLTIP = "The detector of rectangles, from a detector provider."
 SEGM_TOOLTIP = "The detector of outlines, from a detector provider."
 IMAGE_TOOLTIP = "The picture to look at. One picture; of a batch make a list first."
-SAM_TOOLTIP = "The SAM model, from SAMLoader (Impact)."
+SAM_TOOLTIP = "The SAM model, from SAMLoader (Impact) or Detector Provider (SAM3)."
 SEGS_TOOLTIP = "What was found, each with its mask, its box and the crop around it."
 
 

@@ -1,5 +1,6 @@
 """First floor: what can be done to SEGS. Pure: no ComfyUI here."""
 
+from .boxes import Crops, Found, found_in, frames_of, limited, to_boxes, to_mask, to_segs
 from .combine import concat, mask_by_mask, mask_by_segs, mask_one_by_one, merge, subtract_segs
 from .convert import (
     BLACK_PICTURE_SIDE,
@@ -43,6 +44,8 @@ __all__ = [
     "IRREGULAR_MODES",
     "ORDER_TARGETS",
     "RANGE_TARGETS",
+    "Crops",
+    "Found",
     "Preview",
     "Tiling",
     "assign_labels",
@@ -56,8 +59,11 @@ __all__ = [
     "confidence",
     "dilate",
     "dilate_seg",
+    "found_in",
+    "frames_of",
     "kept_image",
     "kept_mask",
+    "limited",
     "make_tiles",
     "mask_by_mask",
     "mask_by_segs",
@@ -70,10 +76,13 @@ __all__ = [
     "scale_bbox",
     "split_text",
     "subtract_segs",
+    "to_boxes",
     "to_combined_mask",
     "to_image_list",
+    "to_mask",
     "to_mask_list",
     "to_previews",
+    "to_segs",
     "with_default_images",
     "with_fields",
     "without_images",

@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from engine import tiny_detectors
 from engine.running import Recorder, same
 from engine.tiny_models import Pipe, mask_of, tiny_control_net
+from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG, SEGS, header_size
+from mask_detailer.detailer import host_detectors
 from mask_detailer.detailer.hook_objects import DetailerHook
 from mask_detailer.detailer.options import DetailOptions
-from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 from mask_detailer.nodes.checks import InputError
 from mask_detailer.segs import files
 from support.detectors import BoxDetector, Disc, FloodSam, FoundSEG, OutlineDetector, SamModel, drawn
@@ -102,7 +104,7 @@ def values(unet: Pipe, control_net: Any) -> Values:
     detectors = BoxDetector(), OutlineDetector(), SamModel(FloodSam())
     model, clip, vae, positive, negative = unet
     generator = torch.Generator().manual_seed(1)
-    return {
+    return core_models() | {
         "IMAGE": drawn(*SIZE, DISCS)[0],
         "MASK": mask_of(*SIZE, *BOXES) * 0.8,
         "SEGS": segs,
@@ -127,11 +129,25 @@ def values(unet: Pipe, control_net: Any) -> Values:
             "samples": torch.randn(1, 4, 8, 10, generator=generator),
             "noise_mask": torch.rand(1, *SIZE, generator=generator),
         },
+        "BOUNDING_BOX": [
+            [{"x": 15, "y": 15, "width": 18, "height": 18}, {"x": 50, "y": 30, "width": 20, "height": 20}]
+        ],
         "CONTROL_NET": control_net,
         "SEGS_PREPROCESSOR": Preprocessor(),
         "FLOAT": 0.5,
         "INT": 3,
         "STRING": "A",
+    }
+
+
+def core_models() -> Values:
+    """ComfyUI's own detection models, where it has them; those of the kind MODEL for the one input that takes them."""
+    if not host_detectors.has_rtdetr():
+        return {}
+    return {
+        "MaskDetailerRTDETRProvider.model": tiny_detectors.rtdetr(),
+        "MaskDetailerSAM3Provider.model": tiny_detectors.sam3(),
+        "FACE_DETECTION_MODEL": tiny_detectors.face_model(),
     }
 
 
@@ -166,7 +182,9 @@ def arguments(node_id: str, values: Values, optional: bool) -> Values:
         if not (one.required or optional):
             continue
         if is_link(one):
-            made[one.name] = [values[one.kind]] if takes_lists else values[one.kind]
+            value = values.get(f"{node_id}.{one.name}", values.get(one.kind))
+            assert value is not None, f"no value for {one.kind}"
+            made[one.name] = [value] if takes_lists else value
         elif (value := QUICK[one.name] if one.name in QUICK else widget(one)) is not None:
             made[one.name] = value
     hidden = NODE_CLASS_MAPPINGS[node_id].INPUT_TYPES().get("hidden", {})
@@ -341,7 +359,8 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "VAE": with_method("decode"),
     "BBOX_DETECTOR": with_method("detect"),
     "SEGM_DETECTOR": with_method("detect"),
-    "SAM_MODEL": is_a(SamModel),
+    "SAM_MODEL": lambda model: with_method("predict")(model.sam_wrapper),
+    "BOUNDING_BOX": is_a(dict, list),
     "DETAILER_HOOK": is_a(DetailerHook, Recorder),
     "DETAIL_OPTIONS": is_a(DetailOptions),
     "UPSCALER_HOOK": with_method("post_paste"),
@@ -542,7 +561,14 @@ ODD_PICTURES = {
     "2-D": random(*SIZE),
     "5-D": random(1, 1, *SIZE, 3),
 }
-ONE_PICTURE = ("BboxDetector", "SegmDetector", "SAMDetector", "ImpactSimpleDetector", "SEGSDetailer")
+ONE_PICTURE = (
+    "BboxDetector",
+    "SegmDetector",
+    "SAMDetector",
+    "ImpactSimpleDetector",
+    "SEGSDetailer",
+    "MaskDetailerBoxes",
+)
 
 
 @pytest.mark.parametrize("form", ODD_PICTURES)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..core import Region, Size, resize_mask
+from ..core.mirrored import cut_mirrored
 from . import host
 from .values import Conditioning
 
@@ -65,8 +66,7 @@ def _crop_options(options: dict[str, Any], view: View) -> dict[str, Any] | None:
 def _mask(mask: torch.Tensor, view: View) -> torch.Tensor:
     """``[H,W]`` or ``[B,H,W]`` -> ``[B,h,w]``."""
     frames = resize_mask(mask if mask.ndim == 3 else mask.reshape(-1, *mask.shape[-2:]), view.picture)
-    rows, columns = view.region.slices
-    return frames[:, rows, columns]
+    return _cut(frames, view.region)
 
 
 def _area(area: Any, view: View) -> tuple[Any, ...] | None:
@@ -119,8 +119,16 @@ def _spatial(tensor: torch.Tensor, view: View) -> torch.Tensor:
     size = Size(*tensor.shape[-2:])
     part = view.region.rescaled(view.picture, size)
     x1, y1 = min(part.x1, size.width - 1), min(part.y1, size.height - 1)
-    rows, columns = Region(x1, y1, max(part.x2, x1 + 1), max(part.y2, y1 + 1)).slices
-    return tensor[..., rows, columns]
+    return _cut(tensor, Region(x1, y1, max(part.x2, x1 + 1), max(part.y2, y1 + 1)))
+
+
+def _cut(tensor: torch.Tensor, region: Region) -> torch.Tensor:
+    """A region of the last two axes, mirrored past their ends as the crop is."""
+    if region.inside(Size(*tensor.shape[-2:])):
+        rows, columns = region.slices
+        return tensor[..., rows, columns]
+    planes = tensor.reshape(-1, *tensor.shape[-2:], 1)
+    return cut_mirrored(planes, region).reshape(*tensor.shape[:-2], *region.size)
 
 
 def _references(latents: list[torch.Tensor], view: View) -> list[torch.Tensor]:

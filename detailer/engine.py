@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 
-from ..core import SEG, SEGS, Region, Size, blur_mask, paste_, resample, resize_mask
-from ..segs import kept_image, with_fields
+from ..core import SEG, SEGS, Size, blur_mask, crop_region, paste_, resample, resize_mask
+from ..core.blend import paste_mask, seamless
+from ..core.decoded import fault_of
+from ..core.fill import filled
+from ..core.mirrored import cut_mirrored, inside_picture
+from ..segs import kept_image, kept_mask, with_fields
 from . import host
 from .conditioning import View, crop_conditioning
 from .control import adapted_model
+from .finish import matched
 from .hooks import Hook, KSampleCall
-from .plan import CropPlan, Place, Plan, above_max_size, grouped, make_plan
+from .plan import NOWHERE, CropPlan, Place, Plan, above_max_size, grouped, make_plan
 from .prompts import Prompts
 from .sampling import sample_crops
 from .together import stacked, what_differs
@@ -67,7 +73,7 @@ def detail(
             yield canvases[index].plan
 
     following, done = 0, 0.0
-    for group in grouped(plans(), job.most, settings.mask.feather):
+    for group in grouped(plans(), job.most):
         host.check_interrupted()
         share = sum(canvases[place.picture].share(place.crop) for place in group) / count
         part = progress.between(done, done + share)
@@ -100,7 +106,7 @@ def foresee(
         replace(plan, crops=tuple(crop.resized(hook.touch_scaled_size(crop.wished)) for crop in plan.crops))
         for plan in plans
     ]
-    return plans, list(grouped(plans, job.most, settings.mask.feather))
+    return plans, list(grouped(plans, job.most))
 
 
 def refine(
@@ -129,7 +135,7 @@ def refine(
     progress = host.Progress.of_node()
     made: dict[tuple[int, int], _Refined] = {}
     each = 1 / max(len(plan.to_sample) * variants, 1)
-    for group in grouped([_unpasted(plan, settings.seed + 1 + j) for j in range(variants)], job.most, 0):
+    for group in grouped([_unpasted(plan, settings.seed + 1 + j) for j in range(variants)], job.most):
         host.check_interrupted()
         part = progress.between(len(made) * each, (len(made) + len(group)) * each)
         sampled = [place for place in group if not place.crop.skipped]
@@ -144,18 +150,24 @@ def refine(
         for crop in plan.crops:
             refined = made.get((variant, crop.number), _Refined(None))
             hints += refined.hints
-            elements.append(crop.seg if refined.pixels is None else _with_image(crop.seg, refined.pixels))
+            if refined.pixels is None:
+                elements.append(crop.seg)
+            else:
+                elements.append(with_fields(_with_refined(crop, refined.pixels), control_net_wrapper=None))
     return ((plan.picture.height, plan.picture.width), elements), hints
 
 
 def _unpasted(plan: Plan, seed: int) -> Plan:
     """The plan of crops that are not put back, so that none waits for another; all with one seed."""
-    nothing = Region(0, 0, 0, 0)
-    return replace(plan, crops=tuple(replace(crop, seed=wrapped_seed(seed), support=nothing) for crop in plan.crops))
+    return replace(plan, crops=tuple(replace(crop, seed=wrapped_seed(seed), reach=NOWHERE) for crop in plan.crops))
 
 
-def _with_image(seg: SEG, refined: torch.Tensor) -> SEG:
-    return with_fields(seg, cropped_image=kept_image(refined), control_net_wrapper=None)
+def _with_refined(crop: CropPlan, refined: torch.Tensor) -> SEG:
+    """The segment with its refined crop; also with its region and mask, where the detail options moved them."""
+    seg = with_fields(crop.seg, cropped_image=kept_image(refined))
+    if crop.why and crop.region != crop_region(crop.seg):
+        seg = with_fields(seg, crop_region=crop.region.as_list(), cropped_mask=kept_mask(crop.mask()))
+    return seg
 
 
 @dataclass
@@ -188,8 +200,18 @@ class _Job:
         """How many crops like this one may be sampled at once."""
         if self.alone or crop.skipped:
             return 1
-        wanted = self.settings.crop_batch or host.crops_at_once(self.pipe.model, crop.working, crop.multiple)
+        wanted = self.settings.crop_batch or host.crops_at_once(self.pipe.model, self.cells(crop))
         return wanted if self.room is None else min(wanted, self.room)
+
+    @property
+    def multiple(self) -> int:
+        """What sides must be multiples of; InpaintModelConditioning cuts all else off to multiples of 8."""
+        cell = host.pixels_per_cell(self.pipe.vae)
+        return math.lcm(cell, 8) if self.settings.mask.inpaint_model else cell
+
+    def cells(self, crop: CropPlan) -> Size:
+        """The size of a crop's latent."""
+        return Size(*(side // host.pixels_per_cell(self.pipe.vae) for side in crop.working))
 
 
 def _why_alone(settings: DetailSettings, hook: Hook) -> str | None:
@@ -242,9 +264,7 @@ class _Canvas:
     @classmethod
     def of(cls, job: _Job, picture: Picture, number: int | None = None) -> _Canvas:
         settings = job.settings
-        multiple = host.pixels_per_cell(job.pipe.vae)
-        size = Size(*picture.image.shape[1:3])
-        plan = make_plan(picture.segs, size, settings.size, picture.seed, multiple, settings.text)
+        plan = make_plan(picture.segs, Size(*picture.image.shape[1:3]), settings, picture.seed, job.multiple)
         canvas = cls(number, plan, picture.image)
         canvas._tell(settings)
         return canvas
@@ -279,17 +299,28 @@ class _Canvas:
 
     def cut(self, crop: CropPlan, own: bool = False) -> _Cut:
         """The crop out of the picture as it is now; ``own``: its own image, where it has one."""
-        rows, columns = crop.region.slices
         before = crop.own_image() if own else None
-        before = self.work[:, rows, columns, :].clone() if before is None else before.to(self.work.device)
+        if before is not None:
+            before = before.to(self.work.device)
+        elif crop.region.inside(self.plan.picture):
+            before = self.work[(slice(None), *crop.region.slices)].clone()
+        else:
+            before = cut_mirrored(self.work, crop.region)
         return _Cut(self._prefix, self.plan.picture, crop, before, crop.mask().to(self.work.device))
 
     def put(self, job: _Job, cut: _Cut, refined: _Refined) -> None:
         """Paste a refined crop, and keep what the lists show of it."""
         alpha = None
         if refined.pixels is not None:
-            alpha = blur_mask(cut.mask, job.settings.mask.feather)
-            paste_(self.work, refined.pixels, alpha, cut.plan.region)
+            blend = job.settings.options.blend
+            alpha = paste_mask(cut.mask, job.settings.mask.feather, blend.ramp, blend.grow)
+            region, shown = inside_picture(cut.plan.region, self.plan.picture)
+            patch, mask = refined.pixels[(slice(None), *shown)], alpha[(slice(None), *shown)]
+            now = self.work[(slice(None), *region.slices)]
+            patch = seamless(now, patch, mask, blend.method, blend.width, region, self.plan.picture)
+            paste_(self.work, patch, mask, region)
+            if blend.method != "feather":
+                refined.pixels[(slice(None), *shown)] = patch
             seen = job.hook.post_paste(self.work)
             if seen is not self.work:
                 self.work.copy_(seen)
@@ -307,12 +338,14 @@ class _Canvas:
             _largest_first([pixels for pixels, _ in whole]),
             _largest_first([torch.cat([pixels, alpha[..., None]], dim=-1) for pixels, alpha in whole]),
             [hint for _, refined, _ in made for hint in refined.hints],
-            (size, [_with_refined(cut.plan.seg, refined) for cut, refined, _ in made]),
+            (size, [_kept(cut.plan, refined) for cut, refined, _ in made]),
         )
 
 
-def _with_refined(seg: SEG, refined: _Refined) -> SEG:
-    return with_fields(seg, cropped_image=None if refined.pixels is None else kept_image(refined.pixels))
+def _kept(crop: CropPlan, refined: _Refined) -> SEG:
+    if refined.pixels is None:
+        return with_fields(crop.seg, cropped_image=None)
+    return _with_refined(crop, refined.pixels)
 
 
 def _largest_first(crops: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -332,11 +365,11 @@ def _refined(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_
         return [_Refined(None) for _ in cuts]
     attempts = job.settings.attempts
     if not attempts:
-        return _sampled(job, cuts, progress)
+        return _sampled_until_sound(job, cuts, progress)
     (cut,) = cuts
     for attempt, part in enumerate(progress.split(attempts)):
         seed = wrapped_seed(cut.plan.seed + attempt)
-        (refined,) = _sampled(job, [replace(cut, plan=replace(cut.plan, seed=seed))], part)
+        (refined,) = _sampled_until_sound(job, [replace(cut, plan=replace(cut.plan, seed=seed))], part)
         if refined.pixels is None or not job.hook.asks("should_retry_patch", refined.pixels):
             return [refined]
         logger.info("%s: attempt %d of %d is not good enough for the hook", cut.name, attempt + 1, attempts)
@@ -344,6 +377,22 @@ def _refined(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_
         f"{cut.name}: the hook found fault with all {attempts} attempts. Raise max_retries, change the "
         "seed, or loosen the hook's thresholds"
     )
+
+
+def _sampled_until_sound(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_Refined]:
+    """Crops at once, and those that come out black again with the next seeds, as often as the detail options say."""
+    refined = _sampled(job, cuts, progress)
+    for retry in range(1, job.settings.options.retries + 1):
+        bad = [index for index, made in enumerate(refined) if made.pixels is None]
+        if not bad:
+            break
+        again = [
+            replace(cut, plan=replace(cut.plan, seed=wrapped_seed(cut.plan.seed + retry)))
+            for cut in (cuts[index] for index in bad)
+        ]
+        for index, made in zip(bad, _sampled(job, again, host.Progress.hidden()), strict=True):
+            refined[index] = made
+    return refined
 
 
 def _sampled(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_Refined]:
@@ -402,6 +451,7 @@ def _enlarged(job: _Job, cut: _Cut) -> _Enlarged:
     pixels = job.hook.post_upscale(resample(cut.before, plan.working).clamp_(0.0, 1.0), noise_mask)
     view = View(cut.picture, plan.region, plan.working)
     pipe, hints = _for_crop(job, plan, view, pixels, noise_mask)
+    pixels = filled(pixels, cut.mask if noise_mask is None else noise_mask, job.settings.options.fill, plan.seed)
     return _Enlarged(cut, plan, pixels, noise_mask, pipe, _refiner_for(job.refiner, view), hints)
 
 
@@ -469,7 +519,7 @@ def _batch(job: _Job, crops: Sequence[_Enlarged], progress: host.Progress) -> li
     first, hook, settings = crops[0], job.hook, job.settings
     pixels = torch.cat([crop.pixels for crop in crops])
     if not hook.skips_sampling():
-        cells = Size(*(side // first.plan.multiple for side in first.plan.working))
+        cells = job.cells(first.plan)
         pipe, latent = _encode(_stacked_pipe(crops, cells), pixels, [crop.noise_mask for crop in crops], settings)
         sampling = settings.sampling
         call = KSampleCall(
@@ -482,7 +532,7 @@ def _batch(job: _Job, crops: Sequence[_Enlarged], progress: host.Progress) -> li
             positive=pipe.positive,
             negative=pipe.negative,
             latent=hook.post_encode(latent),
-            denoise=sampling.denoise,
+            denoise=first.plan.denoise,
         )
         name = ", ".join(crop.cut.name for crop in crops)
         seeds = [crop.plan.seed for crop in crops]
@@ -490,7 +540,7 @@ def _batch(job: _Job, crops: Sequence[_Enlarged], progress: host.Progress) -> li
         pixels = host.decode(pipe.vae, hook.pre_decode(latent)["samples"], settings.vae_tiles.decode)
     pixels = hook.post_decode(pixels)
     decoded = [pixels] if len(crops) == 1 else pixels.split(1)
-    return [_Refined(_shrunk(crop, own), crop.hints) for crop, own in zip(crops, decoded, strict=True)]
+    return [_Refined(_shrunk(job, crop, own), crop.hints) for crop, own in zip(crops, decoded, strict=True)]
 
 
 def _stacked_pipe(crops: Sequence[_Enlarged], cells: Size) -> BasicPipe:
@@ -529,13 +579,16 @@ def _encode(
     return pipe, latent
 
 
-def _shrunk(crop: _Enlarged, pixels: torch.Tensor) -> torch.Tensor | None:
-    if not bool(torch.isfinite(pixels).all()):
+def _shrunk(job: _Job, crop: _Enlarged, pixels: torch.Tensor) -> torch.Tensor | None:
+    """A decoded crop at its size in the picture; None where it can't be used."""
+    cut, options = crop.cut, job.settings.options
+    fault = fault_of(pixels, cut.before, flat_too=options.retries > 0)
+    if fault is not None:
         logger.warning(
-            "%s: the decoded picture holds values that are not finite (black squares); its crop is kept as it "
-            "was. A VAE in fp16 often does this: try an fp32 or bf16 VAE",
-            crop.cut.name,
-        )
+            "%s: the decoded picture is %s (black squares); its crop is kept as it was%s. A VAE in fp16 often does "
+            "this: try an fp32 or bf16 VAE",
+            cut.name, fault, " if no retry is better" if options.retries else "",
+        )  # fmt: skip
         return None
-    before = crop.cut.before
-    return resample(pixels.to(before.device, torch.float32), crop.plan.region.size).clamp_(0.0, 1.0)
+    small = resample(pixels.to(cut.before.device, torch.float32), crop.plan.region.size).clamp_(0.0, 1.0)
+    return matched(cut.before, small, cut.mask, crop.noise_mask, options, crop.plan.seed, cut.name)

@@ -201,10 +201,11 @@ def encode_for_inpainting(
 
 def _mask_for_each_clip(conditioning: Conditioning) -> Conditioning:
     """Of four axes ComfyUI takes a mask's first for the frames of one clip."""
+    if isinstance(conditioning, str):
+        return conditioning
     return [
         [embedding, {**options, "concat_mask": options["concat_mask"][:, :, None]}]
         for embedding, options in conditioning
-        if not isinstance(options, str)
     ]
 
 
@@ -495,11 +496,9 @@ def noise_for(latent: Latent, seeds: Sequence[int]) -> torch.Tensor:
     return _joined(noises)
 
 
-def crops_at_once(model: Any, working: Size, multiple: int) -> int:
-    """How many crops of a size fit into memory when they are sampled together, by ComfyUI's own estimate; at least 1.
-
-    Args:
-        multiple: pixels a latent cell covers.
+def crops_at_once(model: Any, cells: Size) -> int:
+    """How many crops with such a latent fit into memory when they are sampled together, by ComfyUI's own estimate; at
+    least 1.
     """
     import comfy.model_management as memory
 
@@ -510,7 +509,7 @@ def crops_at_once(model: Any, working: Size, multiple: int) -> int:
     else:
         total: Any = memory.get_total_memory(device)
         room = total - memory.minimum_inference_memory() - model.model_size()
-    with_and_without_prompt = [2, 4, *(side // multiple for side in working)]  # the channels don't count
+    with_and_without_prompt = [2, 4, *cells]  # the channels don't count
     return min(max(int(room / max(model.model.memory_required(with_and_without_prompt), 1)), 1), MOST_AT_ONCE)
 
 

@@ -8,9 +8,15 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..core import SEG, SEGS, Region, Size, bbox, crop_region, resample, resize_mask, seg_image, seg_mask
+from ..core.blend import paste_reach
+from ..core.mirrored import cut_mirrored, moved_mask
 from ..segs import rescale
+from .options import UNTURNED
 from .segment_text import SegmentText
-from .values import SizeOptions, wrapped_seed
+from .values import DetailSettings, wrapped_seed
+from .working_size import working_size
+
+NOWHERE = Region(0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -19,17 +25,19 @@ class CropPlan:
 
     Attributes:
         number: its place in the order of work, from 1, skipped ones counted.
-        region: what is cut out of the picture; lies inside it.
+        region: what is cut out of the picture; lies inside it, unless the detail options let it reach past the border.
         scale: wished size over the region's size.
         wished: the enlarged size in pixels before it is snapped to the latent grid.
         working: the size sampled at: ``wished`` rounded down to multiples of ``multiple``, at least one.
-        multiple: pixels a latent cell covers.
+        multiple: what both sides of ``working`` are multiples of: a latent cell's pixels, or more if asked for.
         seed: the noise seed of the first cycle.
-        support: where its mask is above 0, as a rectangle of the picture.
+        denoise: how much is made anew, 0..1.
+        reach: what putting it back can change in the picture.
         text: this segment's own prompt, None for the node's conditioning.
         adds_text: it is added to the node's positive instead of replacing it.
         skipped: why it is not worked on, None if it is.
         too_large: that is why: its size.
+        why: its size in words, where the detail options had a say.
     """
 
     number: int
@@ -39,25 +47,23 @@ class CropPlan:
     wished: Size
     multiple: int
     seed: int
-    support: Region
+    denoise: float = 1.0
+    reach: Region = NOWHERE
     text: str | None = None
     adds_text: bool = False
     skipped: str | None = None
     too_large: bool = False
+    why: str = ""
 
     @property
     def working(self) -> Size:
         return Size(*(max(side // self.multiple, 1) * self.multiple for side in self.wished))
 
-    def reach(self, feather: int) -> Region:
-        """What putting it back can change in the picture, its mask blurred by ``feather`` pixels."""
-        if self.skipped or self.support.is_empty:
-            return Region(0, 0, 0, 0)
-        return self.support.padded(feather).intersection(self.region)
-
     def goes_with(self, other: CropPlan) -> bool:
         """Whether both can be sampled as one batch, as far as the plan knows."""
-        return not self.skipped and not other.skipped and self.working == other.working
+        if self.skipped or other.skipped:
+            return False
+        return self.working == other.working and self.denoise == other.denoise
 
     def resized(self, wished: Size) -> CropPlan:
         """The same crop at another wished size (a hook's ``touch_scaled_size``)."""
@@ -68,8 +74,10 @@ class CropPlan:
         mask = seg_mask(self.seg).amax(dim=0, keepdim=True)
         whole = crop_region(self.seg)
         mask = resize_mask(mask, whole.size)
-        rows, columns = self.region.relative_to(whole).slices
-        return mask[:, rows, columns].clamp(0.0, 1.0)
+        part = self.region.relative_to(whole)
+        if part.inside(whole.size):
+            return mask[(slice(None), *part.slices)].clamp(0.0, 1.0)
+        return moved_mask(mask, whole, self.region).clamp_(0.0, 1.0)
 
     def own_image(self) -> torch.Tensor | None:
         """The first frame of the segment's own image over ``region``, ``[1,h,w,3]`` float32, or None."""
@@ -80,15 +88,15 @@ class CropPlan:
         frame = image[:1, ..., :3].to(torch.float32)
         if Size(*frame.shape[1:3]) != whole.size:
             frame = resample(frame, whole.size).clamp_(0.0, 1.0)
-        rows, columns = self.region.relative_to(whole).slices
-        return frame[:, rows, columns]
+        part = self.region.relative_to(whole)
+        return frame[(slice(None), *part.slices)] if part.inside(whole.size) else cut_mirrored(frame, part)
 
     def __str__(self) -> str:
         if self.skipped:
             return f"segment {self.number}: skipped, {self.skipped}"
         return (
             f"segment {self.number}: crop {self.region}, scale {self.scale:.2f}, "
-            f"worked on at {self.working}, seed {self.seed}"
+            f"worked on at {self.working}, seed {self.seed}{f' ({self.why})' if self.why else ''}"
         )
 
 
@@ -113,24 +121,23 @@ class Plan:
         return "\n".join([head, *(str(crop) for crop in self.crops)])
 
 
-def make_plan(segs: SEGS, picture: Size, size: SizeOptions, seed: int, multiple: int, text: str | None = None) -> Plan:
+def make_plan(segs: SEGS, picture: Size, settings: DetailSettings, seed: int, multiple: int) -> Plan:
     """The plan for one picture.
 
     Args:
         segs: made for any size; they are moved to ``picture``.
         picture: the picture's size in pixels.
-        size: the node's size options.
-        seed: the node's seed; segment ``i`` (from 0, in the order of work) has ``seed + i`` unless its text names one.
+        settings: their seed doesn't count.
+        seed: segment ``i`` (from 0, in the order of work) has ``seed + i`` unless its text names one.
         multiple: pixels a latent cell covers.
-        text: per-segment text, empty or None for none.
     """
     segs = rescale(segs, picture)
-    prompts = SegmentText.parse(text or "", seed)
+    prompts = SegmentText.parse(settings.text or "", seed)
     crops = []
     for index, (seg, prompt) in enumerate(prompts.deal(segs[1])):
         if prompt.stop:
             break
-        crop = _crop(seg, picture, size, multiple, index + 1, wrapped_seed(seed + index))
+        crop = _crop(seg, picture, settings, multiple, index + 1, wrapped_seed(seed + index))
         if prompt.skip:
             crop = replace(crop, skipped="its text says [SKIP]", too_large=False)
         seed_of_crop = crop.seed if prompt.seed is None else wrapped_seed(prompt.seed)
@@ -138,18 +145,32 @@ def make_plan(segs: SEGS, picture: Size, size: SizeOptions, seed: int, multiple:
     return Plan(picture, tuple(crops))
 
 
-def _crop(seg: SEG, picture: Size, size: SizeOptions, multiple: int, number: int, seed: int) -> CropPlan:
-    region = crop_region(seg).intersection(Region.whole(picture))
-    crop = CropPlan(number, seg, region, 1.0, region.size, multiple, seed, region)
+def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, number: int, seed: int) -> CropPlan:
+    whole = Region.whole(picture)
+    region = crop_region(seg).intersection(whole)
+    crop = CropPlan(number, seg, region, 1.0, region.size, multiple, seed)
     if region.is_empty:
         return replace(crop, skipped=f"its crop region lies outside the {picture} picture")
     support = _support(crop)
     if support.is_empty:
         return replace(crop, skipped="its mask is empty")
-    crop = replace(crop, support=support)
-    box = bbox(seg)
-    scale, reason = scale_for(box.size, region.size, size)
-    return replace(crop, scale=scale, wished=_scaled(region.size, scale), skipped=reason, too_large=reason is not None)
+    box, options = bbox(seg), settings.options
+    # a ControlNet's hint was cut for the segment's own crop region
+    sizes = options.size if getattr(seg, "control_net_wrapper", None) is None else UNTURNED.size
+    chosen = working_size(region, box, picture, settings.size, multiple, sizes, support)
+    reach = paste_reach(support, chosen.region, settings.mask.feather, options.blend.grow).intersection(whole)
+    return replace(
+        crop,
+        region=chosen.region,
+        scale=chosen.scale,
+        wished=chosen.wished,
+        multiple=chosen.multiple,
+        denoise=options.denoise.denoise(settings.sampling.denoise, box.width * box.height),
+        reach=NOWHERE if chosen.skipped else reach,
+        skipped=chosen.skipped,
+        too_large=chosen.skipped is not None,
+        why="" if sizes == UNTURNED.size else chosen.text,
+    )
 
 
 def _support(crop: CropPlan) -> Region:
@@ -159,32 +180,6 @@ def _support(crop: CropPlan) -> Region:
         return Region(0, 0, 0, 0)
     box = Region(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     return box.shifted(crop.region.x1, crop.region.y1)
-
-
-def scale_for(box: Size, crop: Size, options: SizeOptions) -> tuple[float, str | None]:
-    """How much a crop is enlarged, and why it is skipped where it is.
-
-    The shorter side of the bounding box (or crop) comes to ``guide_size``, unless a side of the crop would then be
-    longer than ``max_size``. Without ``force_inpaint`` parts that are large enough are skipped; with it they are worked
-    on at their own size.
-    """
-    if not options.force_inpaint and box.shorter >= options.guide_size:
-        return 1.0, f"its box {box} already reaches guide_size {options.guide_size:g} (force_inpaint is off)"
-    guided = box if options.guide_for_bbox else crop
-    scale = options.guide_size / max(guided.shorter, 1)
-    enlarged = _scaled(crop, scale)
-    if enlarged.longer > options.max_size:
-        scale *= options.max_size / enlarged.longer
-        enlarged = _scaled(crop, scale)
-    if scale > 1.0 and 0 not in enlarged:
-        return scale, None
-    if options.force_inpaint:
-        return 1.0, None
-    return 1.0, f"its crop {crop} would not be enlarged (force_inpaint is off)"
-
-
-def _scaled(size: Size, scale: float) -> Size:
-    return Size(int(size.height * scale), int(size.width * scale))
 
 
 def above_max_size(crops: Iterable[CropPlan], max_size: float) -> list[CropPlan]:
@@ -203,7 +198,7 @@ class Place:
 _LOOK_AHEAD = 4
 
 
-def grouped(plans: Iterable[Plan], most: Callable[[CropPlan], int], feather: int) -> Iterator[list[Place]]:
+def grouped(plans: Iterable[Plan], most: Callable[[CropPlan], int]) -> Iterator[list[Place]]:
     """The crops of several pictures in groups that are sampled at once, so that each comes out as it would alone.
 
     A crop waits for those before it in its picture that can change what it sees, and it changes nothing that one before
@@ -213,20 +208,19 @@ def grouped(plans: Iterable[Plan], most: Callable[[CropPlan], int], feather: int
     Args:
         plans: the pictures' plans.
         most: how many crops like this one a group may hold.
-        feather: reach in pixels of the blur through which crops are put back.
     """
     unseen = enumerate(plans)
     waiting: list[Place] = []
     while True:
         limit = most(waiting[0].crop) if waiting else 1
-        group = _first_group(waiting, limit, feather)
+        group = _first_group(waiting, limit)
         while len(group) < limit and len(waiting) < limit * _LOOK_AHEAD:
             index, plan = next(unseen, (0, None))
             if plan is None:
                 break
             waiting += [Place(index, crop) for crop in plan.to_visit]
             limit = most(waiting[0].crop) if waiting else 1
-            group = _first_group(waiting, limit, feather)
+            group = _first_group(waiting, limit)
         if not group:
             return
         yield group
@@ -234,7 +228,7 @@ def grouped(plans: Iterable[Plan], most: Callable[[CropPlan], int], feather: int
         waiting = [place for place in waiting if id(place) not in taken]
 
 
-def _first_group(waiting: list[Place], limit: int, feather: int) -> list[Place]:
+def _first_group(waiting: list[Place], limit: int) -> list[Place]:
     """The first crop, and those further on that can be sampled along with it; looks a few groups ahead."""
     group: list[Place] = []
     passed: list[tuple[Place, bool]] = []
@@ -243,7 +237,7 @@ def _first_group(waiting: list[Place], limit: int, feather: int) -> list[Place]:
             break
         joins = not group or (
             place.crop.goes_with(group[0].crop)
-            and not any(_depend(earlier, place, joined, feather) for earlier, joined in passed)
+            and not any(_depend(earlier, place, joined) for earlier, joined in passed)
         )
         if joins:
             group.append(place)
@@ -251,10 +245,10 @@ def _first_group(waiting: list[Place], limit: int, feather: int) -> list[Place]:
     return group
 
 
-def _depend(earlier: Place, later: Place, same_group: bool, feather: int) -> bool:
+def _depend(earlier: Place, later: Place, same_group: bool) -> bool:
     """Whether ``later`` must wait: it sees what ``earlier`` changes, or would change what that has yet to see."""
     if earlier.picture != later.picture:
         return False
-    if earlier.crop.reach(feather).overlaps(later.crop.region):
+    if earlier.crop.reach.overlaps(later.crop.region):
         return True
-    return not same_group and later.crop.reach(feather).overlaps(earlier.crop.region)
+    return not same_group and later.crop.reach.overlaps(earlier.crop.region)

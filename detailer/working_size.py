@@ -77,7 +77,7 @@ def working_size(
     """
     multiple = math.lcm(multiple, options.multiple or 1)
     part = (box if part is None else box.union(part)).intersection(Region.whole(picture))
-    kept = _with_context(part, options, picture)
+    kept = _with_context(part, options, picture) if options.context else part.intersection(region)
     grown = region.union(kept)
     words = [] if grown == region else [f"at least {options.context} px around the part"]
     if options.mode in ("guide_size", "guide_size_exact"):

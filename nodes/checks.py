@@ -13,6 +13,7 @@ import torch
 from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
 from ..detailer import host
 from ..detailer.detectors import Detector, Sam
+from ..detailer.options import UNTURNED, DetailOptions
 from ..detailer.values import BasicPipe, DetailerPipe, Latent, Refiner
 
 logger = logging.getLogger("mask_detailer")
@@ -227,6 +228,19 @@ class Door:
         parts = self.five_parts(pipe, name)
         self.not_missing(parts._replace(vae="not needed"), name)
         return Refiner(parts.model, parts.positive, parts.negative, ratio)
+
+    def detail_options(self, options: Any, name: str = "detail_options") -> DetailOptions:
+        """What 'Detail Options' says, or that there is nothing to say.
+
+        Raises:
+            InputError: for anything else.
+        """
+        if options is None:
+            return UNTURNED
+        if not isinstance(options, DetailOptions):
+            found = f"a {type(options).__name__} is no DETAIL_OPTIONS"
+            raise self.error(name, found, "Connect the output of 'Detail Options'")
+        return options
 
     def segs(self, segs: Any, name: str = "segs", fix: str = SEGS_SOURCE) -> SEGS:
         """SEGS of any pack: ``((height, width), [SEG, ...])``.

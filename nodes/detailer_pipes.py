@@ -83,7 +83,7 @@ def _detail(door: Door, image: Any, segs: Any, basic_pipe: Any, widgets: Mapping
     pipe = door.basic_pipe(basic_pipe)
     refiner = door.refiner(widgets.get("refiner_basic_pipe_opt"), widgets["refiner_ratio"])
     hook = widgets.get("detailer_hook")
-    return detail_frames(door, image, segs, pipe, "basic_pipe", settings_of(widgets), refiner, hook)
+    return detail_frames(door, image, segs, pipe, "basic_pipe", settings_of(door, widgets), refiner, hook)
 
 
 NODE_CLASS_MAPPINGS = {

@@ -107,6 +107,7 @@ class DetailerForEach:
         noise_mask_feather: int = 0,
         scheduler_func_opt: Any = None,
         crop_batch: int = 0,
+        detail_options: Any = None,
     ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], SEGS]:
         """Detail the segments of a picture, as other packs call it.
 
@@ -120,6 +121,7 @@ class DetailerForEach:
         Raises:
             InputError: for what cannot be worked with, naming node, input and fix.
         """
+        door = Door("DetailerForEach")
         settings = DetailSettings(
             seed=seed,
             size=SizeOptions(guide_size, guide_size_for_bbox, max_size, force_inpaint),
@@ -127,12 +129,13 @@ class DetailerForEach:
             mask=MaskSettings(feather, noise_mask, noise_mask_feather, inpaint_model),
             text=wildcard_opt,
             crop_batch=crop_batch,
+            options=door.detail_options(detail_options),
         )
         refiner = None
         if None not in (refiner_ratio, refiner_model, refiner_positive, refiner_negative):
             refiner = Refiner(refiner_model, refiner_positive, refiner_negative, float(refiner_ratio or 0.0))
         pipe = BasicPipe(model, clip, vae, positive, negative)
-        done = detail_frames(Door("DetailerForEach"), image, segs, pipe, None, settings, refiner, detailer_hook)
+        done = detail_frames(door, image, segs, pipe, None, settings, refiner, detailer_hook)
         return done.image, done.crops, done.refined, done.refined_alpha, done.control_images, done.segs
 
 
@@ -268,6 +271,7 @@ class MaskDetailerPipe:
         contour_fill: bool = True,
         scheduler_func_opt: Any = None,
         crop_batch: int = 0,
+        detail_options: Any = None,
     ) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor], Any, Any]:
         door = Door("MaskDetailerPipe")
         frames = door.image(image)
@@ -280,6 +284,7 @@ class MaskDetailerPipe:
             sampling=SamplingSettings(steps, cfg, sampler_name, scheduler, denoise, cycle, scheduler_func_opt),
             mask=MaskSettings(feather, mask_mode, noise_mask_feather, inpaint_model),
             crop_batch=crop_batch,
+            options=door.detail_options(detail_options),
         )
         shots = (
             Shot(frame, segs_of_frame(frame, variant == 0), wrapped_seed(seed + variant))
@@ -303,8 +308,8 @@ class MaskDetailerPipe:
         )
 
 
-def settings_of(widgets: Mapping[str, Any]) -> DetailSettings:
-    """The values of a detailer's widgets, under the names that the family's nodes give them.
+def settings_of(door: Door, widgets: Mapping[str, Any]) -> DetailSettings:
+    """The values of a detailer's widgets, under the names that the family's nodes give them, and its detail options.
 
     What is optional and wasn't sent has the value that a saved prompt relies on, which the widget may not show.
     """
@@ -332,13 +337,15 @@ def settings_of(widgets: Mapping[str, Any]) -> DetailSettings:
         vae_tiles=VaeTiles(widgets.get("tiled_encode", False), widgets.get("tiled_decode", False)),
         attempts=widgets.get("max_retries", 0),
         crop_batch=widgets.get("crop_batch", 0),
+        options=door.detail_options(widgets.get("detail_options")),
     )
 
 
 def detail_with_parts(door: Door, image: Any, segs: Any, widgets: Mapping[str, Any]) -> Detailed:
     """``detail_frames`` for a node that has the parts of a pipe as inputs of their own."""
     pipe = BasicPipe(*(widgets[part] for part in BasicPipe._fields))
-    return detail_frames(door, image, segs, pipe, None, settings_of(widgets), None, widgets.get("detailer_hook"))
+    settings = settings_of(door, widgets)
+    return detail_frames(door, image, segs, pipe, None, settings, None, widgets.get("detailer_hook"))
 
 
 @dataclass(frozen=True)

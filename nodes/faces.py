@@ -214,7 +214,7 @@ def _detail_found(
     frames = door.image(image)
     door.not_missing(pipe.base, names.pipe)
     finder = _finder(door, names, pipe, widgets)
-    settings = settings_of(widgets)
+    settings = settings_of(door, widgets)
     masks: list[torch.Tensor] = []
 
     def shots() -> Iterator[Shot]:

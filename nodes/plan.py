@@ -51,8 +51,8 @@ class MaskDetailerPlan:
                 "batch_size": inputs.batch_size(variants),
             },
             "optional": {
-                "mask": inputs.link("MASK", "The mask of 'MaskDetailer (pipe)'. Connect this or segs."),
-                "segs": inputs.link("SEGS", "The segments of a 'Detailer (SEGS)'. Connect these or a mask."),
+                "mask": inputs.link("MASK", "The mask of 'MaskDetailer (pipe)'; segs, where connected, count instead."),
+                "segs": inputs.link("SEGS", "The segments of a 'Detailer (SEGS)', instead of a mask."),
                 "detailer_hook": inputs.detailer_hook(),
                 "wildcard": inputs.segment_text(),
                 "bbox_fill": inputs.bbox_fill(),
@@ -78,17 +78,15 @@ class MaskDetailerPlan:
         door = Door("MaskDetailerPlan")
         frames = door.image(image)
         pipe = door.basic_pipe(basic_pipe)
-        if (mask is None) == (segs is None):
-            found = "neither is connected" if mask is None else "both are connected"
-            raise door.error("mask' or 'segs", found, "Connect one of them: what the detailer takes")
-        if mask is None:
-            checked = door.segs(segs)
-            segs_of = lambda frame, tell: checked  # noqa: E731
-        else:
-            segs_of = segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
-        settings = settings_of(_NOT_PLANNED | widgets)
+        of_mask = segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
+        of_segs = None if segs is None else door.segs(segs)
+        settings = settings_of(door, _NOT_PLANNED | widgets)
         pictures = [
-            engine.Picture(frames[index : index + 1, ..., :3], segs_of(index, j == 0), wrapped_seed(settings.seed + j))
+            engine.Picture(
+                frames[index : index + 1, ..., :3],
+                of_segs or of_mask(index, j == 0),
+                wrapped_seed(settings.seed + j),
+            )
             for j in range(batch_size)
             for index in range(len(frames))
         ]
@@ -98,13 +96,15 @@ class MaskDetailerPlan:
             drawn_over(picture.image, plan, [row for row in rows if row.picture == number])
             for number, (picture, plan) in enumerate(zip(pictures, plans, strict=True), start=1)
         ]
+        drawn = torch.cat(shown)
+        alpha = frames[..., 3:].repeat(batch_size, 1, 1, 1).to(drawn.device)
         text = as_text(rows)
         return {
             "ui": {
                 "images": host.save_previews((picture[0] for picture in shown), "mask_detailer_plan"),
                 "text": [text],
             },
-            "result": (torch.cat(shown).to(host.intermediate_device()), text, as_json(rows)),
+            "result": (torch.cat([drawn, alpha], dim=-1).to(host.intermediate_device()), text, as_json(rows)),
         }
 
 

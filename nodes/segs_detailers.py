@@ -65,7 +65,7 @@ class SEGSDetailer:
         door.fits_latent(Size(*frames.shape[1:3]), pipe.vae)
         refiner = door.refiner(widgets.get("refiner_basic_pipe_opt"), widgets["refiner_ratio"])
         refined, hints = engine.refine(
-            frames[..., :3], door.segs(segs), pipe, settings_of(widgets), refiner, widgets["batch_size"]
+            frames[..., :3], door.segs(segs), pipe, settings_of(door, widgets), refiner, widgets["batch_size"]
         )
         return refined, hints or [black_picture()]
 

@@ -57,7 +57,7 @@ def test_parameters_of_the_call() -> None:
         "cfg", "sampler_name", "scheduler", "positive", "negative", "denoise", "feather", "noise_mask", "force_inpaint",
         "wildcard_opt", "detailer_hook", "refiner_ratio", "refiner_model", "refiner_clip", "refiner_positive",
         "refiner_negative", "cycle", "inpaint_model", "noise_mask_feather", "scheduler_func_opt",
-        "crop_batch",
+        "crop_batch", "detail_options",
     ]  # fmt: skip
     assert isinstance(inspect.getattr_static(DetailerForEach, "do_detail"), staticmethod)
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from engine.running import Recorder, detail, near, same, shapes, unchanged_outside
 from engine.tiny_models import Pipe, mask_of, picture, unet_pipe
+from mask_detailer.detailer.options import DetailOptions
 from mask_detailer.nodes.detailers import MaskDetailerPipe
 from scipy.ndimage import binary_fill_holes
 
@@ -92,6 +93,7 @@ def table() -> list[Row]:
         Row("contour_fill", False, {"noise_mask", "alpha", *SAMPLED}),
         Row("scheduler_func_opt", linear_schedule, SAMPLED),
         Row("crop_batch", 4, set()),
+        Row("detail_options", DetailOptions(fill="neutral"), {"encoded", *SAMPLED}),
     ]
 
 
@@ -106,7 +108,7 @@ def test_input(index: int, unet: Pipe) -> None:
 def test_table_has_every_input() -> None:
     declared = MaskDetailerPipe.INPUT_TYPES()
     assert {row.name for row in table()} == {*declared["required"], *declared["optional"]}
-    assert len(declared["required"]) + len(declared["optional"]) == 27
+    assert len(declared["required"]) + len(declared["optional"]) == 28
 
 
 def facets(pipe: Pipe, **turned: Any) -> Facets:

@@ -202,7 +202,8 @@ def test_as_segs_and_in_tiles(family: Family) -> None:
         "scheduler",
         "denoise",
     )
-    widgets: dict[str, Any] = {name: SMALL[name] for name in (*shared, "feather", "cycle", "noise_mask_feather")}
+    more = ("feather", "cycle", "noise_mask_feather", "crop_batch")
+    widgets: dict[str, Any] = {name: SMALL[name] for name in (*shared, *more)}
     widgets |= {"noise_mask": True, "force_inpaint": True, "wildcard": "", **family.widgets}
     widgets |= zip(("model", "clip", "vae", "positive", "negative"), family.pipe, strict=True)
     (made,) = DetailerForEach().doit(family_picture(), segs, **widgets)

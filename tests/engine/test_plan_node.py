@@ -12,7 +12,6 @@ import torch
 from engine.running import SMALL, pipe_with
 from engine.tiny_models import Pipe, mask_of, picture, text_encoder
 from mask_detailer.core import mask_to_segs
-from mask_detailer.nodes.checks import InputError
 from mask_detailer.nodes.detailers import DetailerForEachDebug, MaskDetailerPipe
 from mask_detailer.nodes.plan import MaskDetailerPlan
 
@@ -163,10 +162,11 @@ def test_empty(unet: Pipe) -> None:
     assert torch.equal(shown, picture(*SIZE))
 
 
-@pytest.mark.parametrize("given", [{}, {"mask": torch.ones(1, *SIZE), "segs": (SIZE, [])}], ids=["neither", "both"])
-def test_a_mask_or_segs(unet: Pipe, given: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="MaskDetailerPlan, input 'mask' or 'segs'"):
-        plan(picture(*SIZE), unet, **given)
+def test_segs_count_before_a_mask(unet: Pipe) -> None:
+    segs = mask_to_segs(mask_of(*SIZE, (10, 10, 30, 30)), False, 2.0, False, 2)
+    (row,), _, _ = plan(picture(*SIZE), unet, segs=segs, mask=mask_of(*SIZE, (80, 60, 90, 70)))
+    assert row["bbox"] == [10, 10, 30, 30]
+    assert plan(picture(*SIZE), unet)[0] == []
 
 
 def test_a_hook_changes_sizes(unet: Pipe) -> None:

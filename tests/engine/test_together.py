@@ -307,9 +307,10 @@ def test_a_clip_streams_through(unet: Pipe) -> None:
     """Pictures are asked for as there is room, and handed on as soon as they are finished."""
     from mask_detailer.detailer import engine
     from mask_detailer.detailer.values import BasicPipe
+    from mask_detailer.nodes.checks import Door
     from mask_detailer.nodes.detailers import settings_of
 
-    settings = settings_of(running.SMALL | {"noise_mask": True, "force_inpaint": True, "crop_batch": 4})
+    settings = settings_of(Door("test"), running.SMALL | {"noise_mask": True, "force_inpaint": True, "crop_batch": 4})
     frames = [picture(*SIZE, seed) for seed in range(12)]
     asked: list[int] = []
 

@@ -21,7 +21,7 @@ def _randomized(model: nn.Module, seed: int, deviation: float) -> None:
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=deviation, generator=generator)
-        elif parameter.numel() > 1:  # RT-DETR's single numbers are settings
+        elif parameter.numel() > 1 or name.endswith("bias"):  # RT-DETR's other single numbers are settings
             nn.init.constant_(parameter, float(name.endswith("weight")))
 
 

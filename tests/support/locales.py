@@ -3,7 +3,7 @@
 The English files are made from the code: `nodeDefs.json` from the nodes, `main.json` from the `text("key", "English")`
 calls under `js/`. Other English files there (`settings.json`, `commands.json`) are written by hand. Every language
 follows them all: what a key had stays while its English text does, a new key takes the translation of an equal text,
-and what is no longer used goes. What lacks a translation is printed as JSON, by language; filled in, `--add` takes it.
+and what is no longer used goes. What lacks a translation goes into a JSON file; filled in, `--add` takes it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def english_texts() -> Texts:
     texts: Texts = {}
     for script in sorted((ROOT / "js").glob("*.js")):
         for key, english in _CALL.findall(script.read_text(encoding="utf-8")):
-            texts[BROWSER, "maskDetailer", *key.split(".")] = english
+            texts[BROWSER, "maskDetailer", key] = english
     for node_id, node in NODE_CLASS_MAPPINGS.items():
         texts |= {path: text for path, text in node_texts(node_id, node, NODE_DISPLAY_NAME_MAPPINGS[node_id]) if text}
     return texts
@@ -163,14 +163,17 @@ def bring_in_line(added: Mapping[str, Mapping[str, str]], languages: Iterable[st
 def main() -> int:
     parser = argparse.ArgumentParser(prog="dev.py locales")
     parser.add_argument("--add", type=Path, help="translations: a JSON file {language: {English text: translation}}")
+    parser.add_argument("--missing", type=Path, help="write the texts that lack a translation, in the same form")
     options = parser.parse_args()
     use_cpu()
     lacking = bring_in_line(json.loads(options.add.read_text(encoding="utf-8")) if options.add else {})
-    if lacking:
+    for language, texts in lacking.items():
+        for text in texts:
+            print(f"{language} lacks: {text}")
+    if options.missing:
         empty = {language: dict.fromkeys(texts, "") for language, texts in lacking.items()}
-        print(json.dumps(empty, ensure_ascii=False, indent=1))
-    for language in LANGUAGES:
-        print(f"{language}: {len(lacking.get(language, []))} texts without a translation", file=sys.stderr)
+        options.missing.write_text(json.dumps(empty, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    print(f"locales: {sum(map(len, lacking.values()))} translations are missing")
     return 1 if lacking else 0
 
 

@@ -89,7 +89,7 @@ def test_options_and_numbers_stay(language: str) -> None:
         (("SaveSEGS", "inputs", "filename_prefix"), "%year%"),
         (("DetailerForEach", "inputs", "denoise"), "0.3"),
     ):
-        assert word in texts[locales.NODES, *path, "tooltip"], (language, path)
+        assert word in texts[(locales.NODES, *path, "tooltip")], (language, path)
 
 
 def test_new_keys_take_what_is_known_and_old_ones_go() -> None:

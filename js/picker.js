@@ -1,6 +1,7 @@
 /* Segments chosen by their pictures: a button on the picker node opens a dialog with a thumbnail for each. */
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { text } from "./texts.js";
 
 const STYLE = `
 .mask-detailer-picker { background: var(--comfy-menu-bg, #202020); color: var(--input-text, #ddd); border: 1px solid
@@ -48,13 +49,15 @@ async function openPicker(node, picks) {
   const picked = numbers(picks.value, count);
   const segments = element("div", { className: "segments" });
   for (let number = 1; number <= count; number++) segments.append(thumbnail(id, number, picked));
-  if (!count) segments.append("Run the workflow once: its segments appear here then.");
+  if (!count) {
+    segments.append(text("picker_empty", "Run the workflow once: its segments appear here then."));
+  }
 
   const dialog = element("dialog", { className: "mask-detailer-picker" }, element("style", { textContent: STYLE }));
-  const cancel = element("button", { type: "button", textContent: "Cancel", onclick: () => dialog.close() });
+  const cancel = element("button", { type: "button", textContent: text("cancel", "Cancel"), onclick: () => dialog.close() });
   const ok = element("button", {
     type: "button",
-    textContent: "OK",
+    textContent: text("ok", "OK"),
     disabled: !count,
     onclick: () => {
       picks.value = [...picked].sort((a, b) => a - b).join(", ");
@@ -62,7 +65,7 @@ async function openPicker(node, picks) {
       dialog.close();
     },
   });
-  const title = element("strong", { textContent: "Pick segments" });
+  const title = element("strong", { textContent: text("picker_title", "Pick segments") });
   dialog.append(title, segments, element("div", { className: "buttons" }, cancel, ok));
   dialog.onclose = () => dialog.remove();
   document.body.append(dialog);
@@ -73,6 +76,7 @@ export function addPicker(node) {
   const picks = node.widgets?.find((widget) => widget.name === "picks");
   if (!picks) return;
   const button = node.addWidget("button", "pick", null, () => openPicker(node, picks));
+  button.label = text("picker_button", "pick");
   button.serialize = false; // saved workflows have no place for it
   button.options.serialize = false;
 }

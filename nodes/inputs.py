@@ -250,7 +250,7 @@ def segment_text() -> Input:
     text = (
         "A prompt for the segments instead of positive. To give each its own, let the text begin (first character) "
         "with [ASC], [DSC], [ASC-SIZE], [DSC-SIZE] or [RND] and put [SEP] between prompts; or begin with [LAB] and "
-        "write [label] prompt. Choices {a|b}, lists __name__ and <lora:name:weight> work."
+        "write [label] prompt. Choices in braces, lists __name__ and <lora:name:weight> work."
     )
     return "STRING", {"multiline": True, "dynamicPrompts": False, "tooltip": text}
 

@@ -1,0 +1,67 @@
+"""The page in the language of the browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support import locales
+from support.page import SCREENSHOTS
+from support.server import Server
+
+from .conftest import READY, Complaints
+
+NODE = """type => {
+    const node = window.LiteGraph.createNode(type);
+    window.app.graph.add(node);
+    const shown = list => Object.fromEntries(list.map(one => [one.name, one.label ?? one.localized_name]));
+    return {title: node.title, inputs: shown(node.inputs ?? []), widgets: shown(node.widgets ?? []),
+            outputs: (node.outputs ?? []).map(one => one.label ?? one.localized_name)};
+}"""
+PICK = """() => window.app.graph.nodes.at(-1).widgets.find(widget => widget.name === "pick").callback()"""
+GROWN = """async () => {
+    const [source, target] = ["EmptySegs", "ImpactSEGSConcat"].map(type => window.LiteGraph.createNode(type));
+    window.app.graph.add(source);
+    window.app.graph.add(target);
+    source.connect(0, target, 0);
+    await new Promise(done => setTimeout(done));
+    return target.inputs.map(input => input.localized_name);
+}"""
+LANGUAGES = [("ja-JP", "ja"), ("zh-CN", "zh"), ("fr-FR", "fr"), ("de-DE", "en")]  # this front end has no German yet
+
+
+@pytest.mark.parametrize(("browser", "language"), LANGUAGES)
+def test_names_are_shown_in_the_language(chromium: Any, server: Server, browser: str, language: str) -> None:
+    texts = locales.read(language)
+    context = chromium.new_context(viewport={"width": 1600, "height": 1000}, locale=browser)
+    page = context.new_page()
+    complaints = Complaints()
+    complaints.listen(page)
+    page.goto(server.url)
+    page.wait_for_function(READY, timeout=60_000)
+    page.evaluate("() => window.app.graph.clear()")
+
+    shown = page.evaluate(NODE, "MaskDetailerPipe")
+    here = (locales.NODES, "MaskDetailerPipe")
+    assert shown["title"] == texts[(*here, "display_name")]
+    for name in ("image", "mask", "basic_pipe"):
+        assert shown["inputs"][name] == texts[(*here, "inputs", name, "name")]
+    for name in ("guide_size", "seed", "sampler_name", "denoise", "drop_size"):
+        assert shown["widgets"][name] == texts[(*here, "inputs", name, "name")]
+    named = {int(path[3]): text for path, text in texts.items() if path[:3] == (*here, "outputs") and path[4] == "name"}
+    assert named and {index: shown["outputs"][index] for index in named} == named
+
+    picker = page.evaluate(NODE, "ImpactSEGSPicker")
+    ours = (locales.BROWSER, "maskDetailer")
+    assert picker["widgets"]["pick"] == texts[(*ours, "picker_button")]
+    page.evaluate(PICK)
+    dialog = page.locator(".mask-detailer-picker")
+    dialog.wait_for(timeout=10_000)
+    for key in ("picker_title", "picker_empty", "cancel", "ok"):
+        assert texts[(*ours, key)] in dialog.inner_text()
+    page.screenshot(path=SCREENSHOTS / f"locale_{browser}.png")
+
+    first = texts[locales.NODES, "ImpactSEGSConcat", "inputs", "segs1", "name"]
+    assert page.evaluate(GROWN) == [first, first.replace("1", "2")]
+    context.close()
+    assert not complaints

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +22,11 @@ from mask_detailer.detailer.options import (
     DetailOptions,
     WorkingSizeOptions,
 )
+from mask_detailer.nodes.detailers import DetailerForEach
+from mask_detailer.nodes.faces import FaceDetailer
 from mask_detailer.nodes.segs_detailers import SEGSDetailer, SEGSPaste
-from skimage.registration import phase_cross_correlation
+from scipy import ndimage
+from scipy.optimize import minimize
 from support.faults import FAULTS, Fault, moved
 from support.quality import jump
 
@@ -83,7 +85,7 @@ def pipe() -> Pipe:
 @pytest.mark.parametrize("name", VALUES)
 def test_every_value_on_awkward_masks(name: str, pipe: Pipe) -> None:
     options, image, mask = VALUES[name], picture(*SIZE), awkward_mask()
-    made = detail(image, mask, pipe, steps=1, detail_options=options, crop_batch=0)
+    made = detail(image, mask, pipe, steps=1, detail_options=options, crop_batch=0, contour_fill=False)
     assert bool(torch.isfinite(made.image).all()) and 0 <= float(made.image.min()) <= float(made.image.max()) <= 1
     assert unchanged_outside(made.image, image, near((mask > 0).float(), 4 + max(options.blend.grow, 0)))
     assert not torch.equal(made.image, image)
@@ -207,7 +209,7 @@ def mean_error(made: Made, wanted: Made) -> float:
     return float((made.image - wanted.image)[0, y1:y2, x1:x2].abs().mean()) / LEVEL
 
 
-@pytest.mark.parametrize(("fault", "limit", "today"), [("tint of +0.05", 1.0, 12.0), ("gain of 1.1", 2.0, 8.0)])
+@pytest.mark.parametrize(("fault", "limit", "today"), [("tint of +0.05", 1.0, 10.0), ("gain of 1.1", 2.0, 8.0)])
 @pytest.mark.parametrize("match", COLOUR_MATCHES[1:])
 def test_a_tint_is_matched(match: str, fault: str, limit: float, today: float, clean: Made) -> None:
     plain = mean_error(planted(FAULTS[fault]), clean)
@@ -253,14 +255,20 @@ DRIFTS: dict[str, Fault] = {
 
 
 def largest_shift(made: Made, wanted: Made) -> float:
-    """Pixels by which the refined crop is off, in any of nine squares of it (phase correlation)."""
+    """Pixels by which the refined crop is off, in any of five squares of it: the shift that leaves least difference."""
     was, now = (one.refined[0][0].mean(dim=-1).numpy() for one in (wanted, made))
-    found = [
-        phase_cross_correlation(was[y : y + 48, x : x + 48], now[y : y + 48, x : x + 48], upsample_factor=50)[0]
-        for y in (8, 56, 104)
-        for x in (8, 56, 104)
-    ]
-    return max(float(np.hypot(*shift)) for shift in found)
+
+    def off(y: int, x: int) -> float:
+        def left(shift: np.ndarray) -> float:
+            square = slice(y - 8, y + 56), slice(x - 8, x + 56)
+            back = ndimage.shift(now[square], -shift, order=3, mode="nearest")
+            return float(np.square(back - was[square])[8:-8, 8:-8].mean())
+
+        starts = [np.array([dy, dx]) for dy in (-2.0, 0.0, 2.0) for dx in (-2.0, 0.0, 2.0)]
+        found = minimize(left, min(starts, key=left), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-9})
+        return float(np.hypot(*found.x))
+
+    return max(off(y, x) for y, x in ((8, 8), (8, 96), (56, 56), (96, 8), (96, 96)))
 
 
 @pytest.mark.parametrize("name", DRIFTS)
@@ -268,7 +276,7 @@ def test_drift_is_undone(name: str, clean: Made) -> None:
     plain = largest_shift(planted(DRIFTS[name]), clean)
     corrected = largest_shift(planted(DRIFTS[name], DetailOptions(drift="correct")), clean)
     print(f"{name}: {corrected:.2f} px, {plain:.2f} px without")
-    assert plain > 0.5 and corrected < 0.25
+    assert plain > 0.4 and corrected < 0.25
 
 
 def test_no_drift_is_left_alone(clean: Made) -> None:
@@ -303,7 +311,7 @@ def test_what_stays_bad_leaves_the_picture(fault: Fault, pipe: Pipe, caplog: pyt
     vae = FaultyVAE(pipe[2], fault)
     with caplog.at_level(logging.WARNING, "mask_detailer"):
         made = detail(image, mask, pipe_with(pipe, vae=vae), detail_options=DetailOptions(retries=1))
-    assert torch.equal(made.image, image) and not made.refined
+    assert torch.equal(made.image, image)
     assert vae.calls.count("decode") == 2
     assert "segment 1" in caplog.text
 
@@ -318,7 +326,7 @@ def test_only_the_bad_one_of_a_batch_is_tried_again(pipe: Pipe, caplog: pytest.L
         made = detail(image, mask, pipe_with(pipe, vae=vae), crop_batch=0, detail_options=DetailOptions(retries=1))
     assert vae.calls.count("decode") == 2
     wanted = detail(image, mask, pipe)
-    first = near(mask_of(*SIZE, (20, 20, 44, 44)), 4)
+    first = near(mask_of(*SIZE, (90, 80, 114, 104)), 4)  # the lowest comes first
     assert torch.allclose(made.image[first], wanted.image[first], atol=1e-4)
     assert bool(torch.isfinite(made.image).all()) and not torch.equal(made.image[~first], image[~first])
     assert "segment 2" in caplog.text and "segment 1" not in caplog.text
@@ -366,15 +374,65 @@ def test_denoise_by_size_in_batches(pipe: Pipe) -> None:
     assert not torch.allclose(made.image, plain.image, atol=1e-3)
 
 
-@pytest.mark.parametrize(("tiling", "tiled"), [("auto", [True, False]), ("always", [True, True]), ("never", [False] * 2)])
+@pytest.mark.parametrize(
+    ("tiling", "tiled"), [("auto", [True, False]), ("always", [True, True]), ("never", [False] * 2)]
+)
 def test_tiling(tiling: str, tiled: list[bool], pipe: Pipe) -> None:
     """Beside a detailer that says: tiles for encoding, none for decoding."""
     vae = FaultyVAE(pipe[2], same)
     image, segs = picture(96, 112), segs_of((40, 40, 64, 64))
     options = DetailOptions(tiling=tiling)
-    do_detail(image, segs, pipe_with(pipe, vae=vae), tiled_encode=True, tiled_decode=False, detail_options=options)
+    model, clip, _, positive, negative = pipe
+    DetailerForEach().doit(
+        image, segs, model=model, clip=clip, vae=vae, guide_size=64.0, guide_size_for=True, max_size=128.0, seed=7,
+        steps=1, cfg=3.0, sampler_name="euler", scheduler="normal", positive=positive, negative=negative, denoise=0.5,
+        feather=4, noise_mask=True, force_inpaint=True, wildcard="", tiled_encode=True, tiled_decode=False,
+        detail_options=options,
+    )  # fmt: skip
     assert [f"{name}_tiled" in vae.calls for name in ("encode", "decode")] == tiled
     assert len(vae.calls) == 2
+
+
+@pytest.mark.parametrize("name", ["all", "mirror", "drift"])
+def test_do_detail_and_its_segments(name: str, pipe: Pipe) -> None:
+    """Other packs' call: the SEGS it gives back lie in the picture and hold what was put there."""
+    image, segs = picture(96, 112), segs_of((0, 0, 20, 20), (90, 70, 112, 96), (40, 30, 71, 55))
+    made, _, refined, *_, kept = do_detail(image, segs, pipe, detail_options=VALUES[name], crop_batch=0, feather=0)
+    assert len(refined) == len(kept[1]) == 3
+    for seg in kept[1]:
+        x1, y1, x2, y2 = map(int, seg.crop_region)
+        assert 0 <= x1 < x2 <= 112 and 0 <= y1 < y2 <= 96
+        assert seg.cropped_image.shape[1:3] == seg.cropped_mask.shape[-2:] == (y2 - y1, x2 - x1)
+        hard = torch.from_numpy(np.asarray(seg.cropped_mask)) > 0
+        put = torch.from_numpy(np.asarray(seg.cropped_image))[0]
+        if name != "all":  # which grows the paste
+            assert torch.allclose(put[hard], made[0, y1:y2, x1:x2][hard], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["all", "fixed", "mirror"])
+def test_face_detailer_takes_the_options(name: str, pipe: Pipe) -> None:
+    class Detector:
+        """Finds one face, at the picture's corner, as SEGS."""
+
+        def detect(self, *_: Any, **__: Any) -> Any:
+            return segs_of((0, 0, 24, 24))
+
+    image = picture(96, 112)
+    widgets = {
+        name: spec[1]["default"]
+        for part in FaceDetailer.INPUT_TYPES().values()
+        for name, spec in part.items()
+        if len(spec) > 1 and "default" in spec[1]
+    }
+    model, clip, vae, positive, negative = pipe
+    widgets |= dict(
+        image=image, model=model, clip=clip, vae=vae, positive=positive, negative=negative, guide_size=64.0,
+        max_size=128.0, steps=1, feather=4, bbox_detector=Detector(), sampler_name="euler", scheduler="normal",
+        noise_mask_feather=0, wildcard="", detail_options=VALUES[name],
+    )  # fmt: skip
+    made, *_ = FaceDetailer().doit(**widgets)
+    assert unchanged_outside(made, image, near(mask_of(96, 112, (0, 0, 24, 24)), 8))
+    assert not torch.equal(made, image)
 
 
 def test_frames_get_the_options(pipe: Pipe) -> None:
@@ -385,5 +443,3 @@ def test_frames_get_the_options(pipe: Pipe) -> None:
     for index in range(2):
         alone = detail(frames[index : index + 1], mask, pipe, steps=1, detail_options=options)
         assert torch.equal(together.image[index : index + 1], alone.image)
-
-

@@ -217,8 +217,8 @@ class _Job:
 def _why_alone(settings: DetailSettings, hook: Hook) -> str | None:
     if hook.crop_methods:
         return f"the detailer_hook may treat each in its own way ({', '.join(hook.crop_methods)})"
-    if settings.attempts:
-        return "each may be tried again"
+    if settings.attempts and hook.judges:
+        return "the detailer_hook may want each tried again"
     if host.couples_crops(settings.sampling.sampler_name):
         return f"the sampler {settings.sampling.sampler_name} would let one change another"
     return None
@@ -364,7 +364,7 @@ def _refined(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_
     if any(cut.plan.skipped for cut in cuts):
         return [_Refined(None) for _ in cuts]
     attempts = job.settings.attempts
-    if not attempts:
+    if not attempts or not job.hook.judges:
         return _sampled_until_sound(job, cuts, progress)
     (cut,) = cuts
     for attempt, part in enumerate(progress.split(attempts)):

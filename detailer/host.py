@@ -757,7 +757,7 @@ class Browser:
     """
 
     client: str
-    prompt: str
+    prompt_id: str
     node: str
     workflow: str | None
 
@@ -770,7 +770,7 @@ class Browser:
         """Tell it, at once and without waiting; the data also say which node, prompt and workflow they are about."""
         running = _running_server()
         if running is not None:
-            about = {"node": self.node, "prompt": self.prompt, "workflow": self.workflow}
+            about = {"node": self.node, "prompt_id": self.prompt_id, "workflow": self.workflow}
             running.send_sync(event, {**about, **data}, self.client)
 
 

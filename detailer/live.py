@@ -1,7 +1,7 @@
 """What a browser is shown of the segments while a detailer works on them.
 
 Nothing is made or sent unless the browser that queued the prompt is connected and has asked for it. A run costs no more
-than a few small JPEG pictures a segment, and for the steps no more than ``STEPS_SHARE`` of the time.
+than a few small JPEG pictures a segment, and for the steps about ``STEPS_SHARE`` of the time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from .plan import CropPlan, Place, Plan
 EVENT = "mask_detailer.live"
 LONGEST_SIDE = 96
 STEPS_A_SECOND = 10
-STEPS_SHARE = 0.004  # of the time: step events that take longer to make come the more seldom
+STEPS_SHARE = 0.004  # of the time: step events that take longer to make come the more seldom,
+LONGEST_PAUSE = 2.0  # but no more than this many seconds apart
 _MOST_CLIENTS = 64
 _MOST_LETTERS = 60
 
@@ -59,6 +60,7 @@ class Live:
     pictures: int = 1
     _working: Sequence[Place] = field(default=(), init=False)
     _not_before: float = field(default=0.0, init=False)
+    _cost: float = field(default=LONGEST_PAUSE, init=False)
 
     @classmethod
     def of_node(cls, pictures: int) -> Live:
@@ -99,8 +101,9 @@ class Live:
         for segment, preview in zip(segments, () if previews is None else previews.split(1), strict=False):
             segment["preview"] = thumbnail(preview)
         self._send("step", step=step, steps=steps, segments=segments)
-        took = time.perf_counter() - started
-        self._not_before = now + max(1 / STEPS_A_SECOND, took / STEPS_SHARE)
+        # the least counts: all above it is the machine's being busy with the sampling itself
+        self._cost = min(self._cost, time.perf_counter() - started)
+        self._not_before = now + min(max(1 / STEPS_A_SECOND, self._cost / STEPS_SHARE), LONGEST_PAUSE)
 
     def done(self, place: Place, shown: torch.Tensor) -> None:
         """A segment is finished; ``shown`` is its crop now, ``[1,h,w,3]`` float32 0..1."""
@@ -117,7 +120,11 @@ class Live:
 
 
 def _planned(crop: CropPlan, image: torch.Tensor, own_images: bool) -> dict[str, Any]:
-    facts = {"number": crop.number, "label": str(getattr(crop.seg, "label", ""))[:_MOST_LETTERS], "skipped": crop.skipped}
+    facts = {
+        "number": crop.number,
+        "label": str(getattr(crop.seg, "label", ""))[:_MOST_LETTERS],
+        "skipped": crop.skipped,
+    }
     if crop.region.is_empty:
         return facts
     rows, columns = crop.region.slices

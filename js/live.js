@@ -26,8 +26,8 @@ function isOpen(workflow) {
   return !workflow || !id || workflow === id;
 }
 
-function addStrip(node, prompt) {
-  const strip = new Strip(prompt);
+function addStrip(node, promptId) {
+  const strip = new Strip(promptId);
   const [width, height] = node.size;
   const widget = node.addDOMWidget("segments", "mask_detailer_live", strip.element, {
     serialize: false, // not in a prompt
@@ -51,15 +51,15 @@ function take({ detail }) {
   const node = wanted && nodeAt(detail.node);
   if (!node?.showsSegments) return;
   let { strip } = shown.get(node) ?? {};
-  if (strip?.prompt !== detail.prompt && !isOpen(detail.workflow)) return;
-  strip ??= addStrip(node, detail.prompt);
-  if (strip.prompt !== detail.prompt) strip.restart();
-  strip.prompt = detail.prompt;
+  if (strip?.promptId !== detail.prompt_id && !isOpen(detail.workflow)) return;
+  strip ??= addStrip(node, detail.prompt_id);
+  if (strip.promptId !== detail.prompt_id) strip.restart();
+  strip.promptId = detail.prompt_id;
   strip.take(detail);
 }
 
 function stop(why, { detail }) {
-  for (const { strip } of shown.values()) if (strip.prompt === detail?.prompt_id) strip.stopped(why);
+  for (const { strip } of shown.values()) if (strip.promptId === detail?.prompt_id) strip.stopped(why);
 }
 
 /* The server makes nothing for a browser that has not asked for it. */

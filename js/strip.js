@@ -2,7 +2,8 @@
 
 export const HEIGHT = 128; // pixels, always: a node that grew and shrank while it runs would be a nuisance
 const MOST = 60; // thumbnails; beyond that finished pictures make room, so that a long clip stays light
-const MARK = { waiting: "", working: "", done: "", kept: "", skipped: "skipped", stopped: "not done" };
+const NO_LABEL = "A"; // what segments made from a mask are called
+const MARK = { waiting: "", working: "", done: "", skipped: "skipped", stopped: "not done" };
 
 const STYLE = `
 .mask-detailer-live { box-sizing: border-box; height: ${HEIGHT}px; padding: 4px 2px 0; overflow: hidden; display: flex;
@@ -32,7 +33,7 @@ const STYLE = `
 .mask-detailer-live [data-state="done"] .pictures.compared { cursor: ew-resize; }
 .mask-detailer-live [data-state="done"] .compared img.after { clip-path: inset(0 0 0 var(--split)); }
 .mask-detailer-live [data-state="done"] .compared::after { content: ""; position: absolute; inset: 0 auto 0
-  var(--split); border-left: 1px solid #fff; }
+  var(--split); border-left: 1px solid #fff; box-shadow: -1px 0 1px #000; }
 `;
 
 function element(tag, className, ...children) {
@@ -80,7 +81,7 @@ class Cell {
   }
 
   take({ label, size, seed, skipped, before, preview, after }, state = this.state) {
-    this.label = label ?? this.label;
+    this.label = label === NO_LABEL ? "" : (label ?? this.label);
     this.size = size ?? this.size;
     this.seed = seed ?? this.seed;
     this.skipped = skipped ?? this.skipped;
@@ -100,9 +101,9 @@ class Cell {
 /* The whole of it, for one run of a node. What it is told are the server's events, in their order; those that were
  * missed (the page was loaded late) are done without. */
 export class Strip {
-  constructor(prompt) {
+  constructor(promptId) {
     addStyle();
-    this.prompt = prompt;
+    this.promptId = promptId;
     this.main = element("b");
     this.more = element("span");
     this.row = element("div", "segments");
@@ -170,6 +171,7 @@ export class Strip {
   over(state) {
     for (const cell of this.cells.values()) if (!cell.isOver) cell.state = state;
     this.isOver = true;
+    this.row.scrollLeft = 0;
     const skipped = this.count("skipped");
     const said = `${this.count("done")} of ${this.cells.size} segments done`;
     this.say(this.cells.size ? said : "no segments to work on", skipped ? `${skipped} skipped` : "");

@@ -92,6 +92,11 @@ def opened(request: pytest.FixtureRequest, chromium: Any, server: Server) -> Ite
 
 
 @pytest.fixture
+def renderer(opened: Opened) -> str:
+    return opened.renderer
+
+
+@pytest.fixture
 def page(opened: Opened, request: pytest.FixtureRequest) -> Iterator[Any]:
     """ComfyUI's page with an empty graph. A picture of how it ends is kept; a complaint of our files fails the test."""
     opened.page.evaluate("() => window.app.graph.clear()")

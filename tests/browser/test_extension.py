@@ -8,19 +8,9 @@ from typing import Any
 import pytest
 from support import workflow
 from support.client import Client
-from support.page import CONVERT, LOAD, SCREENSHOTS, run_prompt
+from support.page import ADD, CONNECT, CONVERT, LOAD, SCREENSHOTS, run_prompt
 
-ADD = """type => {
-    const node = window.LiteGraph.createNode(type);
-    window.app.graph.add(node);
-    return node.id;
-}"""
 INPUT_NAMES = "id => window.app.graph.getNodeById(id).inputs.map(input => input.name)"
-CONNECT = """([from, to, slot]) => {
-    const graph = window.app.graph;
-    const target = graph.getNodeById(to);
-    graph.getNodeById(from).connect(0, target, target.inputs.findIndex(input => input.name === slot));
-}"""
 DISCONNECT = """([id, slot]) => {
     const node = window.app.graph.getNodeById(id);
     node.disconnectInput(node.inputs.findIndex(input => input.name === slot));

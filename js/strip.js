@@ -1,9 +1,8 @@
 /* What a detailer node shows of its segments while it works: a line of text, and a thumbnail for each. */
 
-export const HEIGHT = 128; // pixels, always: a node that grew and shrank while it runs would be a nuisance
+export const HEIGHT = 122; // pixels, always: a node that grew and shrank while it runs would be a nuisance
 const MOST = 60; // thumbnails; beyond that finished pictures make room, so that a long clip stays light
 const NO_LABEL = "A"; // what segments made from a mask are called
-const MARK = { waiting: "", working: "", done: "", skipped: "skipped", stopped: "not done" };
 
 const STYLE = `
 .mask-detailer-live { box-sizing: border-box; height: ${HEIGHT}px; padding: 4px 2px 0; overflow: hidden; display: flex;
@@ -21,7 +20,7 @@ const STYLE = `
 .mask-detailer-live .pictures img { display: block; height: 68px; min-width: 44px; max-width: 140px; }
 .mask-detailer-live .pictures img.after { position: absolute; inset: 0; width: 100%; max-width: none; }
 .mask-detailer-live .pictures img:not([src]) { display: none; }
-.mask-detailer-live .name { padding: 1px 3px 0; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
+.mask-detailer-live .name { box-sizing: border-box; width: 0; min-width: 100%; padding: 1px 3px 0; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
   color: var(--descrip-text, #999); font-size: 11px; line-height: 14px; }
 .mask-detailer-live [data-state="waiting"] img { opacity: 0.45; }
 .mask-detailer-live [data-state="working"] .pictures { border-color: #4a9eff; }
@@ -69,7 +68,7 @@ class Cell {
 
   set state(state) {
     this.element.dataset.state = state;
-    this.name.textContent = [this.number, this.label, MARK[state]].filter(Boolean).join(" ");
+    this.name.textContent = [this.number, this.label, state === "skipped" && state].filter(Boolean).join(" ");
     const work = this.size && `worked on at ${this.size}, seed ${this.seed}`;
     const about = this.skipped ? `skipped: ${this.skipped}` : work;
     const hint = state === "done" && "move over the picture: left of the line before, right of it after";

@@ -39,7 +39,7 @@ def look_at(page: Any, node: int) -> None:
             const { canvas, graph } = window.app;
             const [x, y] = graph.getNodeById(id).pos;
             canvas.ds.scale = 1;
-            canvas.ds.offset = [140 - x, 100 - y];
+            canvas.ds.offset = [140 - x, 150 - y];
             graph.setDirtyCanvas(true, true);
         }""",
         node,

@@ -103,7 +103,7 @@ def pressed(page: Any) -> list[str]:
 
 
 def test_picker(page: Any, client: Client, renderer: str) -> None:
-    """Run, open the dialog, take the third beside the first: the widget says so, and the dialog when it is opened again."""
+    """Run, open the dialog, take the third beside the first: the widget says so, and the dialog opened once more."""
     saved, prompt = workflow.saved("segs_and_masks")
     saved = copy.deepcopy(saved)
     picker = next(int(node) for node, step in prompt.items() if step["class_type"] == "ImpactSEGSPicker")

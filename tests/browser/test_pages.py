@@ -9,7 +9,7 @@ import pytest
 from support.page import ADD, SCREENSHOTS, look_at
 from support.server import CHECKOUT
 
-SELECT = "id => window.app.canvas.select(window.app.graph.getNodeById(id))"
+SELECT = "id => window.app.canvas.selectNode(window.app.graph.getNodeById(id))"
 EXAMPLES = sorted((CHECKOUT / "example_workflows").glob("*.json"))
 TYPES = "() => window.app.graph.nodes.map(node => node.type)"
 UNKNOWN = "types => types.filter(type => !(type in window.LiteGraph.registered_node_types))"

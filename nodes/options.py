@@ -132,7 +132,7 @@ def _rest() -> dict[str, inputs.Input]:
     )
     tiling = (
         "auto: the VAE works in tiles where the detailer's switches say so or memory runs out. always: in any case. "
-        "never: not even then, for those who see tile seams."
+        "never: the switches count for nothing; ComfyUI still tiles by itself where memory runs out."
     )
     return {
         "fill": _choice(FILLS, fill),

@@ -155,6 +155,5 @@ def thumbnail(picture: torch.Tensor) -> str:
     if scale < 1:
         height, width = (max(round(side * scale), 1) for side in pixels.shape[:2])
         pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return base64.b64encode(
-        cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
-    ).decode()
+    jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+    return base64.b64encode(jpeg.tobytes()).decode()

@@ -1,15 +1,52 @@
-"""How good detailed pictures are: 50 held-out scenes against the undegraded ones."""
+"""How good detailed pictures are: 50 held-out scenes against the undegraded ones, and what each detail option does."""
 
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from support.quality import CHECKPOINT, Quality, load_models, measure
+from mask_detailer.detailer.options import BlendOptions, ColourOptions, DetailOptions, WorkingSizeOptions
+from support.faults import FAULTS
+from support.quality import CHECKPOINT, Again, Quality, load_models, measure, vae_shift
 from tables import print_table
 
 CASES = 50
+VAE_CASES = 10
+
+OPTIONS = {
+    "as it is": DetailOptions(),
+    "colour mean_and_spread": DetailOptions(colour=ColourOptions("mean_and_spread")),
+    "colour covariance": DetailOptions(colour=ColourOptions("covariance")),
+    "blend multiband": DetailOptions(blend=BlendOptions("multiband")),
+    "blend gradient": DetailOptions(blend=BlendOptions("gradient")),
+    "size_mode guide_size_exact": DetailOptions(size=WorkingSizeOptions("guide_size_exact")),
+    "drift correct": DetailOptions(drift="correct"),
+    "detail match": DetailOptions(detail="match"),
+}
+
+REMEDIES = {
+    "tint of +0.05": ("colour mean_and_spread", "colour covariance", "blend multiband", "blend gradient"),
+    "gain of 1.1": ("colour mean_and_spread", "colour covariance", "blend multiband", "blend gradient"),
+    "shift of 2 px": ("drift correct",),
+    "zoom of 1 %": ("drift correct",),
+}
+
+HEAD = ["SSIM before", "after", "closer", "sharpness before", "after", "in 0.8..1.25", "seam jump", "fade at the edge",
+        "change outside", "off in levels"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one way of putting a scene's part back came to: the option, and the fault planted before, if any."""
+
+    option: str
+    fault: str | None
+    quality: Quality
 
 
 def in_share(values: list[bool]) -> str:
@@ -31,22 +68,50 @@ def row(name: str, found: list[Quality]) -> list[str]:
         f"{mean('seam') / mean('seam_of_truth'):.2f}",
         f"{mean('fade'):.2f}",
         f"{max(quality.outside for quality in found):g}",
-        f"{mean('colour'):.2f}",
+        f"{np.mean([abs(quality.brighter) for quality in found]):.2f}",
     ]
+
+
+def tried(models: tuple[Any, Any], case: int) -> Iterator[Found]:
+    """One scene: sampled once for all options that only change how its part is put back, and the planted faults."""
+    again = Again()
+    for name, options in OPTIONS.items():
+        hook = again if options.size == DetailOptions().size else None
+        yield Found(name, None, measure(models, case, {"detail_options": options, "detailer_hook": hook}))
+    for fault, remedies in REMEDIES.items():
+        hook = again.with_fault(FAULTS[fault])
+        for name in ("as it is", *remedies):
+            changes = {"detail_options": OPTIONS[name], "detailer_hook": hook}
+            yield Found(name, fault, measure(models, case, changes))
 
 
 def run() -> None:
     if not CHECKPOINT.is_file():
         print(f"quality: no trained model; tests/model/train.py makes {CHECKPOINT.name}")
         return
+    cases = next((int(argument) for argument in sys.argv[1:] if argument.isdecimal()), CASES)
     logging.disable(logging.INFO)
     with torch.inference_mode():
         models = load_models()
-        found = [measure(models, case) for case in range(CASES)]
+        found = [one for case in range(cases) for one in tried(models, case)]
+        shift = float(np.mean([vae_shift(models[1], case) for case in range(min(cases, VAE_CASES))]))
     logging.disable(logging.NOTSET)
-    head = ["part", "SSIM before", "after", "closer", "sharpness before", "after", "in 0.8..1.25", "seam jump",
-            "fade at the edge", "change outside", "Lab shift of VAE"]  # fmt: skip
-    kinds = sorted({quality.kind for quality in found})
-    rows = [row(kind, [quality for quality in found if quality.kind == kind]) for kind in kinds]
-    title = "50 held-out scenes: similarity to the undegraded scene; sharpness and seam as ratios to its own"
-    print_table(title, head, [*rows, row("all", found)])
+    scenes = f"{cases} held-out scenes"
+    plain = [one.quality for one in found if one.option == "as it is" and one.fault is None]
+    kinds = sorted({quality.kind for quality in plain})
+    by_kind = {kind: [quality for quality in plain if quality.kind == kind] for kind in kinds}
+    print_table(
+        f"{scenes}: similarity to the undegraded scene; sharpness and seam as ratios to its own; "
+        f"the VAE's own Lab shift is {shift:.2f}",
+        ["part", *HEAD],
+        [row(name, some) for name, some in {**by_kind, "all": plain}.items()],
+    )
+
+    def rows(fault: str | None) -> list[list[str]]:
+        of_fault = [one for one in found if one.fault == fault]
+        names = dict.fromkeys(one.option for one in of_fault)
+        return [row(name, [one.quality for one in of_fault if one.option == name]) for name in names]
+
+    print_table(f"{scenes}: each detail option by itself", ["option", *HEAD], rows(None))
+    for fault in REMEDIES:
+        print_table(f"{scenes}, decoded with a {fault}", ["option", *HEAD], rows(fault))

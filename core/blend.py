@@ -40,7 +40,7 @@ def paste_reach(support: Region, region: Region, feather: int, grow: int = 0) ->
         support: the smallest region that holds all of the segment's mask above 0, in the picture.
         region: the crop's.
     """
-    reach = max(feather, 0) + grow
+    reach = max(feather, 0) + max(grow, 0)  # at the crop's sides a mask does not shrink
     grown = Region(support.x1 - reach, support.y1 - reach, support.x2 + reach, support.y2 + reach)
     return grown.intersection(region)
 

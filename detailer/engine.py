@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from ..core import SEG, SEGS, Size, blur_mask, crop_region, paste_, resample, resize_mask
+from ..core import SEG, SEGS, Region, Size, blur_mask, crop_region, paste_, resample, resize_mask
 from ..core.blend import paste_mask, seamless
 from ..core.decoded import fault_of
 from ..core.fill import filled
@@ -25,7 +25,7 @@ from .plan import NOWHERE, CropPlan, Place, Plan, above_max_size, grouped, make_
 from .prompts import Prompts
 from .sampling import sample_crops
 from .together import stacked, what_differs
-from .values import BasicPipe, Conditioning, Detailed, DetailSettings, Latent, Refiner, wrapped_seed
+from .values import BasicPipe, Conditioning, Detailed, DetailSettings, Latent, Refiner, VaeTiles, wrapped_seed
 
 logger = logging.getLogger("mask_detailer")
 
@@ -162,7 +162,9 @@ def refine(
             if refined.pixels is None:
                 elements.append(crop.seg)
             else:
-                elements.append(with_fields(_with_refined(crop, refined.pixels), control_net_wrapper=None))
+                region, shown = inside_picture(crop.region, plan.picture)
+                seg = _with_refined(crop, refined.pixels[(slice(None), *shown)], region)
+                elements.append(with_fields(seg, control_net_wrapper=None))
     return ((plan.picture.height, plan.picture.width), elements), hints
 
 
@@ -171,11 +173,12 @@ def _unpasted(plan: Plan, seed: int) -> Plan:
     return replace(plan, crops=tuple(replace(crop, seed=wrapped_seed(seed), reach=NOWHERE) for crop in plan.crops))
 
 
-def _with_refined(crop: CropPlan, refined: torch.Tensor) -> SEG:
-    """The segment with its refined crop; also with its region and mask, where the detail options moved them."""
+def _with_refined(crop: CropPlan, refined: torch.Tensor, region: Region) -> SEG:
+    """The segment with its refined crop of ``region``; also with that and its mask, where the detail options moved it."""
     seg = with_fields(crop.seg, cropped_image=kept_image(refined))
-    if crop.why and crop.region != crop_region(crop.seg):
-        seg = with_fields(seg, crop_region=crop.region.as_list(), cropped_mask=kept_mask(crop.mask()))
+    if crop.why and region != crop_region(crop.seg):
+        mask = replace(crop, region=region).mask()
+        seg = with_fields(seg, crop_region=region.as_list(), cropped_mask=kept_mask(mask))
     return seg
 
 
@@ -201,6 +204,9 @@ class _Job:
     def of(cls, pipe: BasicPipe, settings: DetailSettings, refiner: Refiner | None, hook: Hook, live: Live) -> _Job:
         if settings.mask.noise_mask and settings.mask.noise_mask_feather > 0:
             pipe = pipe._replace(model=host.with_differential_diffusion(pipe.model))
+        if settings.options.tiling != "auto":
+            always = settings.options.tiling == "always"
+            settings = replace(settings, vae_tiles=VaeTiles(always, always))
         reason = _why_alone(settings, hook)
         if reason is not None:
             logger.info("crops are sampled one at a time: %s", reason)
@@ -319,24 +325,26 @@ class _Canvas:
         crop = place.crop
         before = crop.own_image() if own else None
         before = self.at(crop).clone() if before is None else before.to(self.work.device)
-        return _Cut(place.picture, self._prefix, self.plan.picture, crop, before, crop.mask().to(self.work.device))
+        mask = crop.mask(self.plan.picture).to(self.work.device)
+        return _Cut(place.picture, self._prefix, self.plan.picture, crop, before, mask)
 
     def put(self, job: _Job, cut: _Cut, refined: _Refined) -> None:
-        """Paste a refined crop, and keep what the lists show of it."""
+        """Paste a refined crop, and keep what the lists show of it: the part within the picture."""
+        region, (rows, columns) = inside_picture(cut.plan.region, self.plan.picture)
         alpha = None
         if refined.pixels is not None:
             blend = job.settings.options.blend
-            alpha = paste_mask(cut.mask, job.settings.mask.feather, blend.ramp, blend.grow)
-            region, shown = inside_picture(cut.plan.region, self.plan.picture)
-            patch, mask = refined.pixels[(slice(None), *shown)], alpha[(slice(None), *shown)]
+            alpha = paste_mask(cut.mask, job.settings.mask.feather, blend.ramp, blend.grow)[:, rows, columns]
             now = self.work[(slice(None), *region.slices)]
-            patch = seamless(now, patch, mask, blend.method, blend.width, region, self.plan.picture)
-            paste_(self.work, patch, mask, region)
-            if blend.method != "feather":
-                refined.pixels[(slice(None), *shown)] = patch
+            patch = seamless(
+                now, refined.pixels[:, rows, columns], alpha, blend.method, blend.width, region, self.plan.picture
+            )
+            paste_(self.work, patch, alpha, region)
+            refined = replace(refined, pixels=patch)
             seen = job.hook.post_paste(self.work)
             if seen is not self.work:
                 self.work.copy_(seen)
+        cut = replace(cut, before=cut.before[:, rows, columns])
         self.made[cut.plan.number] = cut, refined, alpha
 
     def detailed(self) -> Detailed:
@@ -351,14 +359,13 @@ class _Canvas:
             _largest_first([pixels for pixels, _ in whole]),
             _largest_first([torch.cat([pixels, alpha[..., None]], dim=-1) for pixels, alpha in whole]),
             [hint for _, refined, _ in made for hint in refined.hints],
-            (size, [_kept(cut.plan, refined) for cut, refined, _ in made]),
+            (size, [self._kept(cut.plan, refined) for cut, refined, _ in made]),
         )
 
-
-def _kept(crop: CropPlan, refined: _Refined) -> SEG:
-    if refined.pixels is None:
-        return with_fields(crop.seg, cropped_image=None)
-    return _with_refined(crop, refined.pixels)
+    def _kept(self, crop: CropPlan, refined: _Refined) -> SEG:
+        if refined.pixels is None:
+            return with_fields(crop.seg, cropped_image=None)
+        return _with_refined(crop, refined.pixels, crop.region.intersection(Region.whole(self.plan.picture)))
 
 
 def _largest_first(crops: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -104,8 +104,8 @@ class DetailOptions:
         detail: one of ``DETAILS``.
         retries: how often a segment is sampled again, each time with the next seed, when it decodes to values that are
             not finite or to flat black.
-        tiling: one of ``TILINGS``. ``auto``: as the node's switches say, and where memory runs out; ``always``: both
-            ways through the VAE; ``never``: neither, not even where memory runs out.
+        tiling: one of ``TILINGS``. ``auto``: as the node's switches say; ``always``: both ways through the VAE;
+            ``never``: neither, whatever the switches say. Where memory runs out, the VAE goes in tiles in any case.
     """
 
     colour: ColourOptions = ColourOptions()

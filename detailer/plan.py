@@ -69,15 +69,20 @@ class CropPlan:
         """The same crop at another wished size (a hook's ``touch_scaled_size``)."""
         return replace(self, wished=wished)
 
-    def mask(self) -> torch.Tensor:
-        """The segment's mask over ``region``, ``[1,h,w]`` float32 0..1; the frames of a mask batch are merged."""
+    def mask(self, picture: Size | None = None) -> torch.Tensor:
+        """The segment's mask over ``region``, ``[1,h,w]`` float32 0..1; the frames of a mask batch are merged.
+
+        Past the border of ``picture`` it is mirrored as the crop is, so that a blur sees no edge there.
+        """
         mask = seg_mask(self.seg).amax(dim=0, keepdim=True)
         whole = crop_region(self.seg)
         mask = resize_mask(mask, whole.size)
-        part = self.region.relative_to(whole)
-        if part.inside(whole.size):
-            return mask[(slice(None), *part.slices)].clamp(0.0, 1.0)
-        return moved_mask(mask, whole, self.region).clamp_(0.0, 1.0)
+        inside = self.region if picture is None else self.region.intersection(Region.whole(picture))
+        part = inside.relative_to(whole)
+        mask = mask[(slice(None), *part.slices)] if part.inside(whole.size) else moved_mask(mask, whole, inside)
+        if inside != self.region:
+            mask = cut_mirrored(mask[..., None], self.region.relative_to(inside))[..., 0]
+        return mask.clamp(0.0, 1.0)
 
     def own_image(self) -> torch.Tensor | None:
         """The first frame of the segment's own image over ``region``, ``[1,h,w,3]`` float32, or None."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -127,10 +127,11 @@ def drawn_over(image: torch.Tensor, plan: Plan, rows: Sequence[PlanRow]) -> torc
     size = Size(*image.shape[1:3])
     out = image.to(torch.float32, copy=True)
     for crop, row in zip(plan.crops, rows, strict=True):
-        if not crop.region.is_empty:
-            part = out[(slice(None), *crop.region.slices)]
+        region = crop.region.intersection(Region.whole(size))
+        if not region.is_empty:
+            part = out[(slice(None), *region.slices)]
             colour = torch.tensor(_colour(row), device=out.device) / 255
-            alpha = (crop.mask().to(out.device) * _TINT)[..., None]
+            alpha = (replace(crop, region=region).mask().to(out.device) * _TINT)[..., None]
             part.copy_((1 - alpha) * part + alpha * colour)
     lines = Image.new("RGBA", (size.width, size.height), (0, 0, 0, 0))
     pen = ImageDraw.Draw(lines)

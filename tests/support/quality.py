@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from mask_detailer.core import Size, mask_to_segs, resample
 from mask_detailer.detailer import host
-from mask_detailer.detailer.plan import make_plan
+from mask_detailer.detailer.plan import CropPlan, make_plan
 from mask_detailer.nodes.checks import Door
 from mask_detailer.nodes.detailers import MaskDetailerPipe, settings_of
 from model import conditioning, scenes
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
+
+from support.faults import Fault
 
 CHECKPOINT = Path(__file__).parents[1] / "model" / "mask-detailer-tiny.safetensors"
 
@@ -56,7 +58,6 @@ class Quality:
         fine: share of the values inside the mask that lie between the levels of 8-bit pictures.
         brighter: mean difference to the undegraded scene inside the mask, in levels of 8-bit pictures.
         outside: largest change where the feathered mask does not reach.
-        colour: mean Lab difference on the crop's unmasked ring, through the VAE and back.
     """
 
     kind: str
@@ -70,7 +71,29 @@ class Quality:
     fine: float
     brighter: float
     outside: float
-    colour: float
+
+
+@dataclass
+class Again:
+    """A hook by which a crop is sampled once: every time after that, what it decoded to then is put back again.
+
+    Attributes:
+        fault: what is done to it before.
+    """
+
+    decoded: torch.Tensor | None = None
+    fault: Fault | None = None
+
+    def with_fault(self, fault: Fault) -> Again:
+        return Again(self.decoded, fault)
+
+    def get_skip_sampling(self) -> bool:
+        return self.decoded is not None
+
+    def post_decode(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self.decoded is None:
+            self.decoded = pixels.clone()
+        return self.decoded.clone() if self.fault is None else self.fault(self.decoded)
 
 
 def load_models() -> tuple[Any, Any]:
@@ -92,12 +115,8 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
         picture, where, (model, None, vae, positive, negative), seed=case, **settings
     )
     done = image[0].cpu().numpy()
-    segs = mask_to_segs(where, False, settings["crop_factor"], False, settings["drop_size"])
-    widgets = settings_of(Door("quality"), settings | {"seed": case, "noise_mask": True, "force_inpaint": True})
-    (plan,) = make_plan(segs, Size(*mask.shape), widgets, case, host.pixels_per_cell(vae)).crops
-    region = plan.region
     reach = np.zeros(mask.shape, bool)
-    reach[region.slices] = alphas[0][0, ..., 3].cpu().numpy() > 0
+    reach[_plan(vae, where, settings, case).region.slices] = alphas[0][0, ..., 3].cpu().numpy() > 0
     inside = mask > 0.5
     truth = sharpness(good)[inside].mean()
     return Quality(
@@ -112,8 +131,23 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
         float((np.abs(done * 255 - np.round(done * 255)) > 0.02)[inside].mean()),
         float((done - good)[inside].mean() * 255),
         float(np.abs(done - bad)[~reach].max()),
-        colour_shift(vae, picture[:, region.slices[0], region.slices[1]], where[0][region.slices], plan.working),
     )
+
+
+def _plan(vae: Any, mask: torch.Tensor, settings: Mapping[str, Any], case: int) -> CropPlan:
+    segs = mask_to_segs(mask, False, settings["crop_factor"], False, settings["drop_size"])
+    widgets = settings_of(Door("quality"), {**settings, "seed": case, "noise_mask": True, "force_inpaint": True})
+    (plan,) = make_plan(segs, Size(*mask.shape[1:]), widgets, case, host.pixels_per_cell(vae)).crops
+    return plan
+
+
+def vae_shift(vae: Any, case: int) -> float:
+    """Mean Lab difference of a case's unmasked surroundings in its crop, through the VAE and back."""
+    _, bad, mask, _ = scenes.held_out_case(case)
+    picture, where = torch.from_numpy(bad)[None], torch.from_numpy(mask)[None]
+    plan = _plan(vae, where, SETTINGS, case)
+    rows, columns = plan.region.slices
+    return colour_shift(vae, picture[:, rows, columns], where[0, rows, columns], plan.working)
 
 
 def similarity(truth: np.ndarray, picture: np.ndarray, inside: np.ndarray) -> float:

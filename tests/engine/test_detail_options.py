@@ -1,0 +1,389 @@
+"""The detail options through the engine: every value on awkward masks, and planted faults that they must undo."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from engine.running import Made, Recorder, detail, do_detail, near, pipe_with, segs_of, unchanged_outside, watched
+from engine.tiny_models import Pipe, flow_pipe, lossless_vae, mask_of, picture, unet_pipe
+from mask_detailer.core.blend import BLENDS
+from mask_detailer.core.colour import COLOUR_MATCHES
+from mask_detailer.core.fill import FILLS
+from mask_detailer.core.masks import RAMPS
+from mask_detailer.detailer.options import (
+    BlendOptions,
+    ColourOptions,
+    DenoiseOptions,
+    DetailOptions,
+    WorkingSizeOptions,
+)
+from mask_detailer.nodes.segs_detailers import SEGSDetailer, SEGSPaste
+from skimage.registration import phase_cross_correlation
+from support.faults import FAULTS, Fault, moved
+from support.quality import jump
+
+LEVEL = 1 / 255
+SIZE = (131, 149)
+
+
+def awkward_mask() -> torch.Tensor:
+    """Parts at all corners and borders, slivers of 3 px, one with a hole, one soft all over, odd sizes."""
+    height, width = SIZE
+    mask = mask_of(
+        *SIZE, (0, 0, 17, 13), (width - 14, 0, width, 19), (0, height - 15, 21, height),
+        (width - 13, height - 11, width, height), (60, 0, 85, 9), (0, 50, 7, 75), (width - 3, 40, width, 80),
+        (55, height - 3, 96, height), (30, 30, 61, 33), (30, 44, 33, 79), (80, 30, 111, 61),
+    )  # fmt: skip
+    mask[0, 40:50, 90:100] = 0.0
+    rows, columns = torch.meshgrid(torch.arange(SIZE[0]), torch.arange(SIZE[1]), indexing="ij")
+    soft = 1 - ((rows - 93).square() + (columns - 70).square()).sqrt() / 22
+    return torch.maximum(mask, soft.clamp(0, 1)[None])
+
+
+VALUES = {
+    **{f"colour {match}": DetailOptions(colour=ColourOptions(match)) for match in COLOUR_MATCHES[1:]},
+    **{f"blend {method}": DetailOptions(blend=BlendOptions(method, 6)) for method in BLENDS[1:]},
+    "gradient without end": DetailOptions(blend=BlendOptions("gradient", 0)),
+    **{f"grow {grow}": DetailOptions(blend=BlendOptions(grow=grow)) for grow in (-5, -1, 3)},
+    **{f"ramp {ramp}": DetailOptions(blend=BlendOptions(ramp=ramp)) for ramp in RAMPS[1:]},
+    **{f"fill {fill}": DetailOptions(fill=fill) for fill in FILLS[1:]},
+    "exact": DetailOptions(size=WorkingSizeOptions("guide_size_exact")),
+    "short side": DetailOptions(size=WorkingSizeOptions("short_side", short_side=64)),
+    "budget": DetailOptions(size=WorkingSizeOptions("pixel_budget", megapixels=0.006)),
+    "fixed": DetailOptions(size=WorkingSizeOptions("fixed_size", width=96, height=64)),
+    "never above": DetailOptions(size=WorkingSizeOptions(never_above_max_size=True)),
+    "multiple": DetailOptions(size=WorkingSizeOptions("guide_size_exact", multiple=32)),
+    "context": DetailOptions(size=WorkingSizeOptions(context=9)),
+    "mirror": DetailOptions(size=WorkingSizeOptions(context=9, border="mirror")),
+    "drift": DetailOptions(drift="correct"),
+    "detail": DetailOptions(detail="match"),
+    "denoise": DetailOptions(denoise=DenoiseOptions("less_for_larger", 16)),
+    "retries": DetailOptions(retries=1),
+    "tiling always": DetailOptions(tiling="always"),
+    "tiling never": DetailOptions(tiling="never"),
+    "all": DetailOptions(
+        ColourOptions("covariance"), BlendOptions("gradient", 12, 2, "smooth"), "diffused",
+        WorkingSizeOptions("fixed_size", width=80, height=64, multiple=16, context=12, border="mirror"),
+        "correct", "match", DenoiseOptions("less_for_larger", 16), 1, "never",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pipe() -> Pipe:
+    return unet_pipe(3)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_every_value_on_awkward_masks(name: str, pipe: Pipe) -> None:
+    options, image, mask = VALUES[name], picture(*SIZE), awkward_mask()
+    made = detail(image, mask, pipe, steps=1, detail_options=options, crop_batch=0)
+    assert bool(torch.isfinite(made.image).all()) and 0 <= float(made.image.min()) <= float(made.image.max()) <= 1
+    assert unchanged_outside(made.image, image, near((mask > 0).float(), 4 + max(options.blend.grow, 0)))
+    assert not torch.equal(made.image, image)
+    for crop, alpha in zip(made.refined, made.alphas, strict=True):
+        assert crop.shape[1] <= SIZE[0] and crop.shape[2] <= SIZE[1]
+        assert crop.shape[:3] == alpha.shape
+
+
+def test_the_default_options_change_nothing(pipe: Pipe) -> None:
+    image, mask = picture(*SIZE), awkward_mask()
+    plain = detail(image, mask, pipe, steps=1)
+    assert torch.equal(detail(image, mask, pipe, steps=1, detail_options=DetailOptions()).image, plain.image)
+
+
+# --- borders ------------------------------------------------------------------------------------------------------
+
+MIRROR = DetailOptions(size=WorkingSizeOptions(context=24, border="mirror"))
+CORNERS = [(0, 0, 24, 24), (125, 0, 149, 24), (0, 107, 24, 131), (125, 107, 149, 131)]
+
+
+@pytest.mark.parametrize("box", CORNERS)
+def test_a_mirrored_border_has_no_soft_edge(box: tuple[int, int, int, int], pipe: Pipe) -> None:
+    """At the picture's corner the refined part goes on to the last pixel, as it does without mirroring."""
+    made = detail(picture(*SIZE), mask_of(*SIZE, box), pipe, detail_options=MIRROR, noise_mask_feather=5)
+    (alpha,) = made.alphas
+    assert alpha.shape == (1, 48, 48)
+    y, x = (0 if edge == 0 else -1 for edge in (box[1], box[0]))
+    assert float(alpha[0, y, x]) == 1.0 and float(alpha.min()) == 0.0
+
+
+def test_mirrored_borders_with_conditioning_of_the_whole_picture(pipe: Pipe) -> None:
+    """Masks, areas and reference latents are cut to a crop that reaches past the picture."""
+    embedding = pipe[3][0][0]
+    latent = torch.randn(1, 4, 17, 19, generator=torch.Generator().manual_seed(1))
+    positive = [
+        [embedding, {"mask": torch.rand(1, *SIZE), "mask_strength": 1.0, "set_area_to_bounds": False}],
+        [embedding, {"area": (10, 10, 0, 0), "strength": 1.0}],
+        [embedding, {"area": ("percentage", 0.5, 0.5, 0.5, 0.5), "strength": 1.0}],
+        [embedding, {"reference_latents": [latent]}],
+    ]
+    image, mask = picture(*SIZE), mask_of(*SIZE, *CORNERS)
+    made = detail(image, mask, pipe_with(pipe, positive=positive), detail_options=MIRROR, crop_batch=0)
+    assert bool(torch.isfinite(made.image).all()) and len(made.refined) == 4
+    assert unchanged_outside(made.image, image, near(mask, 4))
+
+
+def test_segments_kept_apart_lie_in_the_picture(pipe: Pipe) -> None:
+    """SEGSDetailer gives the part of a mirrored crop that is picture; SEGSPaste puts it where it belongs."""
+    image, segs = picture(96, 112), segs_of((0, 0, 20, 20), (90, 70, 112, 96))
+    widgets = dict(
+        guide_size=64.0, guide_size_for=True, max_size=128.0, seed=7, steps=1, cfg=3.0, sampler_name="euler",
+        scheduler="normal", denoise=0.5, noise_mask=True, force_inpaint=True, refiner_ratio=0.2, batch_size=1, cycle=1,
+        detail_options=MIRROR,
+    )  # fmt: skip
+    refined, _ = SEGSDetailer().doit(image, segs, pipe, **widgets)
+    for seg in refined[1]:
+        x1, y1, x2, y2 = map(int, seg.crop_region)
+        assert 0 <= x1 < x2 <= 112 and 0 <= y1 < y2 <= 96
+        assert seg.cropped_image.shape[1:3] == seg.cropped_mask.shape[-2:] == (y2 - y1, x2 - x1)
+    (pasted,) = SEGSPaste().doit(image, refined, 0)
+    mask = mask_of(96, 112, (0, 0, 20, 20), (90, 70, 112, 96))
+    assert unchanged_outside(pasted, image, mask > 0) and not torch.equal(pasted, image)
+
+
+# --- planted faults -----------------------------------------------------------------------------------------------
+
+
+class FaultyVAE:
+    """A real VAE that plants a fault in what it decodes, at some calls (from 1) or at all."""
+
+    def __init__(self, vae: Any, fault: Fault, at: tuple[int, ...] = ()) -> None:
+        self._vae, self._fault, self._at = vae, fault, at
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._vae, name)
+        if name not in ("encode", "decode", "encode_tiled", "decode_tiled"):
+            return attribute
+
+        def called(*arguments: Any, **options: Any) -> Any:
+            self.calls.append(name)
+            made = attribute(*arguments, **options)
+            decodes = self.calls.count("decode") + self.calls.count("decode_tiled")
+            return self._fault(made) if "decode" in name and (not self._at or decodes in self._at) else made
+
+        return called
+
+
+def same(pixels: torch.Tensor) -> torch.Tensor:
+    return pixels
+
+
+def textured(height: int, width: int) -> torch.Tensor:
+    """Waves and grain of a few pixels, within 0.1..0.85, so that no fault clips."""
+    noise = torch.randn(1, 3, height + 8, width + 8, generator=torch.Generator().manual_seed(2))
+    grain = torch.nn.functional.avg_pool2d(torch.nn.functional.avg_pool2d(noise, 5, 1), 5, 1).movedim(1, -1)
+    return (0.9 * picture(height, width, 4) + 0.25 * grain).clamp(0.1, 0.85)
+
+
+SCENE, PART = (176, 176), (56, 56, 120, 120)
+SCALE = 2  # of the crop's working size: 160 px of the picture
+
+
+@pytest.fixture(scope="module")
+def clean() -> Made:
+    return planted(same)
+
+
+def planted(fault: Fault, options: DetailOptions | None = None, **changes: Any) -> Made:
+    """A part of 64 px in a crop of 160 px, on a codec that loses nothing and a model that adds little noise."""
+    vae = FaultyVAE(lossless_vae(), fault)
+    widgets = {"guide_size": 128.0, "max_size": 512.0, "crop_factor": 2.5, "denoise": 0.05, "steps": 1, "feather": 5}
+    return detail(
+        textured(*SCENE), mask_of(*SCENE, PART), flow_pipe(192, vae), detail_options=options, **(widgets | changes)
+    )
+
+
+def mean_error(made: Made, wanted: Made) -> float:
+    """In levels of 8 bit, inside the mask."""
+    x1, y1, x2, y2 = PART
+    return float((made.image - wanted.image)[0, y1:y2, x1:x2].abs().mean()) / LEVEL
+
+
+@pytest.mark.parametrize(("fault", "limit", "today"), [("tint of +0.05", 1.0, 12.0), ("gain of 1.1", 2.0, 8.0)])
+@pytest.mark.parametrize("match", COLOUR_MATCHES[1:])
+def test_a_tint_is_matched(match: str, fault: str, limit: float, today: float, clean: Made) -> None:
+    plain = mean_error(planted(FAULTS[fault]), clean)
+    matched = mean_error(planted(FAULTS[fault], DetailOptions(colour=ColourOptions(match))), clean)
+    print(f"{fault}, {match}: {matched:.2f} levels, {plain:.2f} without")
+    assert plain > today and matched < limit
+
+
+@pytest.mark.parametrize("fault", ["tint of +0.05", "gain of 1.1"])
+@pytest.mark.parametrize("method", BLENDS[1:])
+def test_a_tint_leaves_half_the_seam(method: str, fault: str, clean: Made) -> None:
+    """The seam is what the tint adds: the jump of the difference to the clean result, across the mask's edge."""
+    inside = mask_of(*SCENE, PART)[0].numpy() > 0
+
+    def seam(made: Made) -> float:
+        return jump((made.image - clean.image)[0].numpy(), inside) / LEVEL
+
+    plain = seam(planted(FAULTS[fault]))
+    blended = seam(planted(FAULTS[fault], DetailOptions(blend=BlendOptions(method))))
+    print(f"{fault}, {method}: {blended:.2f} levels, {plain:.2f} for feather")
+    assert blended <= plain / 2
+
+
+@pytest.mark.parametrize("method", BLENDS[1:])
+def test_no_halo(method: str) -> None:
+    """Three widths from the seam a blend leaves the refined crop alone, to a level."""
+    tint, width = FAULTS["tint of +0.05"], 8
+    plain, blended = planted(tint), planted(tint, DetailOptions(blend=BlendOptions(method, width)))
+    x1, y1, x2, y2 = PART
+    deep = (slice(None), slice(y1 + 3 * width - 5, y2 - 3 * width + 5), slice(x1 + 3 * width - 5, x2 - 3 * width + 5))
+    halo = float((blended.image - plain.image)[deep].abs().max()) / LEVEL
+    print(f"{method}: {halo:.2f} levels at three widths")
+    assert halo <= 1
+
+
+DRIFTS: dict[str, Fault] = {
+    "2 px of the picture to the right": lambda pixels: moved(pixels, 2.0 * SCALE, 0.0),
+    "2 px of the picture up and left": lambda pixels: moved(pixels, -2.0 * SCALE, -2.0 * SCALE),
+    "2 px of the working size": lambda pixels: moved(pixels, 0.0, 2.0),
+    "1 % larger": lambda pixels: moved(pixels, 0.0, 0.0, 1.01),
+    "1 % smaller and 1 px": lambda pixels: moved(pixels, SCALE, 0.0, 0.99),
+}
+
+
+def largest_shift(made: Made, wanted: Made) -> float:
+    """Pixels by which the refined crop is off, in any of nine squares of it (phase correlation)."""
+    was, now = (one.refined[0][0].mean(dim=-1).numpy() for one in (wanted, made))
+    found = [
+        phase_cross_correlation(was[y : y + 48, x : x + 48], now[y : y + 48, x : x + 48], upsample_factor=50)[0]
+        for y in (8, 56, 104)
+        for x in (8, 56, 104)
+    ]
+    return max(float(np.hypot(*shift)) for shift in found)
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_drift_is_undone(name: str, clean: Made) -> None:
+    plain = largest_shift(planted(DRIFTS[name]), clean)
+    corrected = largest_shift(planted(DRIFTS[name], DetailOptions(drift="correct")), clean)
+    print(f"{name}: {corrected:.2f} px, {plain:.2f} px without")
+    assert plain > 0.5 and corrected < 0.25
+
+
+def test_no_drift_is_left_alone(clean: Made) -> None:
+    assert torch.equal(planted(same, DetailOptions(drift="correct")).image, clean.image)
+
+
+# --- black squares ------------------------------------------------------------------------------------------------
+
+
+def not_finite(pixels: torch.Tensor) -> torch.Tensor:
+    return torch.full_like(pixels, float("nan"))
+
+
+def one_infinite_value(pixels: torch.Tensor) -> torch.Tensor:
+    pixels = pixels.clone()
+    pixels[..., 3, 3, 0] = float("inf")
+    return pixels
+
+
+@pytest.mark.parametrize("fault", [not_finite, one_infinite_value, torch.zeros_like])
+def test_a_bad_decode_is_tried_again_with_the_next_seed(fault: Fault, pipe: Pipe) -> None:
+    image, mask = picture(*SIZE), mask_of(*SIZE, (40, 40, 72, 72))
+    vae = FaultyVAE(pipe[2], fault, at=(1, 2))
+    made = detail(image, mask, pipe_with(pipe, vae=vae), seed=7, detail_options=DetailOptions(retries=2))
+    assert torch.equal(made.image, detail(image, mask, pipe, seed=9).image)
+    assert vae.calls.count("decode") == 3
+
+
+@pytest.mark.parametrize("fault", [not_finite, one_infinite_value, torch.zeros_like])
+def test_what_stays_bad_leaves_the_picture(fault: Fault, pipe: Pipe, caplog: pytest.LogCaptureFixture) -> None:
+    image, mask = picture(*SIZE), mask_of(*SIZE, (40, 40, 72, 72))
+    vae = FaultyVAE(pipe[2], fault)
+    with caplog.at_level(logging.WARNING, "mask_detailer"):
+        made = detail(image, mask, pipe_with(pipe, vae=vae), detail_options=DetailOptions(retries=1))
+    assert torch.equal(made.image, image) and not made.refined
+    assert vae.calls.count("decode") == 2
+    assert "segment 1" in caplog.text
+
+
+def test_only_the_bad_one_of_a_batch_is_tried_again(pipe: Pipe, caplog: pytest.LogCaptureFixture) -> None:
+    def second(pixels: torch.Tensor) -> torch.Tensor:
+        return torch.cat([pixels[:1], not_finite(pixels[1:])])
+
+    image, mask = picture(*SIZE), mask_of(*SIZE, (20, 20, 44, 44), (90, 80, 114, 104))
+    vae = FaultyVAE(pipe[2], second, at=(1,))
+    with caplog.at_level(logging.WARNING, "mask_detailer"):
+        made = detail(image, mask, pipe_with(pipe, vae=vae), crop_batch=0, detail_options=DetailOptions(retries=1))
+    assert vae.calls.count("decode") == 2
+    wanted = detail(image, mask, pipe)
+    first = near(mask_of(*SIZE, (20, 20, 44, 44)), 4)
+    assert torch.allclose(made.image[first], wanted.image[first], atol=1e-4)
+    assert bool(torch.isfinite(made.image).all()) and not torch.equal(made.image[~first], image[~first])
+    assert "segment 2" in caplog.text and "segment 1" not in caplog.text
+
+
+# --- what an option must not touch --------------------------------------------------------------------------------
+
+
+def test_growing_the_paste_leaves_what_is_sampled(pipe: Pipe) -> None:
+    image, mask = picture(*SIZE), mask_of(*SIZE, (40, 40, 72, 72))
+    made, noise_masks = [], []
+    for grow in (0, 6):
+        hook = Recorder()
+        options = DetailOptions(blend=BlendOptions(grow=grow))
+        made.append(detail(image, mask, pipe, detailer_hook=hook, noise_mask_feather=8, detail_options=options))
+        noise_masks.append(hook.all("post_encode")[0]["noise_mask"])
+    assert torch.equal(*noise_masks) and torch.equal(made[0].refined[0], made[1].refined[0])
+    assert int((made[1].alphas[0] > 0).sum()) > int((made[0].alphas[0] > 0).sum())
+
+
+def test_the_noise_mask_leaves_the_paste(pipe: Pipe) -> None:
+    image, mask = picture(*SIZE), mask_of(*SIZE, (40, 40, 72, 72))
+    options = DetailOptions(blend=BlendOptions(grow=6))
+    made = [detail(image, mask, pipe, noise_mask_feather=feather, detail_options=options) for feather in (0, 8)]
+    assert torch.equal(made[0].alphas[0], made[1].alphas[0])
+    assert not torch.equal(made[0].refined[0], made[1].refined[0])
+
+
+def test_denoise_by_size_in_batches(pipe: Pipe) -> None:
+    """Parts of 16 px keep the node's denoise, one of 64 px has half of it, as if that were the node's."""
+    small, large = [(8, 8, 24, 24), (120, 8, 136, 24)], (40, 50, 104, 114)
+    image, options = picture(*SIZE), DetailOptions(denoise=DenoiseOptions("less_for_larger", 16))
+    made = detail(image, mask_of(*SIZE, *small, large), pipe, detail_options=options, crop_batch=0, crop_factor=1.2)
+    model, levels = watched(pipe[0])
+    at_half = [
+        detail(image, mask_of(*SIZE, large), pipe_with(pipe, model=model), denoise=0.25, seed=seed, crop_factor=1.2)
+        for seed in (7, 8, 9)
+    ]
+    reach = near(mask_of(*SIZE, large), 4)
+    off = [float((made.image - one.image)[reach].abs().max()) for one in at_half]
+    assert min(off) < 1e-4 and levels
+    plain = detail(image, mask_of(*SIZE, *small, large), pipe, crop_batch=0, crop_factor=1.2)
+    reach = near(mask_of(*SIZE, *small), 4)
+    assert torch.allclose(made.image[reach], plain.image[reach], atol=1e-4)
+    assert not torch.allclose(made.image, plain.image, atol=1e-3)
+
+
+@pytest.mark.parametrize(("tiling", "tiled"), [("auto", [True, False]), ("always", [True, True]), ("never", [False] * 2)])
+def test_tiling(tiling: str, tiled: list[bool], pipe: Pipe) -> None:
+    """Beside a detailer that says: tiles for encoding, none for decoding."""
+    vae = FaultyVAE(pipe[2], same)
+    image, segs = picture(96, 112), segs_of((40, 40, 64, 64))
+    options = DetailOptions(tiling=tiling)
+    do_detail(image, segs, pipe_with(pipe, vae=vae), tiled_encode=True, tiled_decode=False, detail_options=options)
+    assert [f"{name}_tiled" in vae.calls for name in ("encode", "decode")] == tiled
+    assert len(vae.calls) == 2
+
+
+def test_frames_get_the_options(pipe: Pipe) -> None:
+    """Each picture of a batch comes out as it would alone."""
+    frames, mask = torch.cat([picture(*SIZE, seed) for seed in (1, 2)]), mask_of(*SIZE, (40, 40, 72, 72))
+    options = replace(VALUES["all"], retries=0)
+    together = detail(frames, mask, pipe, steps=1, detail_options=options)
+    for index in range(2):
+        alone = detail(frames[index : index + 1], mask, pipe, steps=1, detail_options=options)
+        assert torch.equal(together.image[index : index + 1], alone.image)
+
+

@@ -28,7 +28,7 @@ Workflow = dict[str, Any]
 
 _IN_BROWSER_ONLY = {"Note", "MarkdownNote"}
 _UPLOADS = {"LoadImage", "LoadVideo"}  # a second slot for the upload button
-_NOT_SAVED = {"IMAGECOMPARE"}
+_NOT_SAVED = {"IMAGECOMPARE": {"__value__": ["", ""]}}  # widgets without a saved value, and what the browser sends
 _WIDGETS = {"INT", "FLOAT", "BOOLEAN", "STRING", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
 _SEEDS = ("seed", "noise_seed")  # each is followed by what becomes of it after a run
 _MUTED = 2
@@ -80,6 +80,7 @@ def as_prompt(workflow: Workflow, object_info: dict[str, Any], muted: bool = Fal
         known = inputs_of(info)
         values = zip(widget_slots(node["type"], info), node["widgets_values"], strict=False)  # older ones know fewer
         inputs = {name: value for name, value in values if name in known}
+        inputs |= {name: _NOT_SAVED[spec[0]] for name, spec in known.items() if spec[0] in [*_NOT_SAVED]}
         inputs |= {slot["name"]: sources[slot["link"]] for slot in node["inputs"] if slot["link"]}
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt

@@ -10,7 +10,9 @@ from support.client import Client
 from support.page import CONVERT, LOAD
 
 UNKNOWN = "types => types.filter(type => !(type in window.LiteGraph.registered_node_types))"
-VALUES = "() => Object.fromEntries(window.app.graph.serialize().nodes.map(node => [node.id, node.widgets_values ?? []]))"
+VALUES = (
+    "() => Object.fromEntries(window.app.graph.serialize().nodes.map(node => [node.id, node.widgets_values ?? []]))"
+)
 TOO_SMALL = """() => window.app.graph.nodes
     .filter(node => node.size.some((side, axis) => side < node.computeSize()[axis]))
     .map(node => `${node.type} ${node.size} ${node.computeSize()}`)"""

@@ -107,7 +107,7 @@ def test_template_browser_shows_them(server: Server) -> None:
 
 
 def test_picture_for_each() -> None:
-    assert examples.NAMES == sorted(picture.stem for picture in examples.FOLDER.glob("*.jpg"))
+    assert sorted(picture.stem for picture in examples.FOLDER.glob("*.jpg")) == examples.NAMES
 
 
 @pytest.mark.parametrize("name", examples.NAMES)

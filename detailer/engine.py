@@ -174,7 +174,7 @@ def _unpasted(plan: Plan, seed: int) -> Plan:
 
 
 def _with_refined(crop: CropPlan, refined: torch.Tensor, region: Region) -> SEG:
-    """The segment with its refined crop of ``region``; with that and its mask too, where the detail options moved it."""
+    """The segment with its refined crop of ``region``; with its mask there too, where the detail options moved it."""
     seg = with_fields(crop.seg, cropped_image=kept_image(refined))
     if crop.why and region != crop_region(crop.seg):
         mask = replace(crop, region=region).mask()

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from engine.running import Made, Recorder, detail, do_detail, near, pipe_with, segs_of, unchanged_outside, watched
+from engine.running import (
+    SMALL,
+    Made,
+    Recorder,
+    detail,
+    near,
+    pipe_with,
+    segs_of,
+    unchanged_outside,
+    watched,
+)
 from engine.tiny_models import Pipe, flow_pipe, lossless_vae, mask_of, picture, unet_pipe
 from mask_detailer.core.blend import BLENDS
 from mask_detailer.core.colour import COLOUR_MATCHES
@@ -22,6 +32,7 @@ from mask_detailer.detailer.options import (
     DetailOptions,
     WorkingSizeOptions,
 )
+from mask_detailer.nodes.detailers import DetailerForEach
 from mask_detailer.nodes.segs_detailers import SEGSDetailer, SEGSPaste
 from skimage.registration import phase_cross_correlation
 from support.faults import FAULTS, Fault, moved
@@ -206,7 +217,7 @@ def mean_error(made: Made, wanted: Made) -> float:
     return float((made.image - wanted.image)[0, y1:y2, x1:x2].abs().mean()) / LEVEL
 
 
-@pytest.mark.parametrize(("fault", "limit", "today"), [("tint of +0.05", 1.0, 12.0), ("gain of 1.1", 2.0, 8.0)])
+@pytest.mark.parametrize(("fault", "limit", "today"), [("tint of +0.05", 1.0, 11.0), ("gain of 1.1", 2.0, 8.0)])
 @pytest.mark.parametrize("match", COLOUR_MATCHES[1:])
 def test_a_tint_is_matched(match: str, fault: str, limit: float, today: float, clean: Made) -> None:
     plain = mean_error(planted(FAULTS[fault]), clean)
@@ -267,7 +278,7 @@ def test_drift_is_undone(name: str, clean: Made) -> None:
     plain = largest_shift(planted(DRIFTS[name]), clean)
     corrected = largest_shift(planted(DRIFTS[name], DetailOptions(drift="correct")), clean)
     print(f"{name}: {corrected:.2f} px, {plain:.2f} px without")
-    assert plain > 0.5 and corrected < 0.25
+    assert corrected < 0.25 and plain > 0.2  # one square shows no more of a zoom
 
 
 def test_no_drift_is_left_alone(clean: Made) -> None:
@@ -302,7 +313,7 @@ def test_what_stays_bad_leaves_the_picture(fault: Fault, pipe: Pipe, caplog: pyt
     vae = FaultyVAE(pipe[2], fault)
     with caplog.at_level(logging.WARNING, "mask_detailer"):
         made = detail(image, mask, pipe_with(pipe, vae=vae), detail_options=DetailOptions(retries=1))
-    assert torch.equal(made.image, image) and not made.refined
+    assert torch.equal(made.image, image) and made.refined[0].shape == (1, 64, 64, 3)  # black: none is refined
     assert vae.calls.count("decode") == 2
     assert "segment 1" in caplog.text
 
@@ -317,7 +328,7 @@ def test_only_the_bad_one_of_a_batch_is_tried_again(pipe: Pipe, caplog: pytest.L
         made = detail(image, mask, pipe_with(pipe, vae=vae), crop_batch=0, detail_options=DetailOptions(retries=1))
     assert vae.calls.count("decode") == 2
     wanted = detail(image, mask, pipe)
-    first = near(mask_of(*SIZE, (20, 20, 44, 44)), 4)
+    first = near(mask_of(*SIZE, (90, 80, 114, 104)), 4)  # the lowest part is the first
     assert torch.allclose(made.image[first], wanted.image[first], atol=1e-4)
     assert bool(torch.isfinite(made.image).all()) and not torch.equal(made.image[~first], image[~first])
     assert "segment 2" in caplog.text and "segment 1" not in caplog.text
@@ -373,7 +384,12 @@ def test_tiling(tiling: str, tiled: list[bool], pipe: Pipe) -> None:
     vae = FaultyVAE(pipe[2], same)
     image, segs = picture(96, 112), segs_of((40, 40, 64, 64))
     options = DetailOptions(tiling=tiling)
-    do_detail(image, segs, pipe_with(pipe, vae=vae), tiled_encode=True, tiled_decode=False, detail_options=options)
+    widgets = {name: SMALL[name] for name in SMALL.keys() & DetailerForEach.INPUT_TYPES()["required"].keys()}
+    parts = zip(("model", "clip", "vae", "positive", "negative"), pipe_with(pipe, vae=vae), strict=True)
+    DetailerForEach().doit(
+        image, segs, **dict(parts), **widgets, noise_mask=True, force_inpaint=True, wildcard="", tiled_encode=True,
+        tiled_decode=False, detail_options=options,
+    )  # fmt: skip
     assert [f"{name}_tiled" in vae.calls for name in ("encode", "decode")] == tiled
     assert len(vae.calls) == 2
 

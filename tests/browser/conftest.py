@@ -75,9 +75,7 @@ class Opened:
         self.page.on("pageerror", lambda error: self._heard("error", f"{error}\n{error.stack}", ""))
 
     def _heard(self, kind: str, text: str, url: str | None) -> None:
-        if "/docs/" in (
-            url or ""
-        ):  # the front end asks for a page in its language first, and takes it that there is none
+        if "/docs/" in (url or ""):  # the front end asks for a page in its language first, and bears that there is none
             return
         if kind in ("error", "warning") and "/extensions/mask_detailer" in f"{text} {url}":
             self.complaints.append(text)

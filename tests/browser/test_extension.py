@@ -115,7 +115,8 @@ def test_picker(page: Any, client: Client, renderer: str) -> None:
 
     def open_dialog() -> None:
         if renderer == "vue":
-            page.get_by_role("button", name="pick", exact=True).click()
+            node = page.locator(f'[data-node-id="{picker}"]')
+            node.get_by_role("button", name="pick", exact=True).click()
         else:  # drawn on the canvas
             page.evaluate(PRESS, [picker, "pick"])
 

@@ -24,8 +24,10 @@ def main() -> int:
         from support.comfy_on_cpu import use_cpu
 
         use_cpu()
+    import comfy.utils
     from tables import print_rows
 
+    comfy.utils.set_progress_bar_enabled(False)
     logging.disable(logging.INFO)
     speed = [row for name in names if name in SPEED for row in importlib.import_module(name).rows()]
     if speed:

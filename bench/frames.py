@@ -20,6 +20,7 @@ import psutil
 from support.comfy_on_cpu import use_cpu
 
 use_cpu()
+import comfy.utils
 import torch
 from engine.running import SMALL
 from engine.tiny_models import mask_of, picture, unet_pipe
@@ -30,6 +31,7 @@ try:
 except ImportError:  # Windows
     resource = None
 
+comfy.utils.set_progress_bar_enabled(False)
 count, size = int(sys.argv[1]), (1080, 1920)
 settings = SMALL | {"guide_size": 192.0, "max_size": 512.0, "feather": 5, "noise_mask_feather": 20, "crop_batch": 0}
 pipe = unet_pipe()

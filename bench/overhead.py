@@ -9,6 +9,13 @@ from typing import Any
 import torch
 from engine.tiny_models import picture, taesd_vae, unet_pipe
 from mask_detailer.detailer import host
+from mask_detailer.detailer.options import (
+    BlendOptions,
+    ColourOptions,
+    DenoiseOptions,
+    DetailOptions,
+    WorkingSizeOptions,
+)
 from mask_detailer.nodes.detailers import MaskDetailerPipe
 from tables import Row, milliseconds
 
@@ -21,13 +28,22 @@ WIDGETS: dict[str, Any] = dict(
     batch_size=1, cycle=1,
 )  # fmt: skip
 
-# segments a row and a column, side of a segment in pixels, feather, noise mask feather
+ALL_ON = DetailOptions(
+    ColourOptions("covariance"), BlendOptions("gradient"), "diffused", WorkingSizeOptions("guide_size_exact"),
+    "correct", "match", DenoiseOptions("less_for_larger"), retries=1,
+)  # fmt: skip
+
+# segments a row and a column, side of a segment in pixels, feather, noise mask feather, detail options
 CASES = {
-    "1 segment of 160 px": (1, 160, 5, 20),
-    "16 segments of 160 px": (4, 160, 5, 20),
-    "64 segments of 100 px": (8, 100, 5, 20),
-    "4 segments of 600 px, feathers 50 and 100": (2, 600, 50, 100),
+    "1 segment of 160 px": (1, 160, 5, 20, None),
+    "16 segments of 160 px": (4, 160, 5, 20, None),
+    "16 segments of 160 px, all detail options on": (4, 160, 5, 20, ALL_ON),
+    "64 segments of 100 px": (8, 100, 5, 20, None),
+    "4 segments of 600 px, feathers 50 and 100": (2, 600, 50, 100, None),
 }
+
+
+WARM_UP = (1, 64, 5, 20, ALL_ON)
 
 
 def squares(rows: int, side: int) -> torch.Tensor:
@@ -62,12 +78,13 @@ def rows() -> Iterator[Row]:
     pipe = unet_pipe(vae=taesd_vae())
     originals = {name: getattr(host, name) for name in VAE_AND_SAMPLER}
     with torch.inference_mode():
-        for name, (count, side, feather, noise_mask_feather) in {"warm-up": (1, 64, 5, 20), **CASES}.items():
+        for name, (count, side, feather, noise_mask_feather, options) in {"warm-up": WARM_UP, **CASES}.items():
             clock = Clock()
             for function in VAE_AND_SAMPLER:
                 setattr(host, function, clock.timed(originals[function]))
             mask = squares(count, side)
             arguments = WIDGETS | {"feather": feather, "noise_mask_feather": noise_mask_feather}
+            arguments["detail_options"] = options
             started = time.perf_counter()
             MaskDetailerPipe().doit(image, mask, pipe, **arguments)
             total = time.perf_counter() - started

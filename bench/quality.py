@@ -16,6 +16,7 @@ from support.quality import CHECKPOINT, Again, Quality, load_models, measure, va
 from tables import print_table
 
 CASES = 50
+FEW = 10  # scenes for what is sampled once more, and for planted faults
 VAE_CASES = 10
 
 OPTIONS = {
@@ -24,10 +25,11 @@ OPTIONS = {
     "colour covariance": DetailOptions(colour=ColourOptions("covariance")),
     "blend multiband": DetailOptions(blend=BlendOptions("multiband")),
     "blend gradient": DetailOptions(blend=BlendOptions("gradient")),
-    "size_mode guide_size_exact": DetailOptions(size=WorkingSizeOptions("guide_size_exact")),
     "drift correct": DetailOptions(drift="correct"),
     "detail match": DetailOptions(detail="match"),
 }
+
+SAMPLED_ANEW = {"size_mode guide_size_exact": DetailOptions(size=WorkingSizeOptions("guide_size_exact"))}
 
 REMEDIES = {
     "tint of +0.05": ("colour mean_and_spread", "colour covariance", "blend multiband", "blend gradient"),
@@ -44,6 +46,7 @@ HEAD = ["SSIM before", "after", "closer", "sharpness before", "after", "in 0.8..
 class Found:
     """What one way of putting a scene's part back came to: the option, and the fault planted before, if any."""
 
+    case: int
     option: str
     fault: str | None
     quality: Quality
@@ -76,13 +79,16 @@ def tried(models: tuple[Any, Any], case: int) -> Iterator[Found]:
     """One scene: sampled once for all options that only change how its part is put back, and the planted faults."""
     again = Again()
     for name, options in OPTIONS.items():
-        hook = again if options.size == DetailOptions().size else None
-        yield Found(name, None, measure(models, case, {"detail_options": options, "detailer_hook": hook}))
+        yield Found(case, name, None, measure(models, case, {"detail_options": options, "detailer_hook": again}))
+    if case >= FEW:
+        return
+    for name, options in SAMPLED_ANEW.items():
+        yield Found(case, name, None, measure(models, case, {"detail_options": options}))
     for fault, remedies in REMEDIES.items():
         hook = again.with_fault(FAULTS[fault])
         for name in ("as it is", *remedies):
             changes = {"detail_options": OPTIONS[name], "detailer_hook": hook}
-            yield Found(name, fault, measure(models, case, changes))
+            yield Found(case, name, fault, measure(models, case, changes))
 
 
 def run() -> None:
@@ -107,11 +113,14 @@ def run() -> None:
         [row(name, some) for name, some in {**by_kind, "all": plain}.items()],
     )
 
-    def rows(fault: str | None) -> list[list[str]]:
-        of_fault = [one for one in found if one.fault == fault]
-        names = dict.fromkeys(one.option for one in of_fault)
-        return [row(name, [one.quality for one in of_fault if one.option == name]) for name in names]
+    def table(title: str, some: list[Found]) -> None:
+        by_option = {one.option: [other.quality for other in some if other.option == one.option] for one in some}
+        print_table(title, ["option", *HEAD], [row(name, qualities) for name, qualities in by_option.items()])
 
-    print_table(f"{scenes}: each detail option by itself", ["option", *HEAD], rows(None))
+    clean = [one for one in found if one.fault is None]
+    table(f"{scenes}: each detail option by itself", [one for one in clean if one.option in OPTIONS])
+    few = min(cases, FEW)
+    anew = [one for one in clean if one.case < few and one.option in ("as it is", *SAMPLED_ANEW)]
+    table(f"The first {few} of them, sampled anew", anew)
     for fault in REMEDIES:
-        print_table(f"{scenes}, decoded with a {fault}", ["option", *HEAD], rows(fault))
+        table(f"The same {few}, decoded with a {fault}", [one for one in found if one.fault == fault])

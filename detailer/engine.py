@@ -20,6 +20,7 @@ from .conditioning import View, crop_conditioning
 from .control import adapted_model
 from .finish import matched
 from .hooks import Hook, KSampleCall
+from .live import Live
 from .plan import NOWHERE, CropPlan, Place, Plan, above_max_size, grouped, make_plan
 from .prompts import Prompts
 from .sampling import sample_crops
@@ -63,13 +64,14 @@ def detail(
         in order, each picture as soon as it is finished: bit for bit as it came wherever no paste mask reaches, with
         the lists of its crops.
     """
-    job = _Job.of(pipe, settings, refiner, hook or Hook())
-    progress = host.Progress.of_node()
+    job = _Job.of(pipe, settings, refiner, hook or Hook(), Live.of_node(count))
+    progress = host.Progress.of_node(job.live.step)
     canvases: dict[int, _Canvas] = {}
 
     def plans() -> Iterator[Plan]:
         for index, picture in enumerate(pictures):
             canvases[index] = _Canvas.of(job, picture, index + 1 if count > 1 else None)
+            job.live.planned(index, canvases[index].plan, picture.image)
             yield canvases[index].plan
 
     following, done = 0, 0.0
@@ -77,9 +79,10 @@ def detail(
         host.check_interrupted()
         share = sum(canvases[place.picture].share(place.crop) for place in group) / count
         part = progress.between(done, done + share)
-        cuts = [canvases[place.picture].cut(place.crop) for place in group]
+        cuts = [canvases[place.picture].cut(place) for place in group]
         for place, cut, refined in zip(group, cuts, _refined(job, cuts, part), strict=True):
             canvases[place.picture].put(job, cut, refined)
+            job.live.done(place, canvases[place.picture].at(place.crop))
         part.done()
         done += share
         while following in canvases and canvases[following].is_finished:
@@ -88,6 +91,7 @@ def detail(
     for index in sorted(canvases):  # those without anything to do
         yield canvases[index].detailed()
     progress.done()
+    job.live.ended()
 
 
 def foresee(
@@ -97,7 +101,7 @@ def foresee(
 
     Crops of a group can still be sampled apart where their conditioning has another form.
     """
-    job = _Job.of(pipe, settings, None, hook)
+    job = _Job.of(pipe, settings, None, hook, Live())
     plans = [
         _Canvas.of(job, picture, index + 1 if len(pictures) > 1 else None).plan
         for index, picture in enumerate(pictures)
@@ -129,21 +133,26 @@ def refine(
         the SEGS moved to the picture's size: all segments of the first variant, then of the next; each with its refined
         crop as image and without ControlNet, or as it came where it was skipped. And the ControlNet hints.
     """
-    job = _Job.of(pipe, settings, refiner, Hook())
+    job = _Job.of(pipe, settings, refiner, Hook(), Live.of_node(variants))
     canvas = _Canvas.of(job, Picture(image.to(host.intermediate_device(), torch.float32), segs, settings.seed))
     plan = canvas.plan
-    progress = host.Progress.of_node()
+    plans = [_unpasted(plan, settings.seed + 1 + j) for j in range(variants)]
+    for variant, planned in enumerate(plans):
+        job.live.planned(variant, planned, canvas.work, own_images=True)
+    progress = host.Progress.of_node(job.live.step)
     made: dict[tuple[int, int], _Refined] = {}
     each = 1 / max(len(plan.to_sample) * variants, 1)
-    for group in grouped([_unpasted(plan, settings.seed + 1 + j) for j in range(variants)], job.most):
+    for group in grouped(plans, job.most):
         host.check_interrupted()
         part = progress.between(len(made) * each, (len(made) + len(group)) * each)
         sampled = [place for place in group if not place.crop.skipped]
-        cuts = [canvas.cut(place.crop, own=True) for place in sampled]
-        for place, refined in zip(sampled, _refined(job, cuts, part), strict=True):
+        cuts = [canvas.cut(place, own=True) for place in sampled]
+        for place, cut, refined in zip(sampled, cuts, _refined(job, cuts, part), strict=True):
             made[place.picture, place.crop.number] = refined
+            job.live.done(place, cut.before if refined.pixels is None else refined.pixels)
         part.done()
     progress.done()
+    job.live.ended()
     elements: list[SEG] = []
     hints: list[torch.Tensor] = []
     for variant in range(variants):
@@ -165,7 +174,7 @@ def _unpasted(plan: Plan, seed: int) -> Plan:
 
 
 def _with_refined(crop: CropPlan, refined: torch.Tensor, region: Region) -> SEG:
-    """The segment with its refined crop of ``region``; also with that and its mask, where the detail options moved it."""
+    """The segment with its refined crop of ``region``; with its mask there too, where the detail options moved it."""
     seg = with_fields(crop.seg, cropped_image=kept_image(refined))
     if crop.why and region != crop_region(crop.seg):
         mask = replace(crop, region=region).mask()
@@ -187,11 +196,12 @@ class _Job:
     refiner: Refiner | None
     hook: Hook
     alone: bool
+    live: Live
     prompts: Prompts = field(default_factory=Prompts)
     room: int | None = None
 
     @classmethod
-    def of(cls, pipe: BasicPipe, settings: DetailSettings, refiner: Refiner | None, hook: Hook) -> _Job:
+    def of(cls, pipe: BasicPipe, settings: DetailSettings, refiner: Refiner | None, hook: Hook, live: Live) -> _Job:
         if settings.mask.noise_mask and settings.mask.noise_mask_feather > 0:
             pipe = pipe._replace(model=host.with_differential_diffusion(pipe.model))
         if settings.options.tiling != "auto":
@@ -200,7 +210,7 @@ class _Job:
         reason = _why_alone(settings, hook)
         if reason is not None:
             logger.info("crops are sampled one at a time: %s", reason)
-        return cls(pipe, settings, refiner, hook, reason is not None)
+        return cls(pipe, settings, refiner, hook, reason is not None, live)
 
     def most(self, crop: CropPlan) -> int:
         """How many crops like this one may be sampled at once."""
@@ -223,8 +233,8 @@ class _Job:
 def _why_alone(settings: DetailSettings, hook: Hook) -> str | None:
     if hook.crop_methods:
         return f"the detailer_hook may treat each in its own way ({', '.join(hook.crop_methods)})"
-    if settings.attempts:
-        return "each may be tried again"
+    if settings.attempts and hook.judges:
+        return "the detailer_hook may want each tried again"
     if host.couples_crops(settings.sampling.sampler_name):
         return f"the sampler {settings.sampling.sampler_name} would let one change another"
     return None
@@ -234,9 +244,10 @@ def _why_alone(settings: DetailSettings, hook: Hook) -> str | None:
 class _Cut:
     """A crop as it was cut out: ``before`` is ``[1,h,w,3]``, ``mask`` ``[1,h,w]``.
 
-    ``prefix`` says in the log which picture of several it is from.
+    ``index`` is its picture's, from 0; ``prefix`` says in the log which picture of several it is from.
     """
 
+    index: int
     prefix: str
     picture: Size
     plan: CropPlan
@@ -303,16 +314,19 @@ class _Canvas:
         """The crop's part of the picture's work."""
         return 0.0 if crop.skipped else 1 / len(self.plan.to_sample)
 
-    def cut(self, crop: CropPlan, own: bool = False) -> _Cut:
+    def at(self, crop: CropPlan) -> torch.Tensor:
+        """The picture where the crop is, as it is now."""
+        if crop.region.inside(self.plan.picture):
+            return self.work[(slice(None), *crop.region.slices)]
+        return cut_mirrored(self.work, crop.region)
+
+    def cut(self, place: Place, own: bool = False) -> _Cut:
         """The crop out of the picture as it is now; ``own``: its own image, where it has one."""
+        crop = place.crop
         before = crop.own_image() if own else None
-        if before is not None:
-            before = before.to(self.work.device)
-        elif crop.region.inside(self.plan.picture):
-            before = self.work[(slice(None), *crop.region.slices)].clone()
-        else:
-            before = cut_mirrored(self.work, crop.region)
-        return _Cut(self._prefix, self.plan.picture, crop, before, crop.mask(self.plan.picture).to(self.work.device))
+        before = self.at(crop).clone() if before is None else before.to(self.work.device)
+        mask = crop.mask(self.plan.picture).to(self.work.device)
+        return _Cut(place.picture, self._prefix, self.plan.picture, crop, before, mask)
 
     def put(self, job: _Job, cut: _Cut, refined: _Refined) -> None:
         """Paste a refined crop, and keep what the lists show of it: the part within the picture."""
@@ -370,7 +384,7 @@ def _refined(job: _Job, cuts: Sequence[_Cut], progress: host.Progress) -> list[_
     if any(cut.plan.skipped for cut in cuts):
         return [_Refined(None) for _ in cuts]
     attempts = job.settings.attempts
-    if not attempts:
+    if not attempts or not job.hook.judges:
         return _sampled_until_sound(job, cuts, progress)
     (cut,) = cuts
     for attempt, part in enumerate(progress.split(attempts)):
@@ -523,6 +537,7 @@ def _in_batches(job: _Job, crops: Sequence[_Enlarged], progress: host.Progress) 
 def _batch(job: _Job, crops: Sequence[_Enlarged], progress: host.Progress) -> list[_Refined]:
     """Encode, sample and decode crops at once, and bring each back to its size."""
     first, hook, settings = crops[0], job.hook, job.settings
+    job.live.begun([Place(crop.cut.index, crop.plan) for crop in crops])
     pixels = torch.cat([crop.pixels for crop in crops])
     if not hook.skips_sampling():
         cells = job.cells(first.plan)

@@ -51,6 +51,11 @@ class Hook:
             return asked()
         return tuple(method for method in CROP_METHODS if hasattr(self.hook, method))
 
+    @property
+    def judges(self) -> bool:
+        """Whether it says of finished crops that they are to be made again."""
+        return hasattr(self.hook, "should_retry_patch")
+
     def passed(self, method: str, value: Any, *others: Any) -> Any:
         """What the method makes of ``value``."""
         function = getattr(self.hook, method, None)

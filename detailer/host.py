@@ -10,7 +10,7 @@ import importlib
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -606,16 +606,45 @@ def sample(
     return last.to(intermediate_device(), torch.float32)
 
 
+def latent_colours(model: Any, x0: torch.Tensor, longest: int) -> torch.Tensor | None:
+    """Clean latents ``[B,C,h,w]`` or ``[B,C,T,h,w]`` as rough pictures ``[B,h,w,3]`` float32 0..1 on the CPU.
+
+    By the linear map to colours that ComfyUI has for the model's latent format, of every so many cells that no side is
+    above ``longest``; None where it has none. Of frames the first is shown.
+    """
+    form = model.model.latent_format
+    factors = getattr(form, "latent_rgb_factors", None)
+    if factors is None or getattr(x0, "is_nested", False):
+        return None
+    reshape = getattr(form, "latent_rgb_factors_reshape", None)
+    latents = x0 if reshape is None else reshape(x0)
+    latents = latents[:, :, 0] if latents.ndim == 5 else latents
+    if latents.ndim != 4 or latents.shape[1] != len(factors):
+        return None
+    stride = -(-max(latents.shape[-2:]) // longest)
+    latents = latents[..., ::stride, ::stride].to(torch.float32)
+    colours = torch.einsum("bchw,cr->bhwr", latents, torch.tensor(factors, device=latents.device))
+    bias = getattr(form, "latent_rgb_factors_bias", None)
+    if bias is not None:
+        colours = colours + torch.tensor(bias, device=latents.device)
+    return ((colours + 1.0) / 2.0).clamp(0.0, 1.0).cpu()
+
+
+# told of a step, of how many there are, of the model and the clean latents so far
+OnStep = Callable[[int, int, Any, torch.Tensor], None]
+
+
 class _Bar:
     """A node's progress bar, and the previewers of the models it shows."""
 
     LENGTH = 1000
 
-    def __init__(self) -> None:
+    def __init__(self, on_step: OnStep | None = None) -> None:
         import comfy.utils
 
         self._bar = comfy.utils.ProgressBar(self.LENGTH)
         self._previewers: dict[int, Any] = {}
+        self._on_step = on_step
 
     def update(self, share: float, preview: Any = None) -> None:
         self._bar.update_absolute(round(share * self.LENGTH), preview=preview)
@@ -629,6 +658,10 @@ class _Bar:
         previewer = self._previewers[key]
         return None if previewer is None else previewer.decode_latent_to_preview_image("JPEG", x0)
 
+    def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
+        if self._on_step is not None:
+            self._on_step(step, steps, model, x0)
+
 
 class _NoBar:
     """Shows nothing."""
@@ -638,6 +671,9 @@ class _NoBar:
 
     def preview(self, model: Any, x0: torch.Tensor) -> Any:
         return None
+
+    def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -649,9 +685,9 @@ class Progress:
     last: float = 1.0
 
     @classmethod
-    def of_node(cls) -> Progress:
-        """The whole bar of the node that is running."""
-        return cls(_Bar())
+    def of_node(cls, on_step: OnStep | None = None) -> Progress:
+        """The whole bar of the node that is running; ``on_step`` hears of each step what ``step`` is told."""
+        return cls(_Bar(on_step))
 
     @classmethod
     def hidden(cls) -> Progress:
@@ -671,6 +707,7 @@ class Progress:
         """``step`` of ``steps`` of this stretch is done; ``x0``, the clean latent so far, is previewed if it may be."""
         share = min(step / max(steps, 1), 1.0)
         self.bar.update(self.first + (self.last - self.first) * share, self.bar.preview(model, x0))
+        self.bar.step(step, steps, model, x0)
 
     def done(self) -> None:
         """This stretch is over."""
@@ -724,6 +761,62 @@ def send_event(event: str, data: dict[str, Any]) -> None:
     running = _running_server()
     if running is not None:
         running.send_sync(event, data)
+
+
+@dataclass(frozen=True)
+class Browser:
+    """The browser, or another client, that queued the running prompt; and which node of it runs.
+
+    Attributes:
+        node: as the browser knows it: inside a subgraph with its ids before it, ``12:5``.
+        workflow: the id of the workflow that was queued, None where it has none.
+    """
+
+    client: str
+    prompt_id: str
+    node: str
+    workflow: str | None
+
+    @property
+    def is_connected(self) -> bool:
+        running = _running_server()
+        return running is not None and self.client in running.sockets
+
+    def send(self, event: str, data: dict[str, Any]) -> None:
+        """Tell it, at once and without waiting; the data also say which node, prompt and workflow they are about."""
+        running = _running_server()
+        if running is not None:
+            about = {"node": self.node, "prompt_id": self.prompt_id, "workflow": self.workflow}
+            running.send_sync(event, {**about, **data}, self.client)
+
+
+def browser_of_prompt(wanted: Container[str]) -> Browser | None:
+    """The client that queued the running prompt; None where it isn't connected or not one of those ``wanted``."""
+    running = _running_server()
+    client = getattr(running, "client_id", None)
+    if running is None or client is None or client not in running.sockets or client not in wanted:
+        return None
+    from comfy_execution.utils import get_executing_context
+
+    context = get_executing_context()
+    if context is None:
+        return None
+    return Browser(client, context.prompt_id, _node_shown(context.node_id), _workflow_of(running, context.prompt_id))
+
+
+def _node_shown(node_id: str) -> str:
+    """The node that the browser has for one that runs, which may be one that it was expanded into."""
+    from comfy_execution.progress import get_progress_state
+
+    return str(get_progress_state().dynprompt.get_display_node_id(node_id))
+
+
+def _workflow_of(running: Any, prompt_id: str) -> str | None:
+    for _, queued, _, extra, *_ in list(running.prompt_queue.currently_running.values()):
+        if queued == prompt_id:
+            workflow = (extra.get("extra_pnginfo") or {}).get("workflow") or {}
+            return workflow.get("id")
+    return None
 
 
 def when_serving(call: Callable[[], None]) -> None:

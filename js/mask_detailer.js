@@ -3,6 +3,7 @@
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { growInputs } from "./growing_inputs.js";
+import { listen, SETTING, showSegments } from "./live.js";
 import { addPicker } from "./picker.js";
 import { loadTexts } from "./texts.js";
 import { appendChoice, readOldToggles } from "./widgets.js";
@@ -28,8 +29,10 @@ function showPreview({ detail }) {
 
 app.registerExtension({
   name: "MaskDetailer",
+  settings: [SETTING],
 
   async setup() {
+    listen();
     api.addEventListener("impact-preview", showPreview);
     await loadTexts();
   },
@@ -38,6 +41,7 @@ app.registerExtension({
     if (!serves(nodeData)) return;
     ours.add(nodeData.name);
     readOldToggles(nodeType, nodeData);
+    showSegments(nodeType);
     if (nodeData.name === "ImpactSEGSConcat") growInputs(nodeType, "segs", "SEGS");
   },
 

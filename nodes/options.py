@@ -131,8 +131,8 @@ def _rest() -> dict[str, inputs.Input]:
         "the picture stays as it is there. 0: no second try."
     )
     tiling = (
-        "auto: the VAE works in tiles where the detailer's switches say so. always: in any case, to save memory. never: "
-        "whatever they say, for those who see tile seams. Where memory runs out, it works in tiles in any case."
+        "auto: the VAE works in tiles where the detailer's switches say so or memory runs out. always: in any case. "
+        "never: the switches count for nothing; ComfyUI still tiles by itself where memory runs out."
     )
     return {
         "fill": _choice(FILLS, fill),

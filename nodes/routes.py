@@ -1,8 +1,8 @@
-"""What the browser asks the server for: thumbnails of segments to pick from, and the names of wildcard lists."""
+"""What the browser asks the server for: thumbnails of segments to pick from, names of wildcard lists, live events."""
 
 from __future__ import annotations
 
-from ..detailer import host
+from ..detailer import host, live
 from ..detailer.picker import Candidates
 from ..detailer.wildcards import Wildcards
 
@@ -23,11 +23,18 @@ def _wildcards(query: host.Query) -> host.Answer:
     return {"data": [f"__{name}__" for name in Wildcards(host.wildcard_folders())]}
 
 
+def _live(query: host.Query) -> host.Answer:
+    """A browser says whether it wants to be shown what goes on in its prompts."""
+    live.audience.set(query.get("client", ""), query.get("on") == "1")
+    return ""
+
+
 def register() -> None:
     """Serve them under paths of our own, and under those that the known way has where no other pack serves these."""
     for path, answer in {
         "/mask_detailer/picker/count": _count,
         "/mask_detailer/picker/view": _view,
+        "/mask_detailer/live": _live,
         "/impact/segs/picker/count": _count,
         "/impact/segs/picker/view": _view,
         "/impact/wildcards/list": _wildcards,

@@ -1,4 +1,7 @@
-"""A real ComfyUI with its own front end, and a headless Chromium that looks at it."""
+"""A real ComfyUI with its own front end, and a headless Chromium that looks at it.
+
+One server and one browser serve all tests, and one page each renderer: starting them takes longer than most tests.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +26,13 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingNodesWarning": True}
-READY = "() => window.app && window.app.graph && window.app.canvas && window.app.vueAppReady !== false"
+# its graph is there, and the workflow that it opens by itself won't come over one of ours
+READY = """() => window.app?.graph && window.app.canvas && window.app.vueAppReady !== false
+    && window.app.extensionManager?.workflow?.activeWorkflow && !document.querySelector("#splash-loader")"""
+RENDERERS = {"classic": False, "vue": True}
 
 
-@pytest.fixture(scope="module")  # while it is open an event loop runs, which other tests don't bear
+@pytest.fixture(scope="package")  # while it is open an event loop runs, which other tests don't bear
 def chromium() -> Iterator[Any]:
     path = os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
@@ -37,7 +44,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     base = tmp_path_factory.mktemp("comfyui")
     make_checkpoint(base / "models" / "checkpoints" / workflow.CHECKPOINT, zero_last_layer=True)
@@ -55,30 +62,48 @@ def client(server: Server) -> Iterator[Client]:
         yield connected
 
 
-class Complaints(list[str]):
-    """What the page's console says of our files, and every exception in them."""
+@dataclass
+class Opened:
+    """A page of one renderer, and what its console says of our files: errors, warnings, exceptions."""
 
-    def listen(self, page: Any) -> None:
-        page.on("console", lambda message: self._heard(message.type, message.text, message.location.get("url", "")))
-        page.on("pageerror", lambda error: self._heard("error", f"{error}\n{error.stack}", ""))
+    renderer: str
+    page: Any
+    complaints: list[str] = field(default_factory=list)
 
-    def _heard(self, kind: str, text: str, url: str) -> None:
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda message: self._heard(message.type, message.text, message.location.get("url")))
+        self.page.on("pageerror", lambda error: self._heard("error", f"{error}\n{error.stack}", ""))
+
+    def _heard(self, kind: str, text: str, url: str | None) -> None:
+        if "/docs/" in (url or ""):  # the front end asks for a page in its language first, and bears that there is none
+            return
         if kind in ("error", "warning") and "/extensions/mask_detailer" in f"{text} {url}":
-            self.append(text)
+            self.complaints.append(text)
+
+
+@pytest.fixture(scope="package", params=RENDERERS)
+def opened(request: pytest.FixtureRequest, chromium: Any, server: Server) -> Iterator[Opened]:
+    Client(server.url).request("/settings/Comfy.VueNodes.Enabled", json.dumps(RENDERERS[request.param]).encode())
+    context = chromium.new_context(viewport={"width": 1600, "height": 1000})
+    opened = Opened(request.param, context.new_page())
+    opened.page.goto(server.url)
+    opened.page.wait_for_function(READY, timeout=120_000)
+    assert opened.page.evaluate("() => window.LiteGraph.vueNodesMode === true") is RENDERERS[request.param]
+    yield opened
+    context.close()
 
 
 @pytest.fixture
-def page(chromium: Any, server: Server, request: pytest.FixtureRequest) -> Iterator[Any]:
+def renderer(opened: Opened) -> str:
+    return opened.renderer
+
+
+@pytest.fixture
+def page(opened: Opened, request: pytest.FixtureRequest) -> Iterator[Any]:
     """ComfyUI's page with an empty graph. A picture of how it ends is kept; a complaint of our files fails the test."""
-    context = chromium.new_context(viewport={"width": 2000, "height": 1250})
-    opened = context.new_page()
-    complaints = Complaints()
-    complaints.listen(opened)
-    opened.goto(server.url)
-    opened.wait_for_function(READY, timeout=60_000)
-    opened.evaluate("() => window.app.graph.clear()")
-    yield opened
+    opened.page.evaluate("() => window.app.graph.clear()")
+    opened.complaints.clear()
+    yield opened.page
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    opened.screenshot(path=SCREENSHOTS / f"{Path(request.node.name).name.replace('/', '_')}.png")
-    context.close()
-    assert not complaints
+    opened.page.screenshot(path=SCREENSHOTS / f"{Path(request.node.name).name.replace('/', '_')}.png")
+    assert not opened.complaints

@@ -8,19 +8,9 @@ from typing import Any
 import pytest
 from support import workflow
 from support.client import Client
-from support.page import CONVERT, LOAD, SCREENSHOTS, run_prompt
+from support.page import ADD, CONNECT, CONVERT, LOAD, SCREENSHOTS, look_at, run_prompt
 
-ADD = """type => {
-    const node = window.LiteGraph.createNode(type);
-    window.app.graph.add(node);
-    return node.id;
-}"""
 INPUT_NAMES = "id => window.app.graph.getNodeById(id).inputs.map(input => input.name)"
-CONNECT = """([from, to, slot]) => {
-    const graph = window.app.graph;
-    const target = graph.getNodeById(to);
-    graph.getNodeById(from).connect(0, target, target.inputs.findIndex(input => input.name === slot));
-}"""
 DISCONNECT = """([id, slot]) => {
     const node = window.app.graph.getNodeById(id);
     node.disconnectInput(node.inputs.findIndex(input => input.name === slot));
@@ -30,6 +20,9 @@ CHOOSE = """([id, name, value]) => {
     widget.value = value;
     widget.callback?.(value, window.app.canvas, window.app.graph.getNodeById(id));
     return widget.value;
+}"""
+PRESS = """([id, name]) => {
+    window.app.graph.getNodeById(id).widgets.find(widget => widget.name === name).callback();
 }"""
 VALUE = "([id, name]) => window.app.graph.getNodeById(id).widgets.find(widget => widget.name === name).value"
 IMAGES = "id => (window.app.graph.getNodeById(id).imgs ?? []).map(image => image.src)"
@@ -105,8 +98,12 @@ def test_preview_event_shows_the_picture(page: Any) -> None:
     assert "filename=picture.png" in page.evaluate(IMAGES, node)[0]
 
 
-def test_picker(page: Any, client: Client) -> None:
-    """Run, open the dialog, take the third beside the first: the widget says so."""
+def pressed(page: Any) -> list[str]:
+    return [button.get_attribute("aria-pressed") for button in page.locator(".mask-detailer-picker .segment").all()]
+
+
+def test_picker(page: Any, client: Client, renderer: str) -> None:
+    """Run, open the dialog, take the third beside the first: the widget says so, and the dialog opened once more."""
     saved, prompt = workflow.saved("segs_and_masks")
     saved = copy.deepcopy(saved)
     picker = next(int(node) for node, step in prompt.items() if step["class_type"] == "ImpactSEGSPicker")
@@ -114,9 +111,16 @@ def test_picker(page: Any, client: Client) -> None:
     page.evaluate(LOAD, saved)
     page.evaluate(CONNECT, [segs, picker, "segs"])
     run_prompt(page, client)
-    page.evaluate(
-        """id => window.app.graph.getNodeById(id).widgets.find(widget => widget.name === "pick").callback()""", picker
-    )
+    look_at(page, picker)
+
+    def open_dialog() -> None:
+        if renderer == "vue":
+            node = page.locator(f'[data-node-id="{picker}"]')
+            node.get_by_role("button", name="pick", exact=True).click()
+        else:  # drawn on the canvas
+            page.evaluate(PRESS, [picker, "pick"])
+
+    open_dialog()
     thumbnails = page.locator(".mask-detailer-picker img")
     thumbnails.nth(2).wait_for(timeout=10_000)
     assert thumbnails.count() == 3
@@ -124,10 +128,15 @@ def test_picker(page: Any, client: Client) -> None:
         page.wait_for_function(
             "image => image.complete && image.naturalWidth > 0", arg=thumbnails.nth(image).element_handle()
         )
-    pressed = [button.get_attribute("aria-pressed") for button in page.locator(".mask-detailer-picker .segment").all()]
-    assert pressed == ["true", "false", "false"]  # the file has "1"
+    assert pressed(page) == ["true", "false", "false"]  # the file has "1"
     thumbnails.nth(2).click()
-    page.screenshot(path=SCREENSHOTS / "picker_dialog.png")
+    page.screenshot(path=SCREENSHOTS / f"picker_{renderer}.png")
     page.locator(".mask-detailer-picker button", has_text="OK").click()
     assert page.evaluate(VALUE, [picker, "picks"]) == "1, 3"
     assert page.evaluate(SAVED, picker) == ["1, 3"]
+    run_prompt(page, client)
+    open_dialog()
+    thumbnails.nth(2).wait_for(timeout=10_000)
+    assert pressed(page) == ["true", "false", "true"]
+    page.locator(".mask-detailer-picker button", has_text="Cancel").click()
+    assert page.locator(".mask-detailer-picker").count() == 0

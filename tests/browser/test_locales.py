@@ -9,7 +9,7 @@ from support import locales
 from support.page import SCREENSHOTS
 from support.server import Server
 
-from .conftest import READY, Complaints
+from .conftest import READY, Opened
 
 NODE = """type => {
     const node = window.LiteGraph.createNode(type);
@@ -34,9 +34,8 @@ LANGUAGES = [("ja-JP", "ja"), ("zh-CN", "zh"), ("fr-FR", "fr"), ("de-DE", "en")]
 def test_names_are_shown_in_the_language(chromium: Any, server: Server, browser: str, language: str) -> None:
     texts = locales.read(language)
     context = chromium.new_context(viewport={"width": 1600, "height": 1000}, locale=browser)
-    page = context.new_page()
-    complaints = Complaints()
-    complaints.listen(page)
+    opened = Opened("classic", context.new_page())
+    page = opened.page
     page.goto(server.url)
     page.wait_for_function(READY, timeout=60_000)
     page.evaluate("() => window.app.graph.clear()")
@@ -64,4 +63,4 @@ def test_names_are_shown_in_the_language(chromium: Any, server: Server, browser:
     first = texts[locales.NODES, "ImpactSEGSConcat", "inputs", "segs1", "name"]
     assert page.evaluate(GROWN) == [first, first.replace("1", "2")]
     context.close()
-    assert not complaints
+    assert not opened.complaints

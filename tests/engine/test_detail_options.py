@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from engine.running import Made, Recorder, detail, do_detail, near, pipe_with, segs_of, unchanged_outside, watched
+from engine.running import (
+    SMALL,
+    Made,
+    Recorder,
+    detail,
+    do_detail,
+    near,
+    pipe_with,
+    segs_of,
+    unchanged_outside,
+    watched,
+)
 from engine.tiny_models import Pipe, flow_pipe, lossless_vae, mask_of, picture, unet_pipe
 from mask_detailer.core.blend import BLENDS
 from mask_detailer.core.colour import COLOUR_MATCHES
@@ -209,7 +220,7 @@ def mean_error(made: Made, wanted: Made) -> float:
     return float((made.image - wanted.image)[0, y1:y2, x1:x2].abs().mean()) / LEVEL
 
 
-@pytest.mark.parametrize(("fault", "limit", "today"), [("tint of +0.05", 1.0, 10.0), ("gain of 1.1", 2.0, 8.0)])
+@pytest.mark.parametrize(("fault", "limit", "today"), [("tint of +0.05", 1.0, 11.0), ("gain of 1.1", 2.0, 8.0)])
 @pytest.mark.parametrize("match", COLOUR_MATCHES[1:])
 def test_a_tint_is_matched(match: str, fault: str, limit: float, today: float, clean: Made) -> None:
     plain = mean_error(planted(FAULTS[fault]), clean)
@@ -276,7 +287,7 @@ def test_drift_is_undone(name: str, clean: Made) -> None:
     plain = largest_shift(planted(DRIFTS[name]), clean)
     corrected = largest_shift(planted(DRIFTS[name], DetailOptions(drift="correct")), clean)
     print(f"{name}: {corrected:.2f} px, {plain:.2f} px without")
-    assert plain > 0.4 and corrected < 0.25
+    assert corrected < 0.25 and plain > 0.2  # one square shows no more of a zoom
 
 
 def test_no_drift_is_left_alone(clean: Made) -> None:
@@ -311,7 +322,7 @@ def test_what_stays_bad_leaves_the_picture(fault: Fault, pipe: Pipe, caplog: pyt
     vae = FaultyVAE(pipe[2], fault)
     with caplog.at_level(logging.WARNING, "mask_detailer"):
         made = detail(image, mask, pipe_with(pipe, vae=vae), detail_options=DetailOptions(retries=1))
-    assert torch.equal(made.image, image)
+    assert torch.equal(made.image, image) and made.refined[0].shape == (1, 64, 64, 3)  # black: none is refined
     assert vae.calls.count("decode") == 2
     assert "segment 1" in caplog.text
 
@@ -326,7 +337,7 @@ def test_only_the_bad_one_of_a_batch_is_tried_again(pipe: Pipe, caplog: pytest.L
         made = detail(image, mask, pipe_with(pipe, vae=vae), crop_batch=0, detail_options=DetailOptions(retries=1))
     assert vae.calls.count("decode") == 2
     wanted = detail(image, mask, pipe)
-    first = near(mask_of(*SIZE, (90, 80, 114, 104)), 4)  # the lowest comes first
+    first = near(mask_of(*SIZE, (90, 80, 114, 104)), 4)  # the lowest part is the first
     assert torch.allclose(made.image[first], wanted.image[first], atol=1e-4)
     assert bool(torch.isfinite(made.image).all()) and not torch.equal(made.image[~first], image[~first])
     assert "segment 2" in caplog.text and "segment 1" not in caplog.text
@@ -382,12 +393,11 @@ def test_tiling(tiling: str, tiled: list[bool], pipe: Pipe) -> None:
     vae = FaultyVAE(pipe[2], same)
     image, segs = picture(96, 112), segs_of((40, 40, 64, 64))
     options = DetailOptions(tiling=tiling)
-    model, clip, _, positive, negative = pipe
+    widgets = {name: SMALL[name] for name in SMALL.keys() & DetailerForEach.INPUT_TYPES()["required"].keys()}
+    parts = zip(("model", "clip", "vae", "positive", "negative"), pipe_with(pipe, vae=vae), strict=True)
     DetailerForEach().doit(
-        image, segs, model=model, clip=clip, vae=vae, guide_size=64.0, guide_size_for=True, max_size=128.0, seed=7,
-        steps=1, cfg=3.0, sampler_name="euler", scheduler="normal", positive=positive, negative=negative, denoise=0.5,
-        feather=4, noise_mask=True, force_inpaint=True, wildcard="", tiled_encode=True, tiled_decode=False,
-        detail_options=options,
+        image, segs, **dict(parts), **widgets, noise_mask=True, force_inpaint=True, wildcard="", tiled_encode=True,
+        tiled_decode=False, detail_options=options,
     )  # fmt: skip
     assert [f"{name}_tiled" in vae.calls for name in ("encode", "decode")] == tiled
     assert len(vae.calls) == 2
@@ -419,10 +429,10 @@ def test_face_detailer_takes_the_options(name: str, pipe: Pipe) -> None:
 
     image = picture(96, 112)
     widgets = {
-        name: spec[1]["default"]
+        name: spec[1]["default"] if "default" in spec[1] else spec[0][0]
         for part in FaceDetailer.INPUT_TYPES().values()
         for name, spec in part.items()
-        if len(spec) > 1 and "default" in spec[1]
+        if "default" in spec[1] or isinstance(spec[0], list)
     }
     model, clip, vae, positive, negative = pipe
     widgets |= dict(

@@ -27,7 +27,7 @@ from engine.running import SMALL, Made, Recorder, detail, near, pipe_with, uncha
 from engine.tiny_models import Pipe, mask_of, picture
 from mask_detailer.core import mask_to_segs
 from mask_detailer.detailer import host
-from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
+from mask_detailer.nodes.detailers import DetailerForEach
 
 # of ComfyUI's own samplers and libraries below it
 pytestmark = [
@@ -36,11 +36,6 @@ pytestmark = [
 
 SOLO_TOLERANCE = 2e-3
 FEATHER = 4
-
-batched = pytest.mark.skipif(
-    all("crop_batch" not in inputs for inputs in MaskDetailerPipe.INPUT_TYPES().values()),
-    reason="MaskDetailerPipe has no input crop_batch",
-)
 
 
 def each(families: list[Family]) -> pytest.MarkDecorator:
@@ -109,7 +104,6 @@ def test_equal_parts_share_a_working_size(family: Family) -> None:
     assert {len(size) for size in sizes} == {5 if family.frames else 4}
 
 
-@batched
 @each(FAMILIES)
 def test_batched_equals_solo(family: Family) -> None:
     solo, together = run(family, crop_batch=1), run(family, crop_batch=8)
@@ -117,7 +111,6 @@ def test_batched_equals_solo(family: Family) -> None:
     assert unchanged_outside(together.image, family_picture(), near(family_mask(), FEATHER))
 
 
-@batched
 @each([family for family in FAMILIES if family.batches])
 def test_equal_crops_take_fewer_model_calls(family: Family) -> None:
     calls = {}
@@ -126,16 +119,6 @@ def test_equal_crops_take_fewer_model_calls(family: Family) -> None:
         run(family, pipe_with(family.pipe, model=model), crop_batch=count)
         calls[count] = len(levels)
     assert calls[8] * len(BOXES) <= calls[1] * (len(BOXES) - len(EQUAL) + 1)
-
-
-@batched
-@pytest.mark.parametrize("name", comfy.samplers.KSampler.SAMPLERS)
-def test_batched_equals_solo_with_every_sampler(name: str) -> None:
-    """Stochastic samplers must draw each crop's own noise."""
-    sd1 = FAMILIES[0]
-    widgets: dict[str, Any] = dict(sampler_name=name, scheduler="karras", steps=3, denoise=0.6)
-    solo, together = run(sd1, crop_batch=1, **widgets), run(sd1, crop_batch=8, **widgets)
-    assert (together.image - solo.image).abs().max() <= SOLO_TOLERANCE
 
 
 # --- what is special about some -----------------------------------------------------------------------------------

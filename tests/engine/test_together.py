@@ -12,8 +12,11 @@ from engine import running
 from engine.running import SEGS_SIZE, Made, Recorder, near, pipe_with, segs_of, unchanged_outside
 from engine.tiny_models import Pipe, mask_of, picture, pooled_prompt, text_encoder, tiny_control_net, unet_pipe
 from mask_detailer.core import SEGS, mask_to_segs
-from mask_detailer.detailer import host
+from mask_detailer.detailer import engine, host
 from mask_detailer.detailer.control import ControlNetWrapper, with_control_net
+from mask_detailer.detailer.values import BasicPipe
+from mask_detailer.nodes.checks import Door
+from mask_detailer.nodes.detailers import settings_of
 from mask_detailer.nodes.segs_detailers import SEGSDetailer
 
 # of ComfyUI's own samplers and libraries below it
@@ -24,6 +27,7 @@ pytestmark = [
 SIZE = (72, 136)
 EIGHT = [(x, y, x + 12, y + 12) for y in (12, 48) for x in (12, 44, 76, 108)]
 CLOSE = 2e-3
+FOR_EACH = running.SMALL | {"noise_mask": True, "force_inpaint": True}
 
 
 def detail(image: torch.Tensor, mask: torch.Tensor, pipe: Any, **changes: Any) -> Made:
@@ -239,6 +243,15 @@ def test_a_hook_that_only_looks_at_what_was_found(unet: Pipe) -> None:
     assert set(calls) == {6}
 
 
+def test_retries_without_a_hook_that_judges(unet: Pipe) -> None:
+    pipe, calls = counted(unet)
+    settings = settings_of(Door("test"), FOR_EACH | {"crop_batch": 0, "max_retries": 3})
+    segs = eight()
+    frame = engine.Picture(picture(*SIZE), segs, 7)
+    list(engine.detail([frame], 1, BasicPipe(*pipe), settings))
+    assert set(calls) == {16}
+
+
 def test_a_sampler_that_couples_crops(unet: Pipe, told: pytest.LogCaptureFixture) -> None:
     detail(picture(*SIZE), mask_of(*SIZE, *EIGHT[:2]), unet, sampler_name="dpm_adaptive")
     assert "one at a time: the sampler dpm_adaptive would let one change another" in told.text
@@ -305,12 +318,7 @@ def test_control_nets(unet: Pipe, tmp_path: Path, told: pytest.LogCaptureFixture
 
 def test_a_clip_streams_through(unet: Pipe) -> None:
     """Pictures are asked for as there is room, and handed on as soon as they are finished."""
-    from mask_detailer.detailer import engine
-    from mask_detailer.detailer.values import BasicPipe
-    from mask_detailer.nodes.checks import Door
-    from mask_detailer.nodes.detailers import settings_of
-
-    settings = settings_of(Door("test"), running.SMALL | {"noise_mask": True, "force_inpaint": True, "crop_batch": 4})
+    settings = settings_of(Door("test"), FOR_EACH | {"crop_batch": 4})
     frames = [picture(*SIZE, seed) for seed in range(12)]
     asked: list[int] = []
 

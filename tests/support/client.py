@@ -173,6 +173,16 @@ class Client:
             if event.type == "executing" and event.data["node"] is None:
                 return
 
+    def heard(self) -> list[Event]:
+        """What came in and was not asked for yet, of any prompt."""
+        events = []
+        while not self._events.empty():
+            event = self._events.get()
+            if isinstance(event, BaseException):
+                raise event
+            events.append(event)
+        return events
+
     def finish(self, prompt_id: str, timeout: float = 300.0) -> list[Event]:
         """All events of a prompt, waited for; PromptError where it did not succeed."""
         events = []

@@ -104,9 +104,11 @@ def load_models() -> tuple[Any, Any]:
     return loaded[0], loaded[2]
 
 
-def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | None = None) -> Quality:
-    """Detail held-out case ``case`` (0..49) with ``SETTINGS`` and ``changes`` to them, its number being the seed."""
-    good, bad, mask, part = scenes.held_out_case(case)
+def detailed(
+    models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """A held-out case's picture ``[H,W,3]`` after ``MaskDetailerPipe``, and the paste mask of its crop ``[h,w]``."""
+    _, bad, mask, part = scenes.held_out_case(case)
     model, vae = models
     positive, negative = conditioning.conditioning(part.kind), conditioning.conditioning("generic")
     picture, where = torch.from_numpy(bad)[None], torch.from_numpy(mask)[None]
@@ -114,9 +116,16 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
     image, _, alphas, *_ = MaskDetailerPipe().doit(
         picture, where, (model, None, vae, positive, negative), seed=case, **settings
     )
-    done = image[0].cpu().numpy()
+    return image[0].cpu().numpy(), alphas[0][0, ..., 3].cpu().numpy()
+
+
+def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | None = None) -> Quality:
+    """Detail held-out case ``case`` (0..49) with ``SETTINGS`` and ``changes`` to them, its number being the seed."""
+    good, bad, mask, part = scenes.held_out_case(case)
+    done, alpha = detailed(models, case, changes)
     reach = np.zeros(mask.shape, bool)
-    reach[_plan(vae, where, settings, case).region.slices] = alphas[0][0, ..., 3].cpu().numpy() > 0
+    settings = {**SETTINGS, **(changes or {})}
+    reach[_plan(models[1], torch.from_numpy(mask)[None], settings, case).region.slices] = alpha > 0
     inside = mask > 0.5
     truth = sharpness(good)[inside].mean()
     return Quality(

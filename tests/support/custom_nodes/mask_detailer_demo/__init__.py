@@ -1,4 +1,4 @@
-"""A node pack for the demo and the tests only: conditioning for checkpoints without text encoder, and detectors."""
+"""A node pack for the demo and the tests only: conditioning, what stands in for a text encoder, and detectors."""
 
 from typing import Any
 
@@ -42,6 +42,28 @@ class MaskDetailerDemoPart:
         return (conditioning.conditioning(kind),)
 
 
+class MaskDetailerDemoClip:
+    """Stands in for a text encoder: of a text the trained tiny model is told the first kind of part named in it."""
+
+    CATEGORY = "MaskDetailer/demo"
+    RETURN_TYPES = ("CLIP",)
+    FUNCTION = "doit"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {}}
+
+    def doit(self) -> tuple[Any]:
+        return (self,)
+
+    def tokenize(self, text: str) -> str:
+        return text
+
+    def encode_from_tokens_scheduled(self, text: str) -> list[list[Any]]:
+        named = [kind for kind in conditioning.KINDS if kind in text]
+        return conditioning.conditioning(min(named, key=text.index, default="generic"))
+
+
 class MaskDetailerDemoDetector:
     """Detectors of coloured things, and a SAM model that floods."""
 
@@ -60,10 +82,12 @@ class MaskDetailerDemoDetector:
 NODE_CLASS_MAPPINGS = {
     "MaskDetailerDemoConditioning": MaskDetailerDemoConditioning,
     "MaskDetailerDemoPart": MaskDetailerDemoPart,
+    "MaskDetailerDemoClip": MaskDetailerDemoClip,
     "MaskDetailerDemoDetector": MaskDetailerDemoDetector,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
     "MaskDetailerDemoConditioning": "Mask Detailer demo conditioning",
     "MaskDetailerDemoPart": "Mask Detailer demo part",
+    "MaskDetailerDemoClip": "Mask Detailer demo text encoder",
     "MaskDetailerDemoDetector": "Mask Detailer demo detectors",
 }

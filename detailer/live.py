@@ -1,0 +1,159 @@
+"""What a browser is shown of the segments while a detailer works on them.
+
+Nothing is made or sent unless the browser that queued the prompt is connected and has asked for it. A run costs no more
+than a few small JPEG pictures a segment, and for the steps about ``STEPS_SHARE`` of the time.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ..core import Region, Size
+from . import host
+from .plan import CropPlan, Place, Plan
+
+EVENT = "mask_detailer.live"
+LONGEST_SIDE = 96
+STEPS_A_SECOND = 10
+STEPS_SHARE = 0.004  # of the time: step events that take longer to make come the more seldom,
+LONGEST_PAUSE = 2.0  # but no more than this many seconds apart
+_MOST_CLIENTS = 64
+_MOST_LETTERS = 60
+
+
+class Audience:
+    """The browsers, by client id, that want to be shown something; the server's thread writes, nodes' threads read."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, None] = {}
+
+    def set(self, client: str, wants: bool) -> None:
+        """A browser says what it wants; of very many the first are forgotten."""
+        self._clients.pop(client, None)
+        if wants and client:
+            self._clients[client] = None
+        while len(self._clients) > _MOST_CLIENTS:
+            self._clients.pop(next(iter(self._clients)))
+
+    def __contains__(self, client: str) -> bool:
+        return client in self._clients
+
+
+audience = Audience()
+
+
+@dataclass
+class Live:
+    """Tells a browser how the work on a node's segments goes; one a run.
+
+    Attributes:
+        browser: None where nobody watches.
+        pictures: how many there are.
+    """
+
+    browser: host.Browser | None = None
+    pictures: int = 1
+    _working: Sequence[Place] = field(default=(), init=False)
+    _not_before: float = field(default=0.0, init=False)
+    _cost: float = field(default=LONGEST_PAUSE, init=False)
+
+    @classmethod
+    def of_node(cls, pictures: int) -> Live:
+        """For the node that is running."""
+        live = cls(host.browser_of_prompt(audience), pictures)
+        live._send("started", pictures=pictures)
+        return live
+
+    @property
+    def is_watched(self) -> bool:
+        return self.browser is not None and self.browser.is_connected
+
+    def planned(self, picture: int, plan: Plan, image: torch.Tensor, own_images: bool = False) -> None:
+        """A picture's segments are known.
+
+        Args:
+            picture: its place, from 0.
+            image: ``[1,H,W,3]`` float32 0..1.
+            own_images: segments that have an image of their own are worked on in that.
+        """
+        if self.is_watched:
+            segments = [_planned(crop, image, own_images) for crop in plan.crops]
+            self._send("planned", picture=picture, segments=segments)
+
+    def begun(self, places: Sequence[Place]) -> None:
+        """Crops are worked on from now on, all at once."""
+        self._working = places
+        self._send("begun", segments=[{**_name(place), **_facts(place.crop)} for place in places])
+
+    def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
+        """A step of those that were begun is done; ``x0`` is their clean latents so far. Most calls do nothing."""
+        now = time.perf_counter()
+        if now < self._not_before or not self.is_watched:
+            return
+        previews = host.latent_colours(model, x0, LONGEST_SIDE)  # waits for the GPU, which is no time lost
+        started = time.perf_counter()
+        segments = [_name(place) for place in self._working]
+        for segment, preview in zip(segments, () if previews is None else previews.split(1), strict=False):
+            segment["preview"] = thumbnail(preview)
+        self._send("step", step=step, steps=steps, segments=segments)
+        # the least counts: all above it is the machine's being busy with the sampling itself
+        self._cost = min(self._cost, time.perf_counter() - started)
+        self._not_before = now + min(max(1 / STEPS_A_SECOND, self._cost / STEPS_SHARE), LONGEST_PAUSE)
+
+    def done(self, place: Place, shown: torch.Tensor) -> None:
+        """A segment is finished; ``shown`` is its crop now, ``[1,h,w,3]`` float32 0..1."""
+        if self.is_watched and not place.crop.skipped:
+            self._send("done", segments=[{**_name(place), "after": thumbnail(shown)}])
+
+    def ended(self) -> None:
+        """All is finished."""
+        self._send("ended")
+
+    def _send(self, what: str, **facts: Any) -> None:
+        if self.browser is not None and self.is_watched:
+            self.browser.send(EVENT, {"what": what, **facts})
+
+
+def _planned(crop: CropPlan, image: torch.Tensor, own_images: bool) -> dict[str, Any]:
+    facts = {
+        "number": crop.number,
+        "label": str(getattr(crop.seg, "label", ""))[:_MOST_LETTERS],
+        "skipped": crop.skipped,
+    }
+    if crop.region.is_empty:
+        return facts
+    rows, columns = crop.region.intersection(Region.whole(Size(*image.shape[1:3]))).slices
+    before = crop.own_image() if own_images else None
+    before = image[:, rows, columns] if before is None else before
+    return {**facts, **_facts(crop), "before": thumbnail(before)}
+
+
+def _name(place: Place) -> dict[str, Any]:
+    return {"picture": place.picture, "number": place.crop.number}
+
+
+def _facts(crop: CropPlan) -> dict[str, Any]:
+    # as text: a seed can be larger than a number of JavaScript holds
+    return {"size": str(crop.working), "seed": str(crop.seed)}
+
+
+def thumbnail(picture: torch.Tensor) -> str:
+    """``[1,h,w,3]`` float 0..1 as a JPEG file in base64, no side above ``LONGEST_SIDE``; never enlarged."""
+    import cv2  # here, since it would double the time it takes to import the pack
+
+    longest = max(picture.shape[1:3])
+    stride = max(longest // (2 * LONGEST_SIDE), 1)  # the rest by area: quick, and smooth enough at this size
+    small = picture[0, ::stride, ::stride, :3].to("cpu", torch.float32)
+    pixels = (torch.nan_to_num(small).clamp(0.0, 1.0) * 255).round().to(torch.uint8).numpy()
+    scale = LONGEST_SIDE / max(pixels.shape[:2])
+    if scale < 1:
+        height, width = (max(round(side * scale), 1) for side in pixels.shape[:2])
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+    return base64.b64encode(jpeg.tobytes()).decode()

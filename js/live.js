@@ -1,0 +1,111 @@
+/* While a detailer runs its node shows a strip of its segments. Nodes have none until they run, and workflows are saved
+ * without it. */
+import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+import { HEIGHT, Strip } from "./strip.js";
+
+const GROWTH = HEIGHT + 4; // the strip and the gap before it
+const shown = new Map(); // node: its strip and widget
+let wanted = true;
+let told = null;
+
+/* The node that runs under this id: in subgraphs, the ids of the nodes around it come before its own. */
+function nodeAt(id) {
+  let graph = app.rootGraph ?? app.graph;
+  let node = null;
+  for (const part of String(id).split(":")) {
+    node = graph?.getNodeById(Number(part)) ?? graph?.getNodeById(part);
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+/* Another workflow may have a node of the same id, and be the one that is open. */
+function isOpen(workflow) {
+  const { id } = app.rootGraph ?? app.graph;
+  return !workflow || !id || workflow === id;
+}
+
+function addStrip(node, promptId) {
+  const strip = new Strip(promptId);
+  const [width, height] = node.size;
+  const widget = node.addDOMWidget("segments", "mask_detailer_live", strip.element, {
+    serialize: false, // not in a prompt
+    getMinHeight: () => HEIGHT,
+    getMaxHeight: () => HEIGHT,
+  });
+  widget.serialize = false; // nor in a saved workflow
+  node.setSize([width, height + GROWTH]);
+  shown.set(node, { strip, widget });
+  return strip;
+}
+
+function removeStrip(node) {
+  const { widget } = shown.get(node);
+  shown.delete(node);
+  node.removeWidget(widget);
+  node.setSize([node.size[0], node.size[1] - GROWTH]);
+}
+
+function take({ detail }) {
+  const node = wanted && nodeAt(detail.node);
+  if (!node?.showsSegments) return;
+  let { strip } = shown.get(node) ?? {};
+  if (strip?.promptId !== detail.prompt_id && !isOpen(detail.workflow)) return;
+  strip ??= addStrip(node, detail.prompt_id);
+  if (strip.promptId !== detail.prompt_id) strip.restart();
+  strip.promptId = detail.prompt_id;
+  strip.take(detail);
+}
+
+function stop(why, { detail }) {
+  for (const { strip } of shown.values()) if (strip.promptId === detail?.prompt_id) strip.stopped(why);
+}
+
+/* The server makes nothing for a browser that has not asked for it. */
+function tell() {
+  const wish = { client: api.clientId, on: wanted ? 1 : 0 };
+  const said = JSON.stringify(wish);
+  if (!api.clientId || said === told) return;
+  told = said;
+  api.fetchApi(`/mask_detailer/live?${new URLSearchParams(wish)}`).catch(() => (told = null));
+}
+
+export const SETTING = {
+  id: "MaskDetailer.Live",
+  category: ["Mask Detailer", "Live", "Segments"],
+  name: "Show the segments on a detailer's node while it runs",
+  type: "boolean",
+  defaultValue: true,
+  onChange(value) {
+    wanted = value !== false;
+    if (!wanted) [...shown.keys()].forEach(removeStrip);
+    tell();
+  },
+};
+
+export function listen() {
+  api.addEventListener("mask_detailer.live", take);
+  api.addEventListener("execution_interrupted", (event) => stop("interrupted", event));
+  api.addEventListener("execution_error", (event) => stop("stopped by an error", event));
+  api.addEventListener("status", tell); // comes once there is a client id
+  api.addEventListener("reconnected", () => {
+    told = null; // it may be another server, which knows nothing of us
+    tell();
+  });
+  tell();
+}
+
+/* Nodes of this type show strips. */
+export function showSegments(nodeType) {
+  const { onRemoved, onSerialize } = nodeType.prototype;
+  nodeType.prototype.showsSegments = true;
+  nodeType.prototype.onRemoved = function (...args) {
+    onRemoved?.apply(this, args);
+    shown.delete(this);
+  };
+  nodeType.prototype.onSerialize = function (saved, ...args) {
+    onSerialize?.call(this, saved, ...args);
+    if (shown.has(this)) saved.size = [saved.size[0], saved.size[1] - GROWTH];
+  };
+}

@@ -1,0 +1,46 @@
+"""Help pages and example workflows, where ComfyUI shows them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from support.page import ADD, SCREENSHOTS, look_at
+from support.server import CHECKOUT
+
+SELECT = "id => window.app.canvas.selectNode(window.app.graph.getNodeById(id))"
+EXAMPLES = sorted((CHECKOUT / "example_workflows").glob("*.json"))
+TYPES = "() => window.app.graph.nodes.map(node => node.type)"
+UNKNOWN = "types => types.filter(type => !(type in window.LiteGraph.registered_node_types))"
+IN_THE_BROWSER = {"MarkdownNote", "Note"}
+
+
+def test_help_page_opens(page: Any, renderer: str) -> None:
+    node = page.evaluate(ADD, "MaskDetailerPipe")
+    look_at(page, node)
+    page.evaluate(SELECT, node)
+    page.get_by_test_id("info-button").click(timeout=20_000)
+    help_page = page.locator(".node-help-content")
+    help_page.locator("h1", has_text="MaskDetailer (pipe)").wait_for(timeout=20_000)
+    title = (CHECKOUT / "js" / "docs" / "MaskDetailerPipe.md").read_text().splitlines()[2]
+    assert title[:60] in help_page.inner_text()
+    page.screenshot(path=SCREENSHOTS / f"help_{renderer}.png")
+    page.evaluate("() => window.app.canvas.deselectAll()")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_template_browser_has_the_examples(page: Any, renderer: str, example: Any) -> None:
+    page.evaluate("() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    page.get_by_role("dialog").get_by_text("mask_detailer", exact=True).click(timeout=20_000)
+    card = page.get_by_test_id(f"template-workflow-{example.stem}")
+    picture = card.locator("img").first
+    picture.wait_for(timeout=20_000)
+    page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=picture.element_handle())
+    page.screenshot(path=SCREENSHOTS / f"templates_{renderer}.png")
+    wanted = sorted(node["type"] for node in json.loads(example.read_text())["nodes"])
+    card.click()
+    page.get_by_test_id("template-workflows-content").wait_for(state="detached", timeout=20_000)
+    page.wait_for_function(f"count => ({TYPES})().length === count", arg=len(wanted))
+    assert sorted(page.evaluate(TYPES)) == wanted
+    assert page.evaluate(UNKNOWN, [kind for kind in wanted if kind not in IN_THE_BROWSER]) == []

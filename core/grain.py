@@ -19,8 +19,9 @@ def match_detail(
     """The refined crop with the grain and sharpness that its surroundings had.
 
     In each of two fine bands, on the ring: what of the picture's structure is still there but weaker (or stronger) is
-    the regression of before on after, and is put right by that factor (a gentle unsharp mask, or blur). What energy is
-    then missing has no likeness in the refined crop: it is grain, and is added as noise, the same in all channels.
+    the regression of before on after, and is put right by that factor (a gentle unsharp mask, or blur). What is then
+    missing between the edges has no likeness in the refined crop: it is grain, and is added as noise, the same in all
+    channels. It is measured by medians, so that missing edges, which are few and strong, don't pass for grain.
 
     Args:
         before: ``[1,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
@@ -43,11 +44,16 @@ def match_detail(
         wanted, given = ((band @ LUMA)[seen].astype(np.float64) for band in (had, has))
         gain = float(wanted @ given / max(given @ given, 1e-9))
         gain = min(max(gain, LEAST_GAIN), LARGEST_GAIN)
-        missing = float(np.mean(wanted**2) - gain**2 * np.mean(given**2))
+        missing = _spread(wanted) ** 2 - (gain * _spread(given)) ** 2
         sigma = min(max(missing, 0.0) ** 0.5, LARGEST_GRAIN)
         out += (gain - 1) * has + sigma / float(grain.std()) * grain
         words.append(f"x{gain:.2f} and grain {sigma * 255:.1f}")
     return torch.from_numpy(np.clip(out, 0.0, 1.0)).to(refined)[None], f"detail matched: fine {', next '.join(words)}"
+
+
+def _spread(values: np.ndarray) -> float:
+    """The standard deviation of what is normally distributed, whatever the tails: the median absolute value's."""
+    return 1.4826 * float(np.median(np.abs(values)))
 
 
 def _bands(image: np.ndarray) -> list[np.ndarray]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mask_detailer.core import Size
+from mask_detailer.core import Region, Size
+from mask_detailer.detailer.options import DetailOptions, WorkingSizeOptions
 from mask_detailer.detailer.plan import above_max_size, make_plan
 from mask_detailer.detailer.values import SizeOptions
 from mask_detailer.detailer.working_size import scale_for
@@ -96,3 +97,33 @@ def test_above_max_size_names_what_is_worked_on_at_its_own_size() -> None:
     segs = (tuple(PICTURE), [*(seg(crop) for crop in crops), seg((0, 0, 1600, 1600), mask=0.0)])
     plan = make_plan(segs, PICTURE, settings(SizeOptions(512, True, 1024, True)), 0, 8)
     assert [crop.number for crop in above_max_size(plan.crops, 1024)] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (WorkingSizeOptions("guide_size_exact"), "as guide_size says"),
+        (WorkingSizeOptions("short_side", short_side=512), "short side 512"),
+        (WorkingSizeOptions("pixel_budget", megapixels=0.5), "0.5 megapixels"),
+        (WorkingSizeOptions("fixed_size", width=512, height=768), "fixed size 512x768"),
+        (WorkingSizeOptions(context=150), "at least 150 px around the part"),
+        (WorkingSizeOptions("short_side", short_side=2048), "no longer than max_size 1024"),
+    ],
+)
+def test_the_plan_says_why(options: WorkingSizeOptions, words: str) -> None:
+    segs = (tuple(PICTURE), [seg((800, 900, 1100, 1200), (900, 1000, 1000, 1100))])
+    wanted = settings(SizeOptions(512, True, 1024, True), options=DetailOptions(size=options))
+    (plan,) = make_plan(segs, PICTURE, wanted, 0, 8).crops
+    assert words in plan.why and plan.why in str(plan)
+
+
+def test_a_segment_with_a_control_net_keeps_its_crop() -> None:
+    """Its hint was cut for it."""
+    crop = (10, 20, 160, 140)
+    plain = seg(crop, (60, 60, 100, 100))
+    hinted = plain._replace(control_net_wrapper=object())
+    options = DetailOptions(size=WorkingSizeOptions("fixed_size", width=512, height=512, context=80, border="mirror"))
+    wanted = settings(SizeOptions(512, True, 1024, True), options=options)
+    first, second = make_plan((tuple(PICTURE), [hinted, plain]), PICTURE, wanted, 0, 8).crops
+    assert first.region == Region(*crop) and not first.why
+    assert second.region != first.region and second.why

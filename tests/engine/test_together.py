@@ -144,7 +144,7 @@ def test_frames_and_variants_join_in(unet: Pipe) -> None:
     masks = torch.cat([mask_of(*SIZE, EIGHT[i], EIGHT[i + 3]) for i in range(3)])
     pipe, calls = counted(unet)
     together = detail(images, masks, pipe, batch_size=2, sampler_name="euler_ancestral")
-    assert calls == [24] * 2
+    assert calls == [16] * 2 + [8] * 2  # eight at once on a CPU
     alone = detail(images, masks, pipe, batch_size=2, sampler_name="euler_ancestral", crop_batch=1)
     assert largest_difference(together.image, alone.image) < CLOSE
     assert [crop.shape for crop in together.refined] == [crop.shape for crop in alone.refined]

@@ -90,7 +90,10 @@ def seamless(
     if method == "multiband":
         fitted = _bands_ramped(difference, support, width) - difference
     else:
-        fitted = -_screened_membrane(difference, support, (FADE / width) ** 2 if width > 0 else 0.0)
+        near = _around(support)
+        screen = (FADE / width) ** 2 if width > 0 else 0.0
+        fitted = np.zeros_like(difference)
+        fitted[near] = -_screened_membrane(np.ascontiguousarray(difference[near]), support[near], screen)
     rows, columns = (slice(first, length - last) for (first, last), length in zip(sides, support.shape, strict=True))
     return (refined + torch.from_numpy(fitted[rows, columns]).to(refined)[None]).clamp_(0.0, 1.0)
 
@@ -113,6 +116,16 @@ def _bands_ramped(difference: np.ndarray, support: np.ndarray, width: int) -> np
             band = cv2.pyrUp(band, dstsize=finer.shape[1::-1])
         out += band * _smooth_step(depth / min(2 ** (level + 1), width) if level < levels else depth / width)[..., None]
     return out
+
+
+def _around(support: np.ndarray) -> tuple[slice, slice]:
+    """The rows and columns that the support fills, and one more on each side, where its end is."""
+
+    def span(filled: np.ndarray) -> slice:
+        first, last = np.flatnonzero(filled)[[0, -1]]
+        return slice(max(int(first) - 1, 0), int(last) + 2)
+
+    return span(support.any(axis=1)), span(support.any(axis=0))
 
 
 def _smooth_step(t: np.ndarray) -> np.ndarray:

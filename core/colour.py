@@ -14,7 +14,7 @@ COLOUR_MATCHES = ("off", "mean_and_spread", "covariance")
 LEVEL = 1 / 255
 LARGEST_GAIN = 1.5
 NOTHING = 0.25  # levels; what is less off stays as it is
-SAMPLES = 8192  # pixels that the map is fitted on
+SAMPLES = 8192  # pixels that the map is fitted on, spread evenly over the ring
 ROUNDS = 3  # of fitting, each without the pixels that the one before could not explain
 SMOOTHING = 2.0  # pixels; so that grain and sharpness do not count as contrast
 CLIPPED = 0.002  # as near to 0 or 1 a value says nothing
@@ -85,7 +85,9 @@ def match_colour(
     count = int(usable.sum())
     if count < LEAST:
         return refined, f"colour not matched: almost all of its surroundings is black or white (all but {count} pixels)"
-    wanted, given = (_samples(image, usable) for image in (was, now))
+    places = usable.flatten().nonzero()[:, 0]
+    places = places[:: -(-len(places) // SAMPLES)]
+    wanted, given = (_smoothed(image, usable).reshape(-1, 3)[places] for image in (was, now))
     fit = _mean_and_spread if method == "mean_and_spread" else _transport
     matched = _robust(fit, given, wanted)
     error, left = _error(given, wanted) / LEVEL, _error(matched(given), wanted) / LEVEL
@@ -98,17 +100,15 @@ def match_colour(
     return (now + change).clamp_(0.0, 1.0).to(refined)[None], text
 
 
-def _samples(image: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:
-    """Smoothed colours ``[n,3]`` of usable pixels, spread evenly over them."""
-    smooth, _ = blurred_within(image.numpy(), usable.numpy().astype(np.float32), SMOOTHING)
-    samples = torch.from_numpy(smooth)[usable]
-    return samples[:: -(-len(samples) // SAMPLES)]
+def _smoothed(image: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:
+    """``[h,w,3]``: colours blurred among usable pixels."""
+    return torch.from_numpy(blurred_within(image.numpy(), usable.numpy().astype(np.float32), SMOOTHING)[0])
 
 
 def _error(given: torch.Tensor, wanted: torch.Tensor) -> float:
     """Mean absolute difference without the worst tenth of the pixels."""
     difference = (given - wanted).abs().mean(dim=-1)
-    return float(difference[difference <= difference.quantile(0.9)].mean())
+    return float(difference[difference <= difference.kthvalue(int(0.9 * (len(difference) - 1)) + 1).values].mean())
 
 
 def _robust(fit: Callable[[torch.Tensor, torch.Tensor], Map], given: torch.Tensor, wanted: torch.Tensor) -> Map:

@@ -86,7 +86,7 @@ def measure_drift(before: torch.Tensor, refined: torch.Tensor, ring: torch.Tenso
     """
     import cv2
 
-    was, now = (image[0].detach().cpu().numpy().astype(np.float32).mean(axis=-1) for image in (before, refined))
+    was, now = (image[0].detach().cpu().to(torch.float32).mean(dim=-1).numpy() for image in (before, refined))
     square = np.ones((7, 7), np.uint8)
     seen = cv2.erode(ring.numpy().astype(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     if seen.sum() < LEAST:

@@ -12,7 +12,7 @@ from .ring import blurred_within
 
 FILLS = ("original", "neutral", "blurred", "diffused", "noise")
 
-LARGEST_SIDE = 256  # what fills from outside is smooth and is worked out at no larger size
+LARGEST_SIDE = 144  # what fills from outside is smooth and is worked out at no larger size
 
 
 def filled(image: torch.Tensor, mask: torch.Tensor, how: str, seed: int = 0) -> torch.Tensor:
@@ -34,7 +34,7 @@ def filled(image: torch.Tensor, mask: torch.Tensor, how: str, seed: int = 0) -> 
         return image
     size = Size(*image.shape[1:3])
     mask = resize_mask(mask, size).to(image)[..., None]
-    if not bool((mask > 0).any()):
+    if not mask.any():
         return image
     if how == "neutral":
         filling = torch.full_like(image, 0.5)
@@ -42,7 +42,7 @@ def filled(image: torch.Tensor, mask: torch.Tensor, how: str, seed: int = 0) -> 
         filling = _noise(image, mask[..., 0] == 0, seed)
     else:
         filling = _from_outside(image, mask[..., 0], how)
-    return torch.where(mask > 0, (1.0 - mask) * image + mask * filling, image)
+    return torch.lerp(image, filling, mask)
 
 
 def _noise(image: torch.Tensor, outside: torch.Tensor, seed: int) -> torch.Tensor:

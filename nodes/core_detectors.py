@@ -115,7 +115,7 @@ class MaskDetailerSEGSToBoxes:
     OUTPUT_IS_LIST = (False, True)
     OUTPUT_TOOLTIPS = (
         "All boxes as those of one picture, with labels and scores: for Draw BBoxes and SAM3 Detect.",
-        "A list of single boxes: a node such as Image Crop runs once for each.",
+        "A list of single boxes: a node such as Crop Image runs once for each.",
     )
     FUNCTION = "doit"
     CATEGORY = CATEGORY

@@ -3,6 +3,7 @@
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { HEIGHT, Strip } from "./strip.js";
+import { text } from "./texts.js";
 
 const GROWTH = HEIGHT + 4; // the strip and the gap before it
 const shown = new Map(); // node: its strip and widget
@@ -75,6 +76,9 @@ export const SETTING = {
   id: "MaskDetailer.Live",
   category: ["Mask Detailer", "Live", "Segments"],
   name: "Show the segments on a detailer's node while it runs",
+  tooltip:
+    "Thumbnails of what is worked on, with the latent preview and before and after. " +
+    "When this is off, the server makes and sends none.",
   type: "boolean",
   defaultValue: true,
   onChange(value) {
@@ -86,8 +90,8 @@ export const SETTING = {
 
 export function listen() {
   api.addEventListener("mask_detailer.live", take);
-  api.addEventListener("execution_interrupted", (event) => stop("interrupted", event));
-  api.addEventListener("execution_error", (event) => stop("stopped by an error", event));
+  api.addEventListener("execution_interrupted", (event) => stop(text("live_interrupted", "interrupted"), event));
+  api.addEventListener("execution_error", (event) => stop(text("live_error", "stopped by an error"), event));
   api.addEventListener("status", tell); // comes once there is a client id
   api.addEventListener("reconnected", () => {
     told = null; // it may be another server, which knows nothing of us

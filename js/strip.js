@@ -1,4 +1,5 @@
 /* What a detailer node shows of its segments while it works: a line of text, and a thumbnail for each. */
+import { text } from "./texts.js";
 
 export const HEIGHT = 122; // pixels, always: a node that grew and shrank while it runs would be a nuisance
 const MOST = 60; // thumbnails; beyond that finished pictures make room, so that a long clip stays light
@@ -68,11 +69,13 @@ class Cell {
 
   set state(state) {
     this.element.dataset.state = state;
-    this.name.textContent = [this.number, this.label, state === "skipped" && state].filter(Boolean).join(" ");
-    const work = this.size && `worked on at ${this.size}, seed ${this.seed}`;
-    const about = this.skipped ? `skipped: ${this.skipped}` : work;
-    const hint = state === "done" && "move over the picture: left of the line before, right of it after";
-    this.element.title = [`segment ${this.number} ${this.label}`.trim(), about, hint].filter(Boolean).join("\n");
+    const skipped = text("live_skipped", "skipped");
+    this.name.textContent = [this.number, this.label, state === "skipped" && skipped].filter(Boolean).join(" ");
+    const name = `${text("live_segments_1", "segment %numbers%", { numbers: this.number })} ${this.label}`;
+    const work = this.size && text("live_work", "worked on at %size%, seed %seed%", this);
+    const about = this.skipped ? `${skipped}: ${this.skipped}` : work;
+    const hint = text("live_compare", "move over the picture: left of the line before, right of it after");
+    this.element.title = [name.trim(), about, state === "done" && hint].filter(Boolean).join("\n");
   }
 
   get isOver() {
@@ -115,7 +118,7 @@ export class Strip {
     this.isOver = false;
     this.cells = new Map();
     this.row.replaceChildren();
-    this.say("looking for segments");
+    this.say(text("live_looking", "looking for segments"));
   }
 
   say(main, more = "") {
@@ -151,7 +154,7 @@ export class Strip {
       cell.element.remove();
       this.cells.delete(key);
     }
-    this.say(segments.length ? "waiting" : "no segments");
+    this.say(segments.length ? text("live_waiting", "waiting") : text("live_none", "no segments"));
   }
 
   begun({ segments }) {
@@ -164,24 +167,27 @@ export class Strip {
 
   step({ step, steps, segments }) {
     segments.forEach((segment) => this.cell(segment).take(segment, "working"));
-    this.say(this.where(), `step ${step} of ${steps} · ${this.facts()}`);
+    this.say(this.where(), `${text("live_step", "step %step% of %steps%", { step, steps })} · ${this.facts()}`);
   }
 
   over(state) {
     for (const cell of this.cells.values()) if (!cell.isOver) cell.state = state;
     this.isOver = true;
     this.row.scrollLeft = 0;
-    const skipped = this.count("skipped");
-    const said = `${this.count("done")} of ${this.cells.size} segments done`;
-    this.say(this.cells.size ? said : "no segments to work on", skipped ? `${skipped} skipped` : "");
+    const [done, skipped, total] = [this.count("done"), this.count("skipped"), this.cells.size];
+    this.say(
+      total ? text("live_done", "%done% of %total% segments done", { done, total }) : text("live_none", "no segments"),
+      skipped ? text("live_count_skipped", "%skipped% skipped", { skipped }) : "",
+    );
   }
 
   /* Interrupted, or an error: what isn't done won't be. */
   stopped(why) {
     if (this.isOver) return;
-    const where = this.working?.some((cell) => cell.state === "working") ? ` at ${this.where()}` : "";
+    const isWorking = this.working?.some((cell) => cell.state === "working");
+    const said = isWorking ? text("live_stopped", "%why% at %segments%", { why, segments: this.where() }) : why;
     this.over("stopped");
-    this.say(`${why}${where}`, `${this.count("done")} done`);
+    this.say(said, text("live_count_done", "%done% done", { done: this.count("done") }));
   }
 
   count(state) {
@@ -198,14 +204,24 @@ export class Strip {
 
   where() {
     const pictures = [...new Set(this.working.map((cell) => cell.picture))];
-    const of = this.pictures > 1 ? ` of picture ${pictures.map((picture) => picture + 1).join(", ")}` : "";
     const numbers = listed(this.working.map((cell) => cell.number));
-    const total = pictures.length === 1 ? ` of ${this.of(pictures[0]).length}` : "";
-    return `segment${this.working.length > 1 ? "s" : ""} ${numbers}${total}${of}`;
+    const isOne = this.working.length === 1;
+    let segments = isOne
+      ? text("live_segments_1", "segment %numbers%", { numbers })
+      : text("live_segments", "segments %numbers%", { numbers });
+    if (pictures.length === 1) {
+      segments = text("live_total", "%segments% of %total%", { segments, total: this.of(pictures[0]).length });
+    }
+    if (this.pictures === 1) return segments;
+    return text("live_pictures", "%segments% of picture %pictures%", {
+      segments,
+      pictures: pictures.map((picture) => picture + 1).join(", "),
+    });
   }
 
   facts() {
     const seeds = listed(this.working.map((cell) => cell.seed));
-    return `${listed(this.working.map((cell) => cell.size))} · seed ${seeds}`;
+    const sizes = listed(this.working.map((cell) => cell.size));
+    return `${sizes} · ${text("live_seed", "seed %seeds%", { seeds })}`;
   }
 }

@@ -13,6 +13,7 @@ export async function loadTexts() {
   if (answer.ok) translated = (await answer.json())[language]?.maskDetailer ?? {};
 }
 
-export function text(key, english) {
-  return translated[key] ?? english;
+/* With %names% of values in it, which the translations have too. */
+export function text(key, english, values = {}) {
+  return (translated[key] ?? english).replace(/%(\w+)%/g, (_, name) => values[name]);
 }

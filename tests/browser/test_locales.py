@@ -27,6 +27,15 @@ GROWN = """async () => {
     await new Promise(done => setTimeout(done));
     return target.inputs.map(input => input.localized_name);
 }"""
+STRIP = """async () => {
+    const { Strip } = await import("/extensions/mask_detailer/strip.js");
+    const strip = new Strip("prompt");
+    const lines = [strip.element.textContent];
+    strip.take({what: "started", pictures: 2});
+    strip.take({what: "planned", picture: 1, segments: [{number: 1}, {number: 2}]});
+    strip.take({what: "begun", segments: [{picture: 1, number: 2, size: "512x512", seed: 7}]});
+    return [...lines, strip.main.textContent, strip.more.textContent];
+}"""
 LANGUAGES = [("ja-JP", "ja"), ("zh-CN", "zh"), ("fr-FR", "fr"), ("de-DE", "en")]  # this front end has no German yet
 
 
@@ -59,6 +68,15 @@ def test_names_are_shown_in_the_language(chromium: Any, server: Server, browser:
     for key in ("picker_title", "picker_empty", "cancel", "ok"):
         assert texts[(*ours, key)] in dialog.inner_text()
     page.screenshot(path=SCREENSHOTS / f"locale_{browser}.png")
+
+    live = {path[-1]: text for path, text in texts.items() if path[:2] == ours}
+    total = live["live_total"].replace("%total%", "2")
+    segments = total.replace("%segments%", live["live_segments_1"].replace("%numbers%", "2"))
+    assert page.evaluate(STRIP) == [
+        live["live_looking"],
+        live["live_pictures"].replace("%segments%", segments).replace("%pictures%", "2"),
+        f"512x512 · {live['live_seed'].replace('%seeds%', '7')}",
+    ]
 
     first = texts[locales.NODES, "ImpactSEGSConcat", "inputs", "segs1", "name"]
     assert page.evaluate(GROWN) == [first, first.replace("1", "2")]

@@ -29,7 +29,7 @@ Path_ = tuple[str, ...]
 Texts = dict[Path_, str]
 """The texts of a language by file name and keys, as ``("nodeDefs.json", "FaceDetailer", "inputs", "cfg", "name")``."""
 
-_CALL = re.compile(r'\btext\(\s*"([^"]+)",\s*"([^"]+)",?\s*\)')
+_CALL = re.compile(r'\btext\(\s*"([^"]+)",\s*"([^"]+)"\s*[,)]')
 
 
 def node_texts(node_id: str, node: Any, display_name: str) -> Iterator[tuple[Path_, str]]:
@@ -98,7 +98,7 @@ def write(language: str, texts: Texts) -> None:
 
 def widget_name(path: Path_, english: Texts) -> str | None:
     """The English name of the input or output whose tooltip stands at ``path``."""
-    return english.get((*path[:-1], "name")) if path[-1] == "tooltip" else None
+    return english.get((*path[:-1], "name")) if path[0] == NODES and path[-1] == "tooltip" else None
 
 
 def without_names(texts: Texts, english: Texts) -> Texts:

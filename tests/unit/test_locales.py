@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,14 @@ def test_language_is_complete(language: str) -> None:
     texts = locales.read(language)
     assert list(texts) == list(ENGLISH_TEXTS)
     assert [path for path, text in texts.items() if not text.strip() or text != text.strip()] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_values_have_their_places(language: str) -> None:
+    def places(texts: Texts) -> dict[tuple[str, ...], list[str]]:
+        return {path: sorted(re.findall(r"%\w+%", text)) for path, text in texts.items() if path[0] == locales.BROWSER}
+
+    assert places(locales.read(language)) == places(ENGLISH_TEXTS)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from mask_detailer.detailer.options import BlendOptions, ColourOptions, DetailOptions, WorkingSizeOptions
+from mask_detailer.core.fill import FILLS
+from mask_detailer.detailer.options import (
+    BlendOptions,
+    ColourOptions,
+    DenoiseOptions,
+    DetailOptions,
+    WorkingSizeOptions,
+)
 from support.faults import FAULTS
 from support.quality import CHECKPOINT, Again, Quality, load_models, measure, vae_shift
 from tables import print_table
@@ -19,7 +26,7 @@ CASES = 50
 FEW = 10  # scenes for what is sampled once more, and for planted faults
 VAE_CASES = 10
 
-OPTIONS = {
+PUT_BACK = {  # options that change only how a part is put back
     "as it is": DetailOptions(),
     "colour mean_and_spread": DetailOptions(colour=ColourOptions("mean_and_spread")),
     "colour covariance": DetailOptions(colour=ColourOptions("covariance")),
@@ -29,7 +36,16 @@ OPTIONS = {
     "detail match": DetailOptions(detail="match"),
 }
 
-SAMPLED_ANEW = {"size_mode guide_size_exact": DetailOptions(size=WorkingSizeOptions("guide_size_exact"))}
+SAMPLED_ANEW = {
+    "size_mode guide_size_exact": DetailOptions(size=WorkingSizeOptions("guide_size_exact")),
+    "size_mode short_side, 448": DetailOptions(size=WorkingSizeOptions("short_side", short_side=448)),
+    "size_mode pixel_budget, 0.25": DetailOptions(size=WorkingSizeOptions("pixel_budget", megapixels=0.25)),
+    "size_mode fixed_size, 512 x 512": DetailOptions(size=WorkingSizeOptions("fixed_size", width=512, height=512)),
+    "multiple 64": DetailOptions(size=WorkingSizeOptions(multiple=64)),
+    "context 32": DetailOptions(size=WorkingSizeOptions(context=32)),
+    "denoise_by_size less_for_larger, 64": DetailOptions(denoise=DenoiseOptions("less_for_larger", 64)),
+    **{f"fill {how}": DetailOptions(fill=how) for how in FILLS if how != "original"},
+}
 
 REMEDIES = {
     "tint of +0.05": ("colour mean_and_spread", "colour covariance", "blend multiband", "blend gradient"),
@@ -78,7 +94,7 @@ def row(name: str, found: list[Quality]) -> list[str]:
 def tried(models: tuple[Any, Any], case: int) -> Iterator[Found]:
     """One scene: sampled once for all options that only change how its part is put back, and the planted faults."""
     again = Again()
-    for name, options in OPTIONS.items():
+    for name, options in PUT_BACK.items():
         yield Found(case, name, None, measure(models, case, {"detail_options": options, "detailer_hook": again}))
     if case >= FEW:
         return
@@ -87,7 +103,7 @@ def tried(models: tuple[Any, Any], case: int) -> Iterator[Found]:
     for fault, remedies in REMEDIES.items():
         hook = again.with_fault(FAULTS[fault])
         for name in ("as it is", *remedies):
-            changes = {"detail_options": OPTIONS[name], "detailer_hook": hook}
+            changes = {"detail_options": PUT_BACK[name], "detailer_hook": hook}
             yield Found(case, name, fault, measure(models, case, changes))
 
 
@@ -118,9 +134,9 @@ def run() -> None:
         print_table(title, ["option", *HEAD], [row(name, qualities) for name, qualities in by_option.items()])
 
     clean = [one for one in found if one.fault is None]
-    table(f"{scenes}: each detail option by itself", [one for one in clean if one.option in OPTIONS])
-    few = min(cases, FEW)
-    anew = [one for one in clean if one.case < few and one.option in ("as it is", *SAMPLED_ANEW)]
-    table(f"The first {few} of them, sampled anew", anew)
+    table(f"{scenes}: each detail option by itself", [one for one in clean if one.option in PUT_BACK])
+    first = f"The first {min(cases, FEW)} of them"
+    anew = [one for one in clean if one.case < FEW and one.option in ("as it is", *SAMPLED_ANEW)]
+    table(f"{first}, sampled anew", anew)
     for fault in REMEDIES:
-        table(f"The same {few}, decoded with a {fault}", [one for one in found if one.fault == fault])
+        table(f"{first}, decoded with a {fault}", [one for one in found if one.fault == fault])

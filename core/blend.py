@@ -121,11 +121,11 @@ def _bands_ramped(difference: np.ndarray, support: np.ndarray, width: int) -> np
 def _around(support: np.ndarray) -> tuple[slice, slice]:
     """The rows and columns that the support fills, and one more on each side, where its end is."""
 
-    def span(filled: np.ndarray) -> slice:
-        first, last = np.flatnonzero(filled)[[0, -1]]
-        return slice(max(int(first) - 1, 0), int(last) + 2)
+    def span(places: np.ndarray) -> slice:
+        return slice(max(int(places.min()) - 1, 0), int(places.max()) + 2)
 
-    return span(support.any(axis=1)), span(support.any(axis=0))
+    rows, columns = np.nonzero(support)
+    return span(rows), span(columns)
 
 
 def _smooth_step(t: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the Detail Options node says. The defaults mean: as without the node."""
+"""What the Detailer Options node says. The defaults mean: as without the node."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class DenoiseOptions:
 
 @dataclass(frozen=True)
 class DetailOptions:
-    """All that the Detail Options node says.
+    """All that the Detailer Options node says.
 
     Attributes:
         fill: one of ``FILLS`` (``core.fill``), what is encoded under the noise mask.

@@ -141,7 +141,7 @@ class DetailSettings:
         attempts: how often a segment is sampled at most, each time with the seed one higher, until the hook's
             ``should_retry_patch`` is content; 0 means it isn't asked.
         crop_batch: how many crops are sampled at once at most; 0: as many as fit into memory; 1: one after another.
-        options: those of the Detail Options node.
+        options: those of the Detailer Options node.
     """
 
     seed: int

@@ -230,7 +230,7 @@ class Door:
         return Refiner(parts.model, parts.positive, parts.negative, ratio)
 
     def detail_options(self, options: Any, name: str = "detail_options") -> DetailOptions:
-        """What 'Detail Options' says, or that there is nothing to say.
+        """What 'Detailer Options' says, or that there is nothing to say.
 
         Raises:
             InputError: for anything else.
@@ -239,7 +239,7 @@ class Door:
             return UNTURNED
         if not isinstance(options, DetailOptions):
             found = f"a {type(options).__name__} is no DETAIL_OPTIONS"
-            raise self.error(name, found, "Connect the output of 'Detail Options'")
+            raise self.error(name, found, "Connect the output of 'Detailer Options'")
         return options
 
     def segs(self, segs: Any, name: str = "segs", fix: str = SEGS_SOURCE) -> SEGS:

@@ -285,7 +285,7 @@ def vae_tiles() -> dict[str, Input]:
 
 def beyond() -> dict[str, Input]:
     """What our detailers have beyond the known ones, after all else: saved workflows count on the places before."""
-    options = "How parts are worked and put back: colour match, blending, working size and more ('Detail Options')."
+    options = "How parts are worked and put back: colour match, blending, working size and more ('Detailer Options')."
     return {"crop_batch": crop_batch(), "detail_options": link("DETAIL_OPTIONS", options)}
 
 

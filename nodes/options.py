@@ -207,4 +207,4 @@ class MaskDetailerOptions:
 
 
 NODE_CLASS_MAPPINGS = {"MaskDetailerOptions": MaskDetailerOptions}
-NODE_DISPLAY_NAME_MAPPINGS = {"MaskDetailerOptions": "Detail Options"}
+NODE_DISPLAY_NAME_MAPPINGS = {"MaskDetailerOptions": "Detailer Options"}

@@ -1,4 +1,4 @@
-"""The Detail Options node: as it stands it turns nothing, and each widget turns one option."""
+"""The Detailer Options node: as it stands it turns nothing, and each widget turns one option."""
 
 from __future__ import annotations
 

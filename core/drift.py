@@ -17,6 +17,7 @@ LARGEST_DRIFT = 16.0  # pixels
 LARGEST_ZOOM = 0.05
 SIGMAS = (2.5, 1.0)  # pixels: the blurs under which the two crops are compared, coarse first
 STEPS = 8  # under each
+PLACES = 16384  # pixels of the surroundings at most that the steps look at, spread evenly
 BLOCK = 16  # pixels
 LEAST_GAIN = 0.2  # share of the difference on the surroundings that undoing must remove
 LEAST_VOTES = 0.6  # share of the blocks in which it must be less
@@ -131,12 +132,13 @@ def _least_squares(was: np.ndarray, now: np.ndarray, seen: np.ndarray, place: tu
     import cv2
 
     at, normal = np.array(place), np.eye(3)
-    source, wanted = now, was[seen]
+    source, target = now, was
     for sigma in SIGMAS:
-        source, wanted = cv2.GaussianBlur(now, (0, 0), sigma), cv2.GaussianBlur(was, (0, 0), sigma)[seen]
-        at, normal = _nearer(source, wanted, seen, at)
+        source, target = (cv2.GaussianBlur(image, (0, 0), sigma) for image in (now, was))
+        at, normal = _nearer(source, target, seen, at)
         if np.abs(at[:2]).max() > 2 * LARGEST_DRIFT or abs(at[2]) > 2 * LARGEST_ZOOM:
             break
+    wanted = target[seen]
     first = _without_gain(source[seen], wanted) ** 2
     last = _without_gain(_moved(source, at)[seen], wanted) ** 2
     rows, columns = np.nonzero(seen)
@@ -150,19 +152,23 @@ def _least_squares(was: np.ndarray, now: np.ndarray, seen: np.ndarray, place: tu
     return _Fit((dx, dy, zoom), float(last.mean()), float(first.mean()), votes, float(doubt.max()))
 
 
-def _nearer(source: np.ndarray, wanted: np.ndarray, seen: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _nearer(source: np.ndarray, target: np.ndarray, seen: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The place after at most ``STEPS`` steps, weighted against outliers (Huber), and the equations' matrix there."""
     import cv2
 
     height, width = source.shape
-    rows, columns = np.nonzero(seen)
+    places = np.flatnonzero(seen)
+    stride = -(-len(places) // PLACES)
+    places = places[::stride]
+    rows, columns = np.divmod(places, width)
     y, x = (rows - (height - 1) / 2).astype(np.float32), (columns - (width - 1) / 2).astype(np.float32)
+    wanted = target.take(places)
     reach = np.hypot(height, width) / 2
     normal = np.eye(3)
     for _ in range(STEPS):
         given = _moved(source, at)
-        across, down = (cv2.Sobel(given, cv2.CV_32F, i, 1 - i, ksize=1, scale=0.5)[seen] for i in (1, 0))
-        residual = _without_gain(given[seen], wanted)
+        across, down = (cv2.Sobel(given, cv2.CV_32F, i, 1 - i, ksize=1, scale=0.5).take(places) for i in (1, 0))
+        residual = _without_gain(given.take(places), wanted)
         spread = 1.4826 * float(np.median(np.abs(residual))) + 1e-4
         weights = 1.0 / np.maximum(np.abs(residual) / (2 * spread), 1.0)
         slopes = np.stack([across, down, across * x + down * y])
@@ -171,7 +177,7 @@ def _nearer(source: np.ndarray, wanted: np.ndarray, seen: np.ndarray, at: np.nda
         at = at - step
         if np.abs(step[:2]).max() < 0.005 and abs(step[2]) * reach < 0.005:
             break
-    return at, normal
+    return at, normal * stride
 
 
 def _moved(image: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -40,8 +40,8 @@ def match_detail(
     noise = np.random.default_rng(seed).standard_normal(seen.shape, np.float32)[..., None]
     out = now.copy()
     words = []
-    for had, has, grain in zip(_bands(was), _bands(now), _bands(noise), strict=True):
-        wanted, given = ((band @ LUMA)[seen].astype(np.float64) for band in (had, has))
+    for had, has, grain in zip(_bands(was @ LUMA), _bands(now), _bands(noise), strict=True):
+        wanted, given = (band[seen].astype(np.float64) for band in (had, has @ LUMA))
         gain = float(wanted @ given / max(given @ given, 1e-9))
         gain = min(max(gain, LEAST_GAIN), LARGEST_GAIN)
         missing = _spread(wanted) ** 2 - (gain * _spread(given)) ** 2

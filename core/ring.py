@@ -12,6 +12,7 @@ from .masks import dilate_mask
 
 MARGIN = 4  # pixels beside the mask that share latent cells with it
 LEAST = 256  # pixels; from fewer, nothing is concluded
+LEAST_WEIGHT = np.float32(1e-3)  # of a pixel that a blur of the ring reaches
 
 
 def ring_of(*masks: torch.Tensor | None) -> torch.Tensor:
@@ -45,11 +46,11 @@ def blurred_within(values: np.ndarray, inside: np.ndarray, sigma: float) -> tupl
         sigma: in pixels.
 
     Returns:
-        ``[h,w,C]`` float32, and where a pixel inside is near enough to count, ``[h,w]`` bool; elsewhere it is 0.
+        ``[h,w,C]`` float32, and where a pixel inside counts, ``[h,w]`` bool; elsewhere it says nothing.
     """
     import cv2
 
     weights = cv2.GaussianBlur(inside, (0, 0), sigma)
     blurred = cv2.GaussianBlur(values * inside[..., None], (0, 0), sigma).reshape(values.shape)
-    reached = weights > 1e-3
-    return np.where(reached[..., None], blurred / np.maximum(weights, 1e-3)[..., None], 0.0).astype(np.float32), reached
+    blurred /= np.maximum(weights, LEAST_WEIGHT)[..., None]
+    return blurred, weights > LEAST_WEIGHT

@@ -42,7 +42,7 @@ SAMPLED_ANEW = {
     "size_mode pixel_budget, 0.25": DetailOptions(size=WorkingSizeOptions("pixel_budget", megapixels=0.25)),
     "size_mode fixed_size, 512 x 512": DetailOptions(size=WorkingSizeOptions("fixed_size", width=512, height=512)),
     "multiple 64": DetailOptions(size=WorkingSizeOptions(multiple=64)),
-    "context 32": DetailOptions(size=WorkingSizeOptions(context=32)),
+    "min_context 32": DetailOptions(size=WorkingSizeOptions(context=32)),
     "denoise_by_size less_for_larger, 64": DetailOptions(denoise=DenoiseOptions("less_for_larger", 64)),
     **{f"fill {how}": DetailOptions(fill=how) for how in FILLS if how != "original"},
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .masks import blur_mask, dilate_mask
+from .masks import blur_mask, covered_region, dilate_mask
 from .region import Region, Size
 
 BLENDS = ("feather", "multiband", "gradient")
@@ -90,7 +90,8 @@ def seamless(
     if method == "multiband":
         fitted = _bands_ramped(difference, support, width) - difference
     else:
-        near = _around(support)
+        whole = Region.whole(Size(*support.shape))
+        near = covered_region(torch.from_numpy(support)).padded(1).intersection(whole).slices  # with the mask's end
         screen = (FADE / width) ** 2 if width > 0 else 0.0
         fitted = np.zeros_like(difference)
         fitted[near] = -_screened_membrane(np.ascontiguousarray(difference[near]), support[near], screen)
@@ -116,16 +117,6 @@ def _bands_ramped(difference: np.ndarray, support: np.ndarray, width: int) -> np
             band = cv2.pyrUp(band, dstsize=finer.shape[1::-1])
         out += band * _smooth_step(depth / min(2 ** (level + 1), width) if level < levels else depth / width)[..., None]
     return out
-
-
-def _around(support: np.ndarray) -> tuple[slice, slice]:
-    """The rows and columns that the support fills, and one more on each side, where its end is."""
-
-    def span(places: np.ndarray) -> slice:
-        return slice(max(int(places.min()) - 1, 0), int(places.max()) + 2)
-
-    rows, columns = np.nonzero(support)
-    return span(rows), span(columns)
 
 
 def _smooth_step(t: np.ndarray) -> np.ndarray:

@@ -136,6 +136,15 @@ def dilate_mask(mask: torch.Tensor, dilation: int) -> torch.Tensor:
     return changed
 
 
+def covered_region(mask: torch.Tensor) -> Region:
+    """The smallest region that holds all of a mask ``[h,w]`` above 0; an empty one where nothing is."""
+    covered = mask > 0
+    rows, columns = covered.any(dim=1).nonzero(), covered.any(dim=0).nonzero()
+    if not len(rows):
+        return Region(0, 0, 0, 0)
+    return Region(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
 def paste_(image: torch.Tensor, patch: torch.Tensor, alpha: torch.Tensor, region: Region) -> None:
     """Put a patch into a picture, in place: ``(1 - alpha) * image + alpha * patch`` over the region.
 

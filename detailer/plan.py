@@ -9,6 +9,7 @@ import torch
 
 from ..core import SEG, SEGS, Region, Size, bbox, crop_region, resample, resize_mask, seg_image, seg_mask
 from ..core.blend import paste_reach
+from ..core.masks import covered_region
 from ..core.mirrored import cut_mirrored, moved_mask
 from ..segs import rescale
 from .options import UNTURNED
@@ -156,7 +157,7 @@ def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, numb
     crop = CropPlan(number, seg, region, 1.0, region.size, multiple, seed)
     if region.is_empty:
         return replace(crop, skipped=f"its crop region lies outside the {picture} picture")
-    support = _support(crop)
+    support = covered_region(crop.mask()[0]).shifted(crop.region.x1, crop.region.y1)
     if support.is_empty:
         return replace(crop, skipped="its mask is empty")
     box, options = bbox(seg), settings.options
@@ -176,15 +177,6 @@ def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, numb
         too_large=chosen.skipped is not None,
         why="" if sizes == UNTURNED.size else chosen.text,
     )
-
-
-def _support(crop: CropPlan) -> Region:
-    covered = crop.mask()[0] > 0
-    rows, columns = covered.any(dim=1).nonzero(), covered.any(dim=0).nonzero()
-    if not len(rows):
-        return Region(0, 0, 0, 0)
-    box = Region(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-    return box.shifted(crop.region.x1, crop.region.y1)
 
 
 def above_max_size(crops: Iterable[CropPlan], max_size: float) -> list[CropPlan]:

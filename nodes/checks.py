@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from ..detailer import host
 from ..detailer.detectors import Detector, Sam
 from ..detailer.options import UNTURNED, DetailOptions
 from ..detailer.values import BasicPipe, DetailerPipe, Latent, Refiner
+from .inputs import Input
 
 logger = logging.getLogger("mask_detailer")
 
@@ -228,6 +230,24 @@ class Door:
         parts = self.five_parts(pipe, name)
         self.not_missing(parts._replace(vae="not needed"), name)
         return Refiner(parts.model, parts.positive, parts.negative, ratio)
+
+    def widgets(self, values: Mapping[str, Any], inputs: Mapping[str, Input]) -> None:
+        """Check widgets' values against their choices and ranges: ComfyUI doesn't where a value comes by a link.
+
+        Args:
+            values: by name.
+            inputs: what INPUT_TYPES says of them.
+
+        Raises:
+            InputError: naming the first that can't be.
+        """
+        for name, (kind, facts) in inputs.items():
+            value = values[name]
+            if isinstance(kind, list):
+                if value not in kind:
+                    raise self.error(name, f"{value!r} is none of its choices", f"Give one of {', '.join(kind)}")
+            elif "min" in facts and not (isinstance(value, int | float) and facts["min"] <= value <= facts["max"]):
+                raise self.error(name, f"{value!r} is out of range", f"Give {facts['min']} to {facts['max']}")
 
     def detail_options(self, options: Any, name: str = "detail_options") -> DetailOptions:
         """What 'Detailer Options' says, or that there is nothing to say.

@@ -387,6 +387,7 @@ def detail_shots(
     if settings.text and settings.text.strip() and pipe.clip is None:
         missing = "it is missing (None)" if pipe_name is None else "its clip is missing (None)"
         raise door.error(pipe_name or "clip", f"{missing}, but there is per-segment text", "Connect a CLIP")
+    door.widgets({"crop_batch": settings.crop_batch}, {"crop_batch": inputs.crop_batch()})
     images = torch.empty(count, *frames.shape[1:], device=host.intermediate_device())
 
     def pictures() -> Iterator[engine.Picture]:

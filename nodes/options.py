@@ -23,6 +23,7 @@ from ..detailer.options import (
     WorkingSizeOptions,
 )
 from . import inputs
+from .checks import Door
 
 
 def _choice(choices: tuple[str, ...], tooltip: str, **more: Any) -> inputs.Input:
@@ -163,45 +164,29 @@ class MaskDetailerOptions:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {**_colour(), **_blend(), **_size(), **_rest()}}
 
-    def doit(
-        self,
-        colour: str,
-        colour_limit: float,
-        blend: str,
-        blend_width: int,
-        paste_grow: int,
-        ramp: str,
-        size_mode: str,
-        short_side: int,
-        megapixels: float,
-        width: int,
-        height: int,
-        never_above_max_size: bool,
-        multiple: str,
-        min_context: int,
-        border: str,
-        fill: str,
-        drift: str,
-        detail: str,
-        denoise_by_size: str,
-        full_denoise_up_to: int,
-        retries: int,
-        tiling: str,
-    ) -> tuple[DetailOptions]:
+    def doit(self, **widgets: Any) -> tuple[DetailOptions]:
+        Door("MaskDetailerOptions").widgets(widgets, self.INPUT_TYPES()["required"])
         size = WorkingSizeOptions(
-            size_mode, short_side, megapixels, width, height, never_above_max_size,
-            0 if multiple == "auto" else int(multiple), min_context, border,
-        )  # fmt: skip
+            widgets["size_mode"],
+            widgets["short_side"],
+            widgets["megapixels"],
+            widgets["width"],
+            widgets["height"],
+            widgets["never_above_max_size"],
+            0 if widgets["multiple"] == "auto" else int(widgets["multiple"]),
+            widgets["min_context"],
+            widgets["border"],
+        )
         options = DetailOptions(
-            ColourOptions(colour, colour_limit),
-            BlendOptions(blend, blend_width, paste_grow, ramp),
-            fill,
+            ColourOptions(widgets["colour"], widgets["colour_limit"]),
+            BlendOptions(widgets["blend"], widgets["blend_width"], widgets["paste_grow"], widgets["ramp"]),
+            widgets["fill"],
             size,
-            drift,
-            detail,
-            DenoiseOptions(denoise_by_size, full_denoise_up_to),
-            retries,
-            tiling,
+            widgets["drift"],
+            widgets["detail"],
+            DenoiseOptions(widgets["denoise_by_size"], widgets["full_denoise_up_to"]),
+            widgets["retries"],
+            widgets["tiling"],
         )
         return (options,)
 

@@ -232,6 +232,12 @@ def for_each(image: Any, segs: Any, pipe: Any, text: str = "") -> torch.Tensor:
     )[0]  # fmt: skip
 
 
+@pytest.mark.parametrize("number", [-1, 65])
+def test_a_linked_crop_batch_out_of_range(flow: Pipe, image: torch.Tensor, mask: torch.Tensor, number: int) -> None:
+    with pytest.raises(ValueError, match=f"MaskDetailerPipe, input 'crop_batch': {number} is out of range. Give 0 to"):
+        detail(image, mask, flow, crop_batch=number)
+
+
 def test_widget_ranges_stand_in_the_inputs() -> None:
     """ComfyUI's own validation refuses what is out of range, before anything is queued."""
     required = MaskDetailerPipe.INPUT_TYPES()["required"]

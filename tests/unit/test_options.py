@@ -30,6 +30,16 @@ def made(**turned: Any) -> dict[str, Any]:
     return flat(MaskDetailerOptions().doit(**(DEFAULTS | turned))[0])
 
 
+@pytest.mark.parametrize("name", [name for name, (kind, options) in WIDGETS.items() if kind != "BOOLEAN"])
+def test_a_linked_value_that_can_not_be(name: str) -> None:
+    """ComfyUI checks what a widget says, not what comes by a link."""
+    kind, options = WIDGETS[name]
+    wrong = ["teal", None] if isinstance(kind, list) else [options["min"] - 1, options["max"] + 1, float("nan"), "1"]
+    for value in wrong:
+        with pytest.raises(ValueError, match=f"MaskDetailerOptions, input '{name}': {value!r} is .* Give "):
+            made(**{name: value})
+
+
 def test_as_it_stands_it_turns_nothing() -> None:
     assert MaskDetailerOptions().doit(**DEFAULTS) == (UNTURNED,)
 

@@ -5,8 +5,8 @@ from .mask_to_segs import mask_to_segs
 from .masks import as_mask_batch, blur_mask, dilate_mask, paste_, resize_mask
 from .region import Region, Size
 from .resample import resample
+from .rotate import Turn
 from .seg import SEG, SEGS, bbox, crop_region, header_size, seg_image, seg_mask
-from .upright import Turn
 
 __all__ = [
     "SEG",

@@ -8,7 +8,7 @@ import torch
 from .masks import resize_mask
 from .region import Size
 from .resample import resample
-from .ring import blurred_within
+from .surroundings.ring import blurred_within
 
 FILLS = ("original", "neutral", "blurred", "diffused", "noise")
 

@@ -70,10 +70,10 @@ class ControlNetWrapper:
             positive, negative, images = self.prev_control_net.apply(positive, negative, image, mask, use_acn)
         hint = self._hint(image, mask)
         if self.positive_only:
-            positive = host.with_control_net_on_positive(positive, self.control_net, hint, self.strength)
+            positive = host.control_net.with_control_net_on_positive(positive, self.control_net, hint, self.strength)
         else:
             percents = (self.start_percent, self.end_percent)
-            positive, negative = host.with_control_net(
+            positive, negative = host.control_net.with_control_net(
                 positive, negative, self.control_net, hint, self.strength, percents, self.vae
             )
         return positive, negative, [*images, hint]

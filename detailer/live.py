@@ -16,7 +16,8 @@ import torch
 
 from ..core import Region, Size
 from . import host
-from .plan import CropPlan, Place, Plan
+from .pipeline.batching import Place
+from .pipeline.plan import CropPlan, Plan
 
 EVENT = "mask_detailer.live"
 LONGEST_SIDE = 96
@@ -57,7 +58,7 @@ class Live:
         pictures: how many there are.
     """
 
-    browser: host.Browser | None = None
+    browser: host.server.Browser | None = None
     pictures: int = 1
     _working: Sequence[Place] = field(default=(), init=False)
     _not_before: float = field(default=0.0, init=False)
@@ -66,7 +67,7 @@ class Live:
     @classmethod
     def of_node(cls, pictures: int) -> Live:
         """For the node that is running."""
-        live = cls(host.browser_of_prompt(audience), pictures)
+        live = cls(host.server.browser_of_prompt(audience), pictures)
         live._send("started", pictures=pictures)
         return live
 
@@ -96,7 +97,7 @@ class Live:
         now = time.perf_counter()
         if now < self._not_before or not self.is_watched:
             return
-        previews = host.latent_colours(model, x0, LONGEST_SIDE)  # waits for the GPU, which is no time lost
+        previews = host.latents.latent_colours(model, x0, LONGEST_SIDE)  # waits for the GPU, which is no time lost
         started = time.perf_counter()
         segments = [_name(place) for place in self._working]
         for segment, preview in zip(segments, () if previews is None else previews.split(1), strict=False):

@@ -174,3 +174,18 @@ class Detailed:
     refined_alpha: list[torch.Tensor]
     control_images: list[torch.Tensor]
     segs: SEGS
+
+
+class KSampleCall(NamedTuple):
+    """The arguments of one sampling, as hooks see and may change them (``pre_ksample``, in this order)."""
+
+    model: Any
+    seed: int
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+    positive: Conditioning
+    negative: Conditioning
+    latent: Latent
+    denoise: float

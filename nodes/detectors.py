@@ -8,7 +8,7 @@ import torch
 
 from ..core import SEGS
 from ..detailer import host
-from ..detailer.detectors import DetectionSettings, SamSettings, detect_simple, sam_mask, sam_masks
+from ..detailer.detection.detect import DetectionSettings, SamSettings, detect_simple, sam_mask, sam_masks
 from ..segs.filters import by_label, split_text
 from . import inputs
 from .checks import Door
@@ -67,7 +67,7 @@ def _found(
 def _found_mask(door: Door, kind: str, detector: Any, image: Any, settings: DetectionSettings) -> tuple[torch.Tensor]:
     picture = door.one_image(image)
     mask = door.detector(detector, kind, kind.lower()).detect_combined(picture, settings)
-    return (mask.to(host.intermediate_device()),)
+    return (mask.to(host.devices.intermediate_device()),)
 
 
 class BboxDetectorSEGS:
@@ -354,7 +354,7 @@ class SAMDetectorCombined:
                 detection_hint, threshold, dilation, bbox_expansion, mask_hint_threshold, mask_hint_use_negative
             ),
         )
-        return (mask.to(host.intermediate_device()),)
+        return (mask.to(host.devices.intermediate_device()),)
 
 
 class SAMDetectorSegmented:
@@ -396,7 +396,7 @@ class SAMDetectorSegmented:
                 detection_hint, threshold, dilation, bbox_expansion, mask_hint_threshold, mask_hint_use_negative
             ),
         )
-        device = host.intermediate_device()
+        device = host.devices.intermediate_device()
         return union.to(device), each[:, None].to(device)
 
 

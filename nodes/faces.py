@@ -10,7 +10,7 @@ import torch
 
 from ..core import Size
 from ..detailer import host
-from ..detailer.detectors import DetectionSettings, Detector, Sam, SamSettings, detect_faces
+from ..detailer.detection.detect import DetectionSettings, Detector, Sam, SamSettings, detect_faces
 from ..detailer.values import BasicPipe, DetailerPipe, Refiner, wrapped_seed
 from ..segs import rescale, to_combined_mask
 from . import inputs
@@ -233,7 +233,7 @@ def _detail_found(
         refined += crops_refined
         refined_alpha += crops_alpha
         hints += crop_hints
-    mask = torch.cat(masks).to(host.intermediate_device())
+    mask = torch.cat(masks).to(host.devices.intermediate_device())
     return images, refined, refined_alpha, mask, pipe_out, hints
 
 

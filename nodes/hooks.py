@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..detailer import host
-from ..detailer.hook_objects import (
+from ..detailer.hooks.builtin import (
     CYCLE_SCHEDULES,
     CombinedHook,
     CycleRamp,
@@ -191,7 +191,7 @@ class UnsamplerDetailerHookProvider:
                 "end_end_at_step": ("INT", {"default": 24, **step, "tooltip": end}),
                 "cfg": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "tooltip": "1 keeps nearest to the part."}),
                 "sampler_name": inputs.sampler_name(),
-                "scheduler": (host.core_scheduler_names(), {"tooltip": "How noise rises, as in KSampler."}),
+                "scheduler": (host.schedules.core_scheduler_names(), {"tooltip": "How noise rises, as in KSampler."}),
                 "normalize": ([DISABLE, ENABLE], {"tooltip": normalize}),
                 "positive": inputs.link("CONDITIONING", f"What is seen. {prompt}"),
                 "negative": inputs.link("CONDITIONING", f"What is not seen. {prompt}"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.blend import BLENDS
-from ..core.colour import COLOUR_MATCHES
 from ..core.fill import FILLS
 from ..core.masks import RAMPS
+from ..core.surroundings.colour import COLOUR_MATCHES
 from ..detailer.options import (
     BORDERS,
     DENOISES,

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from ..core import SEGS, Size
-from ..detailer import engine, host
+from ..detailer import host
+from ..detailer.pipeline import run as engine
 from ..segs import black_picture, paste
 from . import inputs
 from .checks import Door
@@ -104,7 +105,7 @@ class SEGSPaste:
         if ref_image_opt is not None:
             reference = door.image(ref_image_opt, "ref_image_opt")[..., :3]
         pasted = paste(frames[..., :3], door.segs(segs), feather, alpha / 255, reference)
-        return (torch.cat([pasted, frames[..., 3:]], dim=-1).to(host.intermediate_device()),)
+        return (torch.cat([pasted, frames[..., 3:]], dim=-1).to(host.devices.intermediate_device()),)
 
 
 NODE_CLASS_MAPPINGS = {"SEGSDetailer": SEGSDetailer, "SEGSPaste": SEGSPaste}

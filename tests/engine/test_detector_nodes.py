@@ -9,8 +9,8 @@ import pytest
 import torch
 from engine.running import Recorder
 from mask_detailer.core import SEGS, Region, bbox, crop_region, seg_mask
-from mask_detailer.detailer.detectors import HINTS, DetectionSettings, SamSettings, detect_faces
-from mask_detailer.detailer.hook_objects import LabelFilterHook
+from mask_detailer.detailer.detection.detect import HINTS, DetectionSettings, SamSettings, detect_faces
+from mask_detailer.detailer.hooks.builtin import LabelFilterHook
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 from mask_detailer.nodes.checks import Door, InputError
 from mask_detailer.nodes.detectors import (

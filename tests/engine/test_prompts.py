@@ -17,9 +17,9 @@ from engine.running import Recorder, do_detail, pipe_with, same, segs_of
 from engine.test_segment_text import LEFT, MIDDLE, RIGHT, Clip
 from engine.tiny_models import CONTEXT_WIDTH, Pipe, picture, text_encoder
 from mask_detailer.detailer import host
-from mask_detailer.detailer.prompts import Prompts
+from mask_detailer.detailer.prompts.reader import Prompts
+from mask_detailer.detailer.prompts.wildcards import expand
 from mask_detailer.detailer.values import BasicPipe
-from mask_detailer.detailer.wildcards import expand
 from mask_detailer.nodes.detailers import DetailerForEachAutoRetry
 from mask_detailer.nodes.pipes import ToDetailerPipe
 from safetensors.torch import save_file
@@ -213,7 +213,7 @@ def test_no_file_outside_comfyuis_folders_is_opened(pipe: Any, tmp_path: Path, t
     ],
 )
 def test_names_of_loras(name: str, wanted: str | None) -> None:
-    found = host.find_lora(name)
+    found = host.models.find_lora(name)
     assert (found and found.replace("\\", "/")) == wanted
 
 
@@ -365,12 +365,14 @@ def test_folders_of_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told:
     monkeypatch.setitem(names, "custom_nodes", ([str(tmp_path / "base/custom_nodes")], set()))
     monkeypatch.setattr(folder_paths, "base_path", str(tmp_path / "base"))
     found = [
-        folder.relative_to(tmp_path).as_posix() for folder in host.wildcard_folders() if tmp_path in folder.parents
+        folder.relative_to(tmp_path).as_posix()
+        for folder in host.folders.wildcard_folders()
+        if tmp_path in folder.parents
     ]
     assert found == folders[:-1]
 
     (pack / "impact-pack.ini").write_text("no settings")
-    assert tmp_path / "mine" not in host.wildcard_folders()
+    assert tmp_path / "mine" not in host.folders.wildcard_folders()
     assert "can't be read" in told.text
 
 

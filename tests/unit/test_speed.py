@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 import torch
 from mask_detailer.core import blur_mask, mask_to_segs
-
-from . import oracles
+from mask_detailer.tests.unit import oracles
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,25 @@
+"""Prompts as conditioning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..values import Conditioning
+from .nodes import first_output, node_class
+
+
+def encode_text(clip: Any, text: str) -> Conditioning:
+    """A prompt as conditioning."""
+    return clip.encode_from_tokens_scheduled(clip.tokenize(text))
+
+
+def join_conditioning(first: Conditioning, second: Conditioning) -> Conditioning:
+    """Both prompts' tokens one after another, in every entry of the first (ComfyUI's ConditioningConcat)."""
+    return first_output(node_class("nodes", "ConditioningConcat"), first, second)
+
+
+def with_guidance(positive: Conditioning, guidance: float) -> Conditioning:
+    """The positive with the distilled guidance set."""
+    import node_helpers
+
+    return node_helpers.conditioning_set_values(positive, {"guidance": guidance})

@@ -13,6 +13,7 @@ from ..core import SEGS, Size, mask_to_segs
 from ..detailer import host
 from ..detailer.hooks.protocol import Hook
 from ..detailer.pipeline import run as engine
+from ..detailer.pipeline.recipe import Recipe
 from ..detailer.values import (
     BasicPipe,
     Detailed,
@@ -396,7 +397,7 @@ def detail_shots(
             images[index] = frames[shot.frame]
             yield engine.Picture(images[index : index + 1, ..., :3], shot.segs, shot.seed)
 
-    return images, engine.detail(pictures(), count, pipe, settings, refiner, Hook(detailer_hook))
+    return images, engine.detail(pictures(), count, Recipe(pipe, settings, refiner, Hook(detailer_hook), door.node))
 
 
 def detail_frames(

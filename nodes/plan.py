@@ -9,6 +9,7 @@ import torch
 from ..detailer import host
 from ..detailer.hooks.protocol import Hook
 from ..detailer.pipeline import run as engine
+from ..detailer.pipeline.recipe import Recipe
 from ..detailer.plan_table import as_json, as_text, drawn_over, rows_of
 from ..detailer.values import wrapped_seed
 from . import inputs
@@ -91,7 +92,7 @@ class MaskDetailerPlan:
             for j in range(batch_size)
             for index in range(len(frames))
         ]
-        plans, groups = engine.foresee(pictures, pipe, settings, Hook(detailer_hook))
+        plans, groups = engine.foresee(pictures, Recipe(pipe, settings, hook=Hook(detailer_hook), source=door.node))
         rows = rows_of(plans, groups)
         shown = [
             drawn_over(picture.image, plan, [row for row in rows if row.picture == number])

@@ -35,6 +35,7 @@ from ..values import (
 )
 from .batching import Place, grouped
 from .plan import NOWHERE, CropPlan, Plan, above_max_size, make_plan
+from .recipe import Recipe
 from .restore import matched
 from .sample import sample_crops
 
@@ -59,23 +60,20 @@ class Picture:
 def detail(
     pictures: Iterable[Picture],
     count: int,
-    pipe: BasicPipe,
-    settings: DetailSettings,
-    refiner: Refiner | None = None,
-    hook: Hook | None = None,
+    recipe: Recipe,
 ) -> Iterator[Detailed]:
     """Detail pictures one after another, their crops sampled together where each comes out as it would alone.
 
     Args:
         pictures: asked for one by one, no sooner than there is room for their crops.
         count: how many there are.
-        settings: the seeds of the pictures count, not that of the settings.
+        recipe: the seeds of the pictures count, not that of its settings.
 
     Yields:
         in order, each picture as soon as it is finished: bit for bit as it came wherever no paste mask reaches, with
         the lists of its crops.
     """
-    job = _Job.of(pipe, settings, refiner, hook or Hook(), Live.of_node(count))
+    job = _Job.of(recipe, Live.of_node(count))
     progress = host.progress.Progress.of_node(job.live.step)
     canvases: dict[int, _Canvas] = {}
 
@@ -105,20 +103,18 @@ def detail(
     job.live.ended()
 
 
-def foresee(
-    pictures: Sequence[Picture], pipe: BasicPipe, settings: DetailSettings, hook: Hook
-) -> tuple[list[Plan], list[list[Place]]]:
+def foresee(pictures: Sequence[Picture], recipe: Recipe) -> tuple[list[Plan], list[list[Place]]]:
     """What ``detail`` would do with the pictures, which stay as they are: their plans, and what is sampled at once.
 
     Crops of a group can still be sampled apart where their conditioning has another form.
     """
-    job = _Job.of(pipe, settings, None, hook, Live())
+    job = _Job.of(recipe, Live())
     plans = [
         _Canvas.of(job, picture, index + 1 if len(pictures) > 1 else None).plan
         for index, picture in enumerate(pictures)
     ]
     plans = [
-        replace(plan, crops=tuple(crop.resized(hook.touch_scaled_size(crop.wished)) for crop in plan.crops))
+        replace(plan, crops=tuple(crop.resized(recipe.hook.touch_scaled_size(crop.wished)) for crop in plan.crops))
         for plan in plans
     ]
     return plans, list(grouped(plans, job.most))
@@ -127,9 +123,7 @@ def foresee(
 def refine(
     image: torch.Tensor,
     segs: SEGS,
-    pipe: BasicPipe,
-    settings: DetailSettings,
-    refiner: Refiner | None = None,
+    recipe: Recipe,
     variants: int = 1,
 ) -> tuple[SEGS, list[torch.Tensor]]:
     """Detail the segments of one picture without putting them back.
@@ -138,13 +132,14 @@ def refine(
 
     Args:
         image: ``[1,H,W,3]`` float32 0..1.
-        settings: variant ``j``, from 1, samples every segment with ``seed + j``; the feather means nothing.
+        recipe: variant ``j``, from 1, samples every segment with ``seed + j``; feather and hook mean nothing.
 
     Returns:
         the SEGS moved to the picture's size: all segments of the first variant, then of the next; each with its refined
         crop as image and without ControlNet, or as it came where it was skipped. And the ControlNet hints.
     """
-    job = _Job.of(pipe, settings, refiner, Hook(), Live.of_node(variants))
+    settings = recipe.settings
+    job = _Job.of(replace(recipe, hook=Hook()), Live.of_node(variants))
     canvas = _Canvas.of(job, Picture(image.to(host.devices.intermediate_device(), torch.float32), segs, settings.seed))
     plan = canvas.plan
     plans = [_unpasted(plan, settings.seed + 1 + j) for j in range(variants)]
@@ -212,7 +207,8 @@ class _Job:
     room: int | None = None
 
     @classmethod
-    def of(cls, pipe: BasicPipe, settings: DetailSettings, refiner: Refiner | None, hook: Hook, live: Live) -> _Job:
+    def of(cls, recipe: Recipe, live: Live) -> _Job:
+        pipe, settings, refiner, hook = recipe.pipe, recipe.settings, recipe.refiner, recipe.hook
         if settings.mask.noise_mask and settings.mask.noise_mask_feather > 0:
             pipe = pipe._replace(model=host.models.with_differential_diffusion(pipe.model))
         if settings.options.tiling != "auto":

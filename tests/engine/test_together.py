@@ -15,6 +15,7 @@ from mask_detailer.core import SEGS, mask_to_segs
 from mask_detailer.detailer import host
 from mask_detailer.detailer.control import ControlNetWrapper, with_control_net
 from mask_detailer.detailer.pipeline import run as engine
+from mask_detailer.detailer.pipeline.recipe import Recipe
 from mask_detailer.detailer.values import BasicPipe
 from mask_detailer.nodes.checks import Door
 from mask_detailer.nodes.detailers import settings_of
@@ -249,7 +250,7 @@ def test_retries_without_a_hook_that_judges(unet: Pipe) -> None:
     settings = settings_of(Door("test"), FOR_EACH | {"crop_batch": 0, "max_retries": 3})
     segs = eight()
     frame = engine.Picture(picture(*SIZE), segs, 7)
-    list(engine.detail([frame], 1, BasicPipe(*pipe), settings))
+    list(engine.detail([frame], 1, Recipe(BasicPipe(*pipe), settings)))
     assert set(calls) == {16}
 
 
@@ -330,7 +331,7 @@ def test_a_clip_streams_through(unet: Pipe) -> None:
             yield engine.Picture(frame.clone(), segs, 7)
 
     asked_by_then = []
-    for index, done in enumerate(engine.detail(pictures(), 12, BasicPipe(*unet), settings)):
+    for index, done in enumerate(engine.detail(pictures(), 12, Recipe(BasicPipe(*unet), settings))):
         asked_by_then.append(len(asked))
         alone = detail(frames[index], mask_of(*SIZE, EIGHT[index % 8]), unet)
         assert largest_difference(done.image, alone.image) < CLOSE

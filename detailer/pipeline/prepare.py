@@ -1,4 +1,4 @@
-"""From the crop as it was cut out to what is encoded: enlarged, filled, with a noise mask and conditioning of its own."""
+"""From the crop as it was cut to what is encoded: enlarged, filled, with a noise mask and conditioning of its own."""
 
 from __future__ import annotations
 

@@ -29,6 +29,8 @@ def main() -> int:
             f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join((*SPEED, *OWN_TABLES))}", file=sys.stderr
         )
         return 2
+    if arguments.json and 0 < len(set(names) & {*SPEED}) < len(SPEED):
+        parser.error(f"the table of speed is kept as a whole: leave out {', '.join(set(names) & {*SPEED})}")
     if "gpu" not in names:
         from support.comfy_on_cpu import use_cpu
 

@@ -1,7 +1,7 @@
 /* While a detailer runs its node shows a strip of its segments. Nodes have none until they run, and workflows are saved
  * without it. */
 import { api } from "../../scripts/api.js";
-import { nodeAt, rootGraph } from "./nodes.js";
+import { isOpen, nodeAt } from "./nodes.js";
 import { HEIGHT, Strip } from "./strip.js";
 import { text } from "./texts.js";
 import { addElement } from "./widgets.js";
@@ -10,12 +10,6 @@ const GROWTH = HEIGHT + 4; // the strip and the gap before it
 const shown = new Map(); // node: its strip and widget
 let wanted = true;
 let told = null;
-
-/* Another workflow may have a node of the same id, and be the one that is open. */
-function isOpen(workflow) {
-  const { id } = rootGraph();
-  return !workflow || !id || workflow === id;
-}
 
 function addStrip(node, promptId) {
   const strip = new Strip(promptId);

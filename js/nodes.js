@@ -1,7 +1,13 @@
 /* Nodes by the ids that the server runs them under: inside a subgraph the ids of the nodes around it come first, "12:5". */
 import { app } from "../../scripts/app.js";
 
-export const rootGraph = () => app.rootGraph ?? app.graph;
+const rootGraph = () => app.rootGraph ?? app.graph;
+
+/* Another workflow may have a node of the same id, and be the one that is open. Without an id any is taken for it. */
+export function isOpen(workflow) {
+  const { id } = rootGraph();
+  return !workflow || !id || workflow === id;
+}
 
 /* The node that runs under this id, whichever graph is open; null where there is none. */
 export function nodeAt(id) {

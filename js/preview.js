@@ -1,7 +1,7 @@
 /* The picture that the node of a preview hook shows as it grows. An element of its own, since the Vue renderer doesn't
  * show what is set as a node's images. */
 import { api } from "../../scripts/api.js";
-import { nodeAt } from "./nodes.js";
+import { isOpen, nodeAt } from "./nodes.js";
 import { addElement } from "./widgets.js";
 
 const HEIGHT = 200; // pixels at the least; it grows with its node
@@ -26,7 +26,7 @@ function addPicture(node) {
 export function showPreviews(isOurs) {
   api.addEventListener("impact-preview", ({ detail }) => {
     const node = nodeAt(detail.node_id);
-    if (!node || !isOurs(node)) return;
+    if (!node || !isOurs(node) || !isOpen(detail.workflow)) return;
     const picture = shown.get(node) ?? addPicture(node);
     picture.src = api.apiURL(`/view?${new URLSearchParams({ ...detail.item, rand: String(Date.now()) })}`);
     node.graph?.setDirtyCanvas(true, true);

@@ -84,11 +84,11 @@ def test_toggles_that_were_saved_as_text(page: Any) -> None:
     assert {name: made[name] for name in expected} == expected
 
 
-def show_preview(page: Any, node_id: str) -> None:
+def show_preview(page: Any, node_id: str, **more: str) -> None:
     item = {"filename": "picture.png", "subfolder": "", "type": "input"}
     page.evaluate(
         "detail => { window.app.api.dispatchEvent(new CustomEvent('impact-preview', {detail})) }",
-        {"node_id": node_id, "item": item},
+        {"node_id": node_id, "item": item, **more},
     )
 
 
@@ -118,7 +118,8 @@ def test_preview_event_shows_the_picture(page: Any) -> None:
 
 
 def test_preview_event_of_other_nodes(page: Any) -> None:
-    """Of none that is there, or of one that another pack serves."""
+    """Of none that is there, of one that another pack serves, or of one in another workflow."""
+    show_preview(page, str(page.evaluate(ADD, "PreviewDetailerHookProvider")), workflow="another")
     for node_id in ("404", "404:1", str(page.evaluate(ADD, "EmptySegs")) + ":1", str(page.evaluate(ADD, "LoadImage"))):
         show_preview(page, node_id)
     page.wait_for_timeout(300)

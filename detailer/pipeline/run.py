@@ -598,7 +598,7 @@ def _encode(
         size = Size(*pixels.shape[1:3])
         mask = masks[0] if len(masks) == 1 else torch.cat([resize_mask(mask, size) for mask in masks])
         positive, negative, latent = host.vae.encode_for_inpainting(
-            pipe.positive, pipe.negative, pipe.vae, pixels, mask, settings.vae_tiles.encode
+            (pipe.positive, pipe.negative), pipe.vae, pixels, mask, settings.vae_tiles.encode
         )
         return pipe._replace(positive=positive, negative=negative), host.latents.fitted_to(pipe.model, latent)
     latent = host.latents.fitted_to(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .. import host
 from ..hooks.protocol import Hook
-from ..ksampler import Run, Stages, sample_once
+from ..ksampler import Run, Stages
 from ..values import KSampleCall, Latent, Refiner, SamplingSettings, wrapped_seed
 
 logger = logging.getLogger("mask_detailer")
@@ -36,7 +36,7 @@ def sample_crops(
         the latent with the refined samples, its noise mask kept.
     """
     custom_sampler = hook.custom_sampler()
-    latent = call.latent
+    latent: Latent = call.latent
     for cycle, part in enumerate(progress.split(settings.cycle)):
         hook.set_steps(cycle, settings.cycle)
         latent = hook.cycle_latent(latent)
@@ -51,5 +51,5 @@ def sample_crops(
             noise = host.sampling.noise_for(latent, now)
         stages = Stages.of(this.steps, this.denoise, refiner.ratio if refiner else 0.0)
         run = Run(name, this, now, stages, settings.scheduler_func, custom_sampler)
-        latent = {**latent, "samples": sample_once(run, refiner, noise, part)}
+        latent = {**latent, "samples": run.sample(refiner, noise, part)}
     return latent

@@ -16,8 +16,7 @@ import torch
 
 from ..core import Region, Size
 from . import host
-from .pipeline.batching import Place
-from .pipeline.plan import CropPlan, Plan
+from .pipeline.plan import CropPlan, Place, Plan
 
 EVENT = "mask_detailer.live"
 LONGEST_SIDE = 96

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from ..core import Region, Size, bbox
-from .pipeline.batching import Place
-from .pipeline.plan import CropPlan, Plan
+from .pipeline.plan import CropPlan, Place, Plan
 
 # Colours of 0..255, that groups take in turn; skipped segments are grey.
 _COLOURS = ((255, 196, 0), (0, 200, 255), (255, 96, 176), (120, 230, 80), (176, 140, 255), (255, 130, 60))

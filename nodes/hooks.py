@@ -214,7 +214,7 @@ class UnsamplerDetailerHookProvider:
         schedule_for_cycle: str,
     ) -> tuple[DetailerHook]:
         Door("UnsamplerDetailerHookProvider").not_missing(
-            BasicPipe(model, None, "not needed", positive, negative), None
+            BasicPipe._make((model, None, "not needed", positive, negative)), None
         )
         end_at_step = CycleRamp(start_end_at_step, end_end_at_step, schedule_for_cycle == SKIP_START)
         hook = UnsamplerHook(

@@ -12,7 +12,7 @@ import torch
 from ...core import SEGS, Size
 from ...segs.filters import by_label, by_order, by_range
 from .. import host
-from ..ksampler import under_mask, unsample
+from ..ksampler import unsample
 from ..values import Conditioning, KSampleCall, Latent, wrapped_seed
 from .protocol import CROP_METHODS, Hook
 
@@ -220,7 +220,7 @@ class NoiseInjectionHook(DetailerHook):
         device = host.devices.sampling_device() if self.source == "GPU" else torch.device("cpu")
         generator = torch.Generator(device).manual_seed(wrapped_seed(self.seed + 2 * used))
         noise = torch.randn(samples.shape, dtype=torch.float32, device=device, generator=generator).to(samples.device)
-        noised = under_mask(samples + noise * strength, samples, latent.get("noise_mask"))
+        noised = host.latents.under_mask(samples + noise * strength, samples, latent.get("noise_mask"))
         return {**latent, "samples": noised}
 
 
@@ -255,7 +255,8 @@ class UnsamplerHook(DetailerHook):
         negative: Conditioning,
         end_at_step: CycleRamp,
     ) -> None:
-        self.call = KSampleCall(model, 0, steps, cfg, sampler_name, scheduler, positive, negative, {}, 1.0)
+        nothing: Latent = {"samples": torch.empty(0)}
+        self.call = KSampleCall(model, 0, steps, cfg, sampler_name, scheduler, positive, negative, nothing, 1.0)
         self.normalize = normalize
         self.end_at_step = end_at_step
 

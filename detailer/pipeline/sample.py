@@ -11,7 +11,7 @@ import torch
 from ...core import Size, resize_mask
 from .. import host
 from ..host.stacking import stacked
-from ..ksampler import Run, Stages, sample_once
+from ..ksampler import Run, Stages
 from ..values import BasicPipe, KSampleCall, Latent, Refiner, wrapped_seed
 from .crop import Crop
 from .recipe import Recipe
@@ -66,7 +66,7 @@ def _encoded(crops: Sequence[Crop], pixels: torch.Tensor, recipe: Recipe, cells:
         size = Size(*pixels.shape[1:3])
         mask = masks[0] if len(masks) == 1 else torch.cat([resize_mask(mask, size) for mask in masks])
         positive, negative, latent = host.vae.encode_for_inpainting(
-            pipe.positive, pipe.negative, pipe.vae, pixels, mask, tiled
+            (pipe.positive, pipe.negative), pipe.vae, pixels, mask, tiled
         )
         return pipe._replace(positive=positive, negative=negative), host.latents.fitted_to(pipe.model, latent)
     latent = host.latents.fitted_to(pipe.model, {"samples": host.vae.encode(pipe.vae, pixels, tiled)})
@@ -105,7 +105,7 @@ def _cycles(
     name = ", ".join(crop.name for crop in crops)
     seeds = [crop.plan.seed for crop in crops for _ in range(crop.frames)]
     custom_sampler = hook.custom_sampler()
-    latent = call.latent
+    latent: Latent = call.latent
     for cycle, part in enumerate(progress.split(sampling.cycle)):
         hook.set_steps(cycle, sampling.cycle)
         latent = hook.cycle_latent(latent)
@@ -120,5 +120,5 @@ def _cycles(
             noise = host.sampling.noise_for(latent, now)
         stages = Stages.of(this.steps, this.denoise, refiner.ratio if refiner else 0.0)
         run = Run(name, this, now, stages, sampling.scheduler_func, custom_sampler)
-        latent = {**latent, "samples": sample_once(run, refiner, noise, part)}
+        latent = {**latent, "samples": run.sample(refiner, noise, part)}
     return latent

@@ -197,7 +197,7 @@ class PreviewHook(DetailerHook):
     """Shows the picture after each segment in the node that made the hook.
 
     Args:
-        node_id: that node's.
+        node_id: that node's, as the browser knows it: inside a subgraph with the ids of the nodes around it, ``12:5``.
         quality: of the lossy WebP, 1 to 100.
     """
 

@@ -372,7 +372,7 @@ class _Canvas:
     def _kept(self, crop: CropPlan, refined: _Refined) -> SEG:
         if refined.pixels is None:
             return with_fields(crop.seg, cropped_image=None)
-        return _with_refined(crop, refined.pixels, crop.region.intersection(Region.whole(self.plan.picture)))
+        return _with_refined(crop, refined.pixels, crop.region.within(self.plan.picture))
 
 
 def _largest_first(crops: list[torch.Tensor]) -> list[torch.Tensor]:

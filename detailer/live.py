@@ -14,7 +14,8 @@ from typing import Protocol
 
 import torch
 
-from ..core import SEG, Region, Size
+from ..core import SEG, Region, Size, encoded
+from ..core.pixels import shrunk_bytes
 from . import host
 from .host.protocols import Model
 
@@ -174,7 +175,7 @@ def _planned(crop: PlannedCrop, image: torch.Tensor, own_images: bool) -> dict[s
     }
     if crop.region.is_empty:
         return facts
-    rows, columns = crop.region.intersection(Region.whole(Size(*image.shape[1:3]))).slices
+    rows, columns = crop.region.within(Size(*image.shape[1:3])).slices
     before = crop.own_image() if own_images else None
     before = image[:, rows, columns] if before is None else before
     return {**facts, **_facts(crop), "before": thumbnail(before)}
@@ -191,15 +192,4 @@ def _facts(crop: PlannedCrop) -> dict[str, object]:
 
 def thumbnail(picture: torch.Tensor) -> str:
     """``[1,h,w,3]`` float 0..1 as a JPEG file in base64, no side above ``LONGEST_SIDE``; never enlarged."""
-    import cv2  # here, since it would double the time it takes to import the pack
-
-    longest = max(picture.shape[1:3])
-    stride = max(longest // (2 * LONGEST_SIDE), 1)  # the rest by area: quick, and smooth enough at this size
-    small = picture[0, ::stride, ::stride, :3].to("cpu", torch.float32)
-    pixels = (torch.nan_to_num(small).clamp(0.0, 1.0) * 255).round().to(torch.uint8).numpy()
-    scale = LONGEST_SIDE / max(pixels.shape[:2])
-    if scale < 1:
-        height, width = (max(round(side * scale), 1) for side in pixels.shape[:2])
-        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
-    return base64.b64encode(jpeg.tobytes()).decode()
+    return base64.b64encode(encoded(shrunk_bytes(picture[0, ..., :3], LONGEST_SIDE), "jpeg")).decode()

@@ -130,7 +130,7 @@ def drawn_over(image: torch.Tensor, plan: Plan, rows: Sequence[PlanRow]) -> torc
     size = Size(*image.shape[1:3])
     out = image.to(torch.float32, copy=True)
     for crop, row in zip(plan.crops, rows, strict=True):
-        region = crop.region.intersection(Region.whole(size))
+        region = crop.region.within(size)
         if not region.is_empty:
             part = out[(slice(None), *region.slices)]
             colour = torch.tensor(_colour(row), device=out.device) / 255

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ...core import SEGS
+from ...core import SEGS, to_bytes
 from ...segs.filters import by_label, by_order, by_range
 from .. import host
 from ..ksampler import unsample
@@ -212,8 +212,7 @@ class PreviewHook(DetailerHook):
     def post_paste(self, image: torch.Tensor) -> torch.Tensor:
         from PIL import Image
 
-        pixels = image[0, ..., :3].float().clamp(0.0, 1.0).mul(255.0).round().byte()
-        shown = Image.fromarray(pixels.cpu().numpy())
+        shown = Image.fromarray(to_bytes(image[0, ..., :3]))
         shown.thumbnail((LARGEST_WEBP, LARGEST_WEBP))
         name = re.sub(r"[^\w.-]", "_", self.node_id) + ".webp"  # within a subgraph ids hold a colon
         try:

@@ -15,9 +15,10 @@ from typing import Any, TypeVar, cast
 import torch
 
 from ...core import SEGS
-from ..host.protocols import Box, Sampler
+from ..host.protocols import Sampler
 from ..values import Conditioning, KSampleCall, Latent
 
+Box = Sequence[int]  # x1, y1, x2, y2
 _Method = TypeVar("_Method", bound=Callable[..., object])
 
 

@@ -21,8 +21,11 @@ from tables import Row, milliseconds
 
 PICTURE = (2160, 3840)
 VAE_AND_SAMPLER = (
-    (host.vae, "encode"), (host.vae, "encode_for_inpainting"), (host.vae, "decode"), (host.sampling, "sample"),
-)  # fmt: skip
+    (host.vae, "encode"),
+    (host.vae, "encode_for_inpainting"),
+    (host.vae, "decode"),
+    (host.sampling, "sample"),
+)
 
 WIDGETS: dict[str, Any] = dict(
     guide_size=256.0, guide_size_for=True, max_size=1024.0, mask_mode=True, seed=1, steps=4, cfg=3.0,
@@ -78,11 +81,11 @@ class Clock:
 def rows() -> Iterator[Row]:
     image = picture(*PICTURE)
     pipe = unet_pipe(vae=taesd_vae())
-    originals = [getattr(*place) for place in VAE_AND_SAMPLER]
+    originals = {place: getattr(*place) for place in VAE_AND_SAMPLER}
     with torch.inference_mode():
         for name, (count, side, feather, noise_mask_feather, options) in {"warm-up": WARM_UP, **CASES}.items():
             clock = Clock()
-            for place, original in zip(VAE_AND_SAMPLER, originals, strict=True):
+            for place, original in originals.items():
                 setattr(*place, clock.timed(original))
             mask = squares(count, side)
             arguments = WIDGETS | {"feather": feather, "noise_mask_feather": noise_mask_feather}
@@ -95,5 +98,5 @@ def rows() -> Iterator[Row]:
                 vae_and_sampler = f"VAE and sampler {milliseconds(clock.seconds)}"
                 share = f"{beside / total:.2%} of all"
                 yield Row("the rest, 3840x2160, 4 steps", name, milliseconds(beside), vae_and_sampler, share)
-    for place, original in zip(VAE_AND_SAMPLER, originals, strict=True):
+    for place, original in originals.items():
         setattr(*place, original)

@@ -1,4 +1,4 @@
-"""Regions that reach past the picture's border: the picture mirrored, a mask empty there."""
+"""Cutting regions out of pictures and masks; past the border a picture goes on mirrored, and a mask is empty."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ def cut_mirrored(image: torch.Tensor, region: Region) -> torch.Tensor:
     """A region of a picture, mirrored past its borders without repeating the outermost pixels, as often as it takes.
 
     Args:
-        image: ``[B,H,W,C]``, at least 1x1.
+        image: ``[N,H,W,C]``, at least 1x1.
         region: of any place and size, not empty.
 
     Returns:
-        ``[B,region.height,region.width,C]``, a new tensor.
+        ``[N,region.height,region.width,C]``, a new tensor.
     """
     rows = _mirrored(region.y1, region.y2, image.shape[1]).to(image.device)
     columns = _mirrored(region.x1, region.x2, image.shape[2]).to(image.device)
@@ -32,10 +32,10 @@ def moved_mask(mask: torch.Tensor, old: Region, new: Region) -> torch.Tensor:
     """A mask of one region over another: 0 where the old one did not reach.
 
     Args:
-        mask: ``[B,h,w]`` of the old region's size.
+        mask: ``[N,h,w]`` of the old region's size.
 
     Returns:
-        ``[B,new.height,new.width]``, a new tensor.
+        ``[N,new.height,new.width]``, a new tensor.
     """
     moved = mask.new_zeros(mask.shape[0], *new.size)
     common = old.intersection(new)
@@ -46,7 +46,13 @@ def moved_mask(mask: torch.Tensor, old: Region, new: Region) -> torch.Tensor:
     return moved
 
 
+def cut_inside(image: torch.Tensor, region: Region) -> torch.Tensor | None:
+    """The part of a region that lies in a picture ``[N,H,W,C]``, a view of it; None where there is none."""
+    visible = region.within(Size(*image.shape[1:3]))
+    return None if visible.is_empty else image[(slice(None), *visible.slices)]
+
+
 def inside_picture(region: Region, picture: Size) -> tuple[Region, tuple[slice, slice]]:
     """The part of a region that lies in the picture, and the rows and columns of a crop of the region that show it."""
-    inside = region.intersection(Region.whole(picture))
+    inside = region.within(picture)
     return inside, inside.relative_to(region).slices

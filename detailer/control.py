@@ -142,6 +142,6 @@ def _wrapped(seg: SEG, wrapper: ControlNetWrapper, picture: torch.Tensor | None)
 
 def _cut(picture: torch.Tensor, region: Region) -> torch.Tensor | None:
     """The part that a detailer cuts out too, with memory of its own; None where the region lies outside."""
-    visible = region.intersection(Region.whole(Size(*picture.shape[1:3])))
+    visible = region.within(Size(*picture.shape[1:3]))
     rows, columns = visible.slices
     return None if visible.is_empty else picture[:, rows, columns].clone()

@@ -330,7 +330,7 @@ class PreviewDetailerHookProvider:
         }
 
     def doit(self, quality: int, unique_id: str) -> tuple[DetailerHook, DetailerHook]:
-        hook = PreviewHook(str(unique_id), quality)
+        hook = PreviewHook(host.server.node_shown(str(unique_id)), quality)
         return hook, hook
 
 

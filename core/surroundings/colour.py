@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 
+from ..frames import by_frame_told
+from ..tables import chosen
 from .ring import LEAST, blurred_within, too_small
-
-COLOUR_MATCHES = ("off", "mean_and_spread", "covariance")
 
 LEVEL = 1 / 255
 LARGEST_GAIN = 1.5
@@ -29,6 +30,7 @@ _FROM_XYZ = (
 _EDGE = 6 / 29
 
 Map = Callable[[torch.Tensor], torch.Tensor]
+Fit = Callable[[torch.Tensor, torch.Tensor], Map]  # of the colours given and those wanted, ``[n,3]``
 
 
 def to_lab(rgb: torch.Tensor) -> torch.Tensor:
@@ -54,16 +56,16 @@ def from_lab(lab: torch.Tensor) -> torch.Tensor:
 def match_colour(
     before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor, method: str, limit: float
 ) -> tuple[torch.Tensor, str]:
-    """The refined crop with the colours that its surroundings had.
+    """The refined crop with the colours that its surroundings had; each frame on its own.
 
     The map is fitted on the ring, between the crop before and after, both smoothed by some pixels so that grain and
     sharpness do not count. Clipped values and pixels that the map can't explain (3 robust deviations) are left out. A
     ring of almost one colour gives an offset and no gain; gains stay within 1/1.5..1.5.
 
     Args:
-        before: ``[1,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
+        before: ``[N,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
         refined: the same size, as it came out.
-        ring: ``[h,w]`` bool (``ring_of``).
+        ring: ``[N or 1,h,w]`` bool (``ring_of``).
         method: ``mean_and_spread``: each channel's mean and standard deviation in CIE L*a*b*.
             Source: E. Reinhard et al., "Color Transfer between Images", IEEE CG&A 21 (2001).
             ``covariance``: the linear Monge-Kantorovich map between the two colour distributions in RGB.
@@ -72,11 +74,22 @@ def match_colour(
         limit: no value changes by more (0..1).
 
     Returns:
-        ``[1,h,w,3]`` 0..1, the refined crop itself where nothing is to be matched; and what was done, in words, empty
+        ``[N,h,w,3]`` 0..1, the refined crop itself where nothing is to be matched; and what was done, in words, empty
         for ``off``.
+
+    Raises:
+        ValueError: for another method.
     """
-    if method == "off":
+    fit = chosen(_FITS, method, "colour match")
+    if fit is None:
         return refined, ""
+    return by_frame_told(partial(_matched, fit=fit, limit=limit), refined, before, ring)
+
+
+def _matched(
+    refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor, fit: Fit, limit: float
+) -> tuple[torch.Tensor, str]:
+    ring = ring[0]
     reason = too_small(ring)
     if reason:
         return refined, f"colour not matched: {reason}"
@@ -88,7 +101,6 @@ def match_colour(
     places = usable.flatten().nonzero()[:, 0]
     places = places[:: -(-len(places) // SAMPLES)]
     wanted, given = (_smoothed(image, usable).reshape(-1, 3)[places] for image in (was, now))
-    fit = _mean_and_spread if method == "mean_and_spread" else _transport
     matched = _robust(fit, given, wanted)
     error, left = _error(given, wanted) / LEVEL, _error(matched(given), wanted) / LEVEL
     if error < NOTHING:
@@ -111,7 +123,7 @@ def _error(given: torch.Tensor, wanted: torch.Tensor) -> float:
     return float(difference[difference <= difference.kthvalue(int(0.9 * (len(difference) - 1)) + 1).values].mean())
 
 
-def _robust(fit: Callable[[torch.Tensor, torch.Tensor], Map], given: torch.Tensor, wanted: torch.Tensor) -> Map:
+def _robust(fit: Fit, given: torch.Tensor, wanted: torch.Tensor) -> Map:
     """Fit, leave out what is far off, fit again. At least half of the pixels stay."""
     matched = fit(given, wanted)
     for _ in range(ROUNDS):
@@ -137,6 +149,11 @@ def _transport(given: torch.Tensor, wanted: torch.Tensor) -> Map:
     matrix = ((axes * gains.clamp(1 / LARGEST_GAIN, LARGEST_GAIN)) @ axes.T).float()
     offset = wanted.mean(dim=0) - given.mean(dim=0) @ matrix
     return lambda rgb: rgb @ matrix + offset
+
+
+# How colours are matched; None for not at all.
+_FITS: dict[str, Fit | None] = {"off": None, "mean_and_spread": _mean_and_spread, "covariance": _transport}
+COLOUR_MATCHES = tuple(_FITS)
 
 
 def _power(matrix: torch.Tensor, exponent: float) -> torch.Tensor:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
+from ..frames import by_frame_told
 from .ring import too_small
 
 BANDS = (0.8, 1.6)  # pixels: the finest band lies below the first Gaussian, the next between the two
@@ -16,7 +19,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 def match_detail(
     before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor, seed: int
 ) -> tuple[torch.Tensor, str]:
-    """The refined crop with the grain and sharpness that its surroundings had.
+    """The refined crop with the grain and sharpness that its surroundings had; each frame on its own.
 
     In each of two fine bands, on the ring: what of the picture's structure is still there but weaker (or stronger) is
     the regression of before on after, and is put right by that factor (a gentle unsharp mask, or blur). What is then
@@ -24,19 +27,23 @@ def match_detail(
     channels. It is measured by medians, so that missing edges, which are few and strong, don't pass for grain.
 
     Args:
-        before: ``[1,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
+        before: ``[N,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
         refined: the same size, as it came out.
-        ring: ``[h,w]`` bool (``ring_of``).
-        seed: of the grain.
+        ring: ``[N or 1,h,w]`` bool (``ring_of``).
+        seed: of the grain, which lies the same in every frame.
 
     Returns:
-        ``[1,h,w,3]`` 0..1, or the refined crop itself; and what was done, in words.
+        ``[N,h,w,3]`` 0..1, or the refined crop itself; and what was done, in words.
     """
+    return by_frame_told(partial(_matched, seed=seed), refined, before, ring)
+
+
+def _matched(refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor, seed: int) -> tuple[torch.Tensor, str]:
     reason = too_small(ring)
     if reason:
         return refined, f"detail not matched: {reason}"
     was, now = (image[0].detach().cpu().numpy().astype(np.float32) for image in (before, refined))
-    seen = ring.numpy()
+    seen = ring[0].numpy()
     noise = np.random.default_rng(seed).standard_normal(seen.shape, np.float32)[..., None]
     out = now.copy()
     words = []

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..banded import Band, along_height, along_width
+from ..frames import alone, by_frame_told
 from ..region import Size
 from ..resample import LOBES, lanczos
 from .ring import LEAST, too_small
@@ -50,21 +51,25 @@ class Drift:
 
 
 def undo_drift(before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor) -> tuple[torch.Tensor, str]:
-    """The refined crop moved back to where the surroundings were, if that is certain.
+    """The refined crop moved back to where the surroundings were, if that is certain; each frame on its own.
 
     Args:
-        before: ``[1,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
+        before: ``[N,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
         refined: the same size, as it came out.
-        ring: ``[h,w]`` bool (``ring_of``).
+        ring: ``[N or 1,h,w]`` bool (``ring_of``).
 
     Returns:
-        ``[1,h,w,3]``, resampled by Lanczos-3, or the refined crop itself; and what was done, in words.
+        ``[N,h,w,3]``, resampled by Lanczos-3, or the refined crop itself; and what was done, in words.
     """
+    return by_frame_told(_undone, refined, before, ring)
+
+
+def _undone(refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor) -> tuple[torch.Tensor, str]:
     reason = too_small(ring)
     if reason:
         return refined, f"drift not measured: {reason}"
     size = Size(*refined.shape[1:3])
-    found = measure_drift(before, refined, ring)
+    (found,) = measure_drift(before, refined, ring)
     moved = found.largest(size)
     if moved < LEAST_DRIFT:
         return refined, f"no drift: its surroundings moved by {moved:.2f} px at most"
@@ -76,23 +81,30 @@ def undo_drift(before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor) 
     return planes.movedim(0, -1)[None].clamp(0.0, 1.0), f"drift undone: {found}"
 
 
-def measure_drift(before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor) -> Drift:
-    """The shift and zoom that explain best how the ring changed; a gain and an offset of the values don't count.
+def measure_drift(before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor) -> tuple[Drift, ...]:
+    """For each frame the shift and zoom that explain best how the ring changed; a gain and an offset don't count.
 
     Phase correlation gives a first guess; from there and from no drift, weighted least squares on the gradients go on,
     and the better one counts. It is trusted where it removes a good share of the difference, in most of the ring's
     blocks, and where the ring has texture enough both ways.
     Source: B. Lucas and T. Kanade, "An Iterative Image Registration Technique", IJCAI 1981; C. Kuglin and D. Hines,
     "The Phase Correlation Image Alignment Method", IEEE Cybernetics and Society 1975.
+
+    Args: as for ``undo_drift``.
     """
+    return tuple(_measured(*frame) for frame in alone(before, refined, ring))
+
+
+def _measured(before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor) -> Drift:
     import cv2
 
     was, now = (image[0].detach().cpu().to(torch.float32).mean(dim=-1).numpy() for image in (before, refined))
+    around = ring[0].numpy()
     square = np.ones((7, 7), np.uint8)
-    seen = cv2.erode(ring.numpy().astype(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+    seen = cv2.erode(around.astype(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     if seen.sum() < LEAST:
-        seen = ring.numpy()
-    dx, dy = _phase_correlated(was, now, ring.numpy())
+        seen = around
+    dx, dy = _phase_correlated(was, now, around)
     guesses = [(0.0, 0.0, 0.0), (dx, dy, 0.0)]
     near = np.hypot(dx, dy) < SIGMAS[0] / 2  # both would end at the same place
     fits = [_least_squares(was, now, seen, guess) for guess in guesses[: 1 if near else 2]]

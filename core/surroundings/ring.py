@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..frames import alone
 from ..masks import dilate_mask
 
 MARGIN = 4  # pixels beside the mask that share latent cells with it
@@ -16,21 +17,25 @@ LEAST_WEIGHT = np.float32(1e-3)  # of a pixel that a blur of the ring reaches
 
 
 def ring_of(*masks: torch.Tensor | None) -> torch.Tensor:
-    """Where no mask is, at least ``MARGIN`` pixels from all of them.
+    """Where no mask is, at least ``MARGIN`` pixels from all of them; each frame on its own.
 
     Args:
-        masks: ``[1,h,w]`` of one size: the segment's mask and the noise mask, None for those that aren't used.
+        masks: ``[N or 1,h,w]`` of one size: the segment's mask and the noise mask, None for those that aren't used.
 
     Returns:
-        ``[h,w]`` bool on the CPU. Where the margin leaves fewer than ``LEAST`` pixels, all that no mask covers.
+        ``[N,h,w]`` bool on the CPU. Where the margin leaves fewer than ``LEAST`` pixels, all that no mask covers.
     """
-    covered = torch.stack([mask[0].detach().cpu() > 0 for mask in masks if mask is not None]).any(dim=0)
-    apart = dilate_mask(covered[None].to(torch.float32), 2 * MARGIN + 1)[0] == 0
+    given = [mask.detach().cpu() > 0 for mask in masks if mask is not None]
+    return torch.cat([_apart(torch.cat(frame).any(dim=0, keepdim=True)) for frame in alone(*given)])
+
+
+def _apart(covered: torch.Tensor) -> torch.Tensor:
+    apart = dilate_mask(covered.to(torch.float32), 2 * MARGIN + 1) == 0
     return apart if int(apart.sum()) >= LEAST else ~covered
 
 
 def too_small(ring: torch.Tensor) -> str | None:
-    """Why nothing is concluded from this ring, or None if something can be."""
+    """Why nothing is concluded from this ring of one frame, or None if something can be."""
     pixels = int(ring.sum())
     return f"its surroundings are too small ({pixels} of at least {LEAST} unmasked pixels)" if pixels < LEAST else None
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...core import SEGS, Size
+from ...core import SEGS, Size, to_bytes
 from ...segs.boxes import Crops, Found, found_in, limited, to_mask, to_segs
 from .. import host
 from ..hooks.protocol import Hook
@@ -192,7 +192,7 @@ class FaceLandmarkDetector(CoreDetector):
     def found(self, image: torch.Tensor, threshold: float) -> list[Found]:
         size = Size(*image.shape[1:3])
         found = []
-        for face in host.detection.faces_in(self.model, as_bytes(image), threshold, self.variant):
+        for face in host.detection.faces_in(self.model, to_bytes(image[0, ..., :3]), threshold, self.variant):
             for label, landmarks in FACE_PARTS[self.part]:
                 points = part_of(face, self.model, landmarks)
                 (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
@@ -216,8 +216,3 @@ def hull(points: np.ndarray, size: Size) -> torch.Tensor:
     mask = np.zeros(size, np.float32)
     cv2.fillConvexPoly(mask, corners, 1.0, shift=bits)
     return torch.from_numpy(mask)
-
-
-def as_bytes(image: torch.Tensor) -> np.ndarray:
-    """The first picture of ``[B,H,W,3 or more]`` float 0..1 as ``[H,W,3]`` uint8."""
-    return image[0, ..., :3].clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8).cpu().numpy()

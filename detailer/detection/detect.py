@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...core import SEGS, Size, crop_region, dilate_mask
+from ...core import SEGS, Size, crop_region, dilate_mask, to_bytes
 from ...segs import dilate, mask_by_mask, mask_by_segs, rescale, to_combined_mask
 from .. import host
 from .sam_hints import HINTS, NEGATIVES, Prompt, SamSettings, prompts
@@ -155,7 +155,7 @@ class Sam:
         if all(question.is_empty for question in questions):
             yield from (torch.zeros(1, *size) for _ in questions)
             return
-        pixels = image[0, ..., :3].clamp(0.0, 1.0).mul(255.0).round().to(torch.uint8).cpu().numpy()
+        pixels = to_bytes(image[0, ..., :3])
         try:
             self._call("prepare_device")
             for question in questions:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-from ...core import Size, Turn, resample, resize_mask
+from ...core import Size, Turn, resample, resize_mask, to_bytes
 from .. import host
-from ..detection.core_models import as_bytes, part_of
+from ..detection.core_models import part_of
+from ..host.protocols import FaceModel
 from ..values import Latent
 from .builtin import DetailerHook
 
@@ -34,7 +34,7 @@ class FaceFinder:
         threshold: 0..1, the least score.
     """
 
-    model: Any
+    model: FaceModel
     variant: str
     threshold: float
 
@@ -47,7 +47,7 @@ class FaceFinder:
         size = Size(*pixels.shape[1:3])
         turns = []
         for quarters in QUARTERS:
-            seen = as_bytes(torch.rot90(pixels[:1, ..., :3], quarters, dims=(1, 2)))
+            seen = to_bytes(torch.rot90(pixels[0, ..., :3], quarters, dims=(0, 1)))
             for face in host.detection.faces_in(self.model, np.ascontiguousarray(seen), self.threshold, self.variant):
                 eyes = (part_of(face, self.model, eye).mean(axis=0) for eye in ("right_eye", "left_eye"))
                 left, right = (quarter_turned_back((float(x), float(y)), quarters, size) for x, y in eyes)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ...core import Size
+from ...core import Size, encoded, to_bytes
 
 logger = logging.getLogger("mask_detailer")
 
@@ -66,14 +66,12 @@ def save_previews(pictures: Iterable[torch.Tensor], prefix: str) -> list[dict[st
         what a node's ``ui`` says of each, in order.
     """
     import folder_paths
-    from PIL import Image
 
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_temp_directory())
     saved = []
     for number, picture in enumerate(pictures, start=counter):
         file = f"{name}_{number:05}_.webp"
-        pixels = (picture.clamp(0.0, 1.0) * 255).to("cpu", torch.uint8).numpy()
-        Image.fromarray(pixels).save(Path(folder) / file)
+        (Path(folder) / file).write_bytes(encoded(to_bytes(picture), "webp"))
         saved.append({"filename": file, "subfolder": subfolder, "type": "temp"})
     return saved
 

@@ -78,7 +78,7 @@ class CropPlan:
         mask = seg_mask(self.seg).amax(dim=0, keepdim=True)
         whole = crop_region(self.seg)
         mask = resize_mask(mask, whole.size)
-        inside = self.region if picture is None else self.region.intersection(Region.whole(picture))
+        inside = self.region if picture is None else self.region.within(picture)
         part = inside.relative_to(whole)
         mask = mask[(slice(None), *part.slices)] if part.inside(whole.size) else moved_mask(mask, whole, inside)
         if inside != self.region:
@@ -169,8 +169,7 @@ def make_plan(segs: SEGS, picture: Size, settings: DetailSettings, seed: int, mu
 
 
 def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, number: int, seed: int) -> CropPlan:
-    whole = Region.whole(picture)
-    region = crop_region(seg).intersection(whole)
+    region = crop_region(seg).within(picture)
     crop = CropPlan(number, seg, region, 1.0, region.size, multiple, seed)
     if region.is_empty:
         return replace(crop, skipped=f"its crop region lies outside the {picture} picture")
@@ -181,7 +180,7 @@ def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, numb
     # a ControlNet's hint was cut for the segment's own crop region
     sizes = options.size if getattr(seg, "control_net_wrapper", None) is None else UNTURNED.size
     chosen = working_size(region, box, picture, settings.size, multiple, sizes, support)
-    reach = paste_reach(support, chosen.region, settings.mask.feather, options.blend.grow).intersection(whole)
+    reach = paste_reach(support, chosen.region, settings.mask.feather, options.blend.grow).within(picture)
     return replace(
         crop,
         region=chosen.region,

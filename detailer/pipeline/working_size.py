@@ -76,7 +76,7 @@ def working_size(
         part: what has to stay in the region: the box and all of the mask; the box for None.
     """
     multiple = math.lcm(multiple, options.multiple or 1)
-    part = (box if part is None else box.union(part)).intersection(Region.whole(picture))
+    part = (box if part is None else box.union(part)).within(picture)
     kept = _with_context(part, options, picture) if options.context else part.intersection(region)
     grown = region.union(kept)
     words = [] if grown == region else [f"at least {options.context} px around the part"]
@@ -144,7 +144,7 @@ def _area(size: Size) -> int:
 def _with_context(part: Region, options: WorkingSizeOptions, picture: Size) -> Region:
     more = options.context
     grown = Region(part.x1 - more, part.y1 - more, part.x2 + more, part.y2 + more)
-    return grown if options.border == "mirror" else grown.intersection(Region.whole(picture))
+    return grown if options.border == "mirror" else grown.within(picture)
 
 
 def _scale_of_mode(

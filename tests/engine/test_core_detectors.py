@@ -169,7 +169,7 @@ class Kept:
 def boxed(corners: list[float]) -> tuple[int, ...]:
     x1, y1, x2, y2 = corners
     box = Region(math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2))
-    return box.intersection(Region.whole(SIZE)).as_tuple()
+    return box.within(SIZE).as_tuple()
 
 
 @needs_models

@@ -15,7 +15,7 @@ from mask_detailer.core.reflect import cut_mirrored, inside_picture, moved_mask
 from mask_detailer.core.surroundings.grain import match_detail
 from mask_detailer.core.surroundings.ring import ring_of
 from mask_detailer.detailer.options import DenoiseOptions, DetailOptions
-from mask_detailer.tests.unit.parts import LEVEL, disc, scenery
+from unit.parts import LEVEL, disc, scenery
 
 # ------------------------------------------------------------------------------------------------ mirrored borders
 
@@ -170,7 +170,7 @@ def test_detail_is_limited() -> None:
     before = (0.5 + 0.3 * torch.randn(1, *SIZE, 3, generator=torch.Generator().manual_seed(8))).clamp(0, 1)
     made, _ = match_detail(before, torch.full_like(before, 0.5), RING, 1)
     assert 0.03 < float((made - 0.5).std()) < 0.06
-    ring = torch.zeros(SIZE, dtype=torch.bool)
+    ring = torch.zeros((1, *SIZE), dtype=torch.bool)
     assert match_detail(before, made, ring, 1)[0] is made
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from mask_detailer.core.surroundings.colour import COLOUR_MATCHES, from_lab, match_colour, to_lab
 from mask_detailer.core.surroundings.ring import ring_of
-from mask_detailer.tests.unit.parts import LEVEL, disc, scenery
 from skimage.color import rgb2lab
+from unit.parts import LEVEL, disc, scenery
 
 METHODS = [method for method in COLOUR_MATCHES if method != "off"]
 SIZE = (160, 170)
@@ -115,8 +115,8 @@ def test_the_limit(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_too_small_a_ring_changes_nothing_and_says_so(method: str) -> None:
     before = scenery(*SIZE, 9)
-    ring = torch.zeros(SIZE, dtype=torch.bool)
-    ring[0, :100] = True
+    ring = torch.zeros((1, *SIZE), dtype=torch.bool)
+    ring[:, 0, :100] = True
     refined = before + 0.05
     made, text = match_colour(before, refined, ring, method, 0.2)
     assert made is refined and "100 of at least 256" in text
@@ -139,7 +139,7 @@ def test_inputs_are_not_written_to() -> None:
 
 def test_the_ring_keeps_away_from_the_masks() -> None:
     ring = ring_of(MASK, None, disc(*SIZE, 60))
-    y, x = np.nonzero(ring.numpy())
+    y, x = np.nonzero(ring[0].numpy())
     distance = np.hypot(y - 79.5, x - 84.5)
     assert 64 <= distance.min() < 66
     tight = torch.ones(1, 30, 30)

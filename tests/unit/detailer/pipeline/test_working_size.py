@@ -25,7 +25,7 @@ def cases(draw: st.DrawFn) -> tuple[Region, Region, Size, float, bool]:
     x1, y1 = draw(st.integers(0, picture.width - 1)), draw(st.integers(0, picture.height - 1))
     x2, y2 = draw(st.integers(x1 + 1, picture.width)), draw(st.integers(y1 + 1, picture.height))
     box = Region(x1, y1, x2, y2)
-    region = box.grown(draw(st.floats(1, 4)), picture).intersection(Region.whole(picture)).union(box)
+    region = box.grown(draw(st.floats(1, 4)), picture).within(picture).union(box)
     return region, box, picture, draw(st.sampled_from([256, 512, 777, 1024, 2048])), draw(st.booleans())
 
 
@@ -67,7 +67,7 @@ def test_shape_multiple_and_maximum(
         box.x1 - options.context, box.y1 - options.context, box.x2 + options.context, box.y2 + options.context
     )
     if options.border == "stop":
-        least = least.intersection(Region.whole(picture))
+        least = least.within(picture)
     assert made.region.union(least) == made.region
     if not any(made.padding(picture)):
         assert made.region.inside(picture)

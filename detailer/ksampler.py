@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from . import host
-from .values import KSampleCall, Latent, Refiner, SchedulerFunc
+from .host.protocols import Latent, Model, Sampler, SchedulerFunc
+from .host.sampling import Descent, Guidance
+from .values import KSampleCall, Refiner
 
 logger = logging.getLogger("mask_detailer")
 
@@ -42,6 +43,22 @@ class Stages:
         return sigmas
 
 
+@dataclass(frozen=True)
+class Steps:
+    """Which steps of its schedule an advanced KSampler runs.
+
+    Attributes:
+        first, last: from the one to the other, or to the schedule's end.
+        add_noise: off, the latent has its noise already.
+        finish: end at a clean latent, wherever that is; else the noise of step ``last`` stays in.
+    """
+
+    first: int
+    last: int
+    add_noise: bool
+    finish: bool
+
+
 def sample_latent(
     call: KSampleCall, scheduler_func: SchedulerFunc | None, name: str, progress: host.progress.Progress
 ) -> Latent:
@@ -52,47 +69,49 @@ def sample_latent(
 
     Returns:
         the sampled latent, its other entries kept; ``call.latent`` itself where there is nothing to sample.
+
+    Raises:
+        ValueError: for noise levels that are not finite.
     """
     if call.denoise <= 0.0:
         logger.info("%s: denoise is 0, the latent stays as it is", name)
         return call.latent
     latent = host.latents.fitted_to(call.model, call.latent)
     run = Run(name, call._replace(latent=latent), [call.seed], Stages.of(call.steps, call.denoise), scheduler_func)
-    samples = sample_once(run, None, host.sampling.noise_for(latent, run.seeds), progress)
+    samples = run.sample(None, host.sampling.noise_for(latent, run.seeds), progress)
     return call.latent if samples is latent["samples"] else {**latent, "samples": samples}
 
 
 def sample_steps(
-    call: KSampleCall,
-    scheduler_func: SchedulerFunc | None,
-    first: int,
-    last: int,
-    add_noise: bool,
-    finish: bool,
-    name: str,
-    progress: host.progress.Progress,
+    call: KSampleCall, scheduler_func: SchedulerFunc | None, steps: Steps, name: str, progress: host.progress.Progress
 ) -> Latent:
-    """An advanced KSampler: the schedule of ``steps`` steps from step ``first`` to ``last``, or to its end.
+    """An advanced KSampler: ``steps`` of the schedule of ``call.steps`` steps; the call's denoise means nothing.
 
     Args:
-        add_noise: off, the latent has its noise already.
-        finish: end at a clean latent, wherever that is; else the noise of step ``last`` stays in.
         name: who samples, for the log.
 
     Returns:
         as ``sample_latent``.
+
+    Raises:
+        ValueError: for noise levels that are not finite.
     """
     latent = host.latents.fitted_to(call.model, call.latent)
-    stages = Stages(call.steps, first, call.steps)
-    run = Run(name, call._replace(latent=latent), [call.seed], stages, scheduler_func)
-    whole = run.levels(call.model)
-    last = min(last, len(whole) - 1)
-    until_last = Stages(last, first, last).cut(whole) if finish else whole
-    noise = (
-        host.sampling.noise_for(latent, run.seeds) if add_noise else torch.zeros_like(latent["samples"], device="cpu")
+    run = Run(
+        name, call._replace(latent=latent), [call.seed], Stages(call.steps, steps.first, call.steps), scheduler_func
     )
-    samples = run.over(call, latent, noise, whole, until_last[first : last + 1], finish, progress)
-    return call.latent if samples is latent["samples"] else {**latent, "samples": samples}
+    whole = run.levels(call.model)
+    last = min(steps.last, len(whole) - 1)
+    until_last = Stages(last, steps.first, last).cut(whole) if steps.finish else whole
+    noise = (
+        host.sampling.noise_for(latent, run.seeds)
+        if steps.add_noise
+        else torch.zeros_like(latent["samples"], device="cpu")
+    )
+    descent = run.descent(run.guidance(), noise, whole, until_last[steps.first : last + 1], steps.finish)
+    if descent is None:
+        return call.latent
+    return {**latent, "samples": host.sampling.sample(run.guidance(), latent, noise, descent, progress)}
 
 
 def unsample(call: KSampleCall, last: int, normalize: bool) -> Latent:
@@ -104,26 +123,42 @@ def unsample(call: KSampleCall, last: int, normalize: bool) -> Latent:
 
     Returns:
         the latent with its noise, its other entries kept.
+
+    Raises:
+        ValueError: for noise levels that are not finite.
     """
     latent = call.latent
     # at a level of exactly 0 a sampler could not start
     levels = host.schedules.sigmas_for(call.model, call.sampler_name, call.scheduler, call.steps).flip(0) + 0.0001
-    noise = torch.zeros_like(latent["samples"], device="cpu")
+    samples, noise = latent["samples"], torch.zeros_like(latent["samples"], device="cpu")
     run = Run("unsampler", call, [call.seed], Stages(call.steps, 0, call.steps))
     upwards = levels[: call.steps - min(last, call.steps - 1) + 1]
-    samples = run.over(call, latent, noise, levels, upwards, finish=False, progress=host.progress.Progress.hidden())
+    descent = run.descent(run.guidance(), noise, levels, upwards, finish=False)
+    if descent is not None:
+        samples = host.sampling.sample(run.guidance(), latent, noise, descent, host.progress.Progress.hidden())
     if normalize:
         samples = (samples - samples.mean()) / samples.std()
     return {**latent, "samples": samples}
 
 
 @dataclass(frozen=True)
+class _Leg:
+    """Who leads from step ``first`` to ``last``, and which stretch of the bar that is."""
+
+    guidance: Guidance
+    first: int
+    last: int
+    progress: host.progress.Progress
+
+
+@dataclass(frozen=True)
 class Run:
-    """One sampling's schedule, to be run over in one stage or two.
+    """One sampling's schedule, to be run over by one model or by two.
 
     Attributes:
         name: whose, for log and errors.
         seeds: one for the whole latent, or one an item.
+        custom_sampler: instead of the one that the call names.
     """
 
     name: str
@@ -131,89 +166,77 @@ class Run:
     seeds: Sequence[int]
     stages: Stages
     scheduler_func: SchedulerFunc | None = None
-    custom_sampler: Any = None
+    custom_sampler: Sampler | None = None
 
-    def stage(
-        self,
-        models: KSampleCall | Refiner,
-        latent: Latent,
-        noise: torch.Tensor,
-        first: int,
-        last: int,
-        progress: host.progress.Progress,
-    ) -> torch.Tensor:
-        """Sample from step ``first`` to ``last`` with the model and conditionings of ``models``.
+    def sample(self, refiner: Refiner | None, noise: torch.Tensor, progress: host.progress.Progress) -> torch.Tensor:
+        """The model's steps, then, over its result inside the noise mask, the refiner's.
 
-        Only the schedule's end gives a clean latent; before it the noise stays in.
+        Only the schedule's end gives a clean latent; before it the noise stays in, and the refiner adds none.
+
+        Args:
+            noise: of the call's samples' shape.
+
+        Returns:
+            the samples on the intermediate device; the call's own where the schedule holds no step.
+
+        Raises:
+            ValueError: for noise levels that are not finite.
         """
-        whole = self.stages.cut(self.levels(models.model))
-        finish = last == self.stages.total
-        return self.over(models, latent, noise, whole, whole[first : last + 1], finish, progress)
+        latent: Latent = self.call.latent
+        samples = latent["samples"]
+        for leg in self._legs(refiner, progress):
+            whole = self.stages.cut(self.levels(leg.guidance.model))
+            finish = leg.last == self.stages.total
+            descent = self.descent(leg.guidance, noise, whole, whole[leg.first : leg.last + 1], finish)
+            samples = latent["samples"]
+            if descent is not None:
+                samples = host.sampling.sample(leg.guidance, latent, noise, descent, leg.progress)
+            if not finish:
+                clean = latent["samples"]
+                latent = {**latent, "samples": host.latents.under_mask(samples, clean, latent.get("noise_mask"))}
+                noise = torch.zeros_like(noise)
+        return samples
 
-    def levels(self, model: Any) -> torch.Tensor:
+    def _legs(self, refiner: Refiner | None, progress: host.progress.Progress) -> list[_Leg]:
+        start, switch, total = self.stages.start, self.stages.switch, self.stages.total
+        if refiner is None or switch >= total:
+            return [_Leg(self.guidance(), start, total, progress)]
+        early, late = progress.split(2)
+        last = _Leg(self.guidance(refiner), switch, total, late)
+        return [_Leg(self.guidance(), start, switch, early), last] if switch > start else [last]
+
+    def guidance(self, refiner: Refiner | None = None) -> Guidance:
+        leader = refiner or self.call
+        return Guidance(leader.model, leader.positive, leader.negative, self.call.cfg)
+
+    def levels(self, model: Model) -> torch.Tensor:
         """The noise levels of the whole schedule."""
         call = self.call
         return host.schedules.sigmas_for(
             model, call.sampler_name, call.scheduler, self.stages.total, self.scheduler_func
         )
 
-    def over(
-        self,
-        models: KSampleCall | Refiner,
-        latent: Latent,
-        noise: torch.Tensor,
-        whole: torch.Tensor,
-        sigmas: torch.Tensor,
-        finish: bool,
-        progress: host.progress.Progress,
-    ) -> torch.Tensor:
-        """Sample over ``sigmas``, a part of the schedule ``whole``; the latent's own samples where it holds no step."""
+    def descent(
+        self, guidance: Guidance, noise: torch.Tensor, whole: torch.Tensor, sigmas: torch.Tensor, finish: bool
+    ) -> Descent | None:
+        """The way over ``sigmas``, a part of the schedule ``whole``; None where it holds no step.
+
+        Raises:
+            ValueError: for noise levels that are not finite.
+        """
         call = self.call
         if len(sigmas) < 2:
             logger.warning(
                 "%s: the schedule has %d steps, none of them from step %d on is to be run: its latent stays as it is",
                 self.name, len(whole) - 1, self.stages.start,
             )  # fmt: skip
-            return latent["samples"]
+            return None
         if not bool(torch.isfinite(sigmas).all()):
             raise ValueError(
                 f"{self.name}: the scheduler {call.scheduler!r} gives noise levels that are not finite for "
                 f"{self.stages.total} steps. Use more steps or another scheduler"
             )
-        return host.sampling.sample(
-            models.model,
-            models.positive,
-            models.negative,
-            call.cfg,
-            latent,
-            noise,
-            self.custom_sampler or host.sampling.sampler_for(call.sampler_name, models.model, noise, whole, self.seeds),
-            sigmas,
-            self.seeds[0],
-            finish=finish,
-            progress=progress,
+        sampler = self.custom_sampler or host.sampling.sampler_for(
+            call.sampler_name, guidance.model, noise, whole, self.seeds
         )
-
-
-def sample_once(
-    run: Run, refiner: Refiner | None, noise: torch.Tensor, progress: host.progress.Progress
-) -> torch.Tensor:
-    """The model's steps, then, over its result inside the noise mask, the refiner's."""
-    call, stages = run.call, run.stages
-    latent = call.latent
-    if refiner is None or stages.switch >= stages.total:
-        return run.stage(call, latent, noise, stages.start, stages.total, progress)
-    early, late = progress.split(2)
-    if stages.switch > stages.start:
-        rough = run.stage(call, latent, noise, stages.start, stages.switch, early)
-        latent = {**latent, "samples": under_mask(rough, latent["samples"], latent.get("noise_mask"))}
-        noise = torch.zeros_like(noise)
-    return run.stage(refiner, latent, noise, stages.switch, stages.total, late)
-
-
-def under_mask(samples: torch.Tensor, clean: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Latents with noise inside the noise mask, clean ones outside."""
-    if mask is None:
-        return samples
-    mask = host.latents.noise_mask_at(mask, samples).to(samples.device)
-    return mask * samples + (1.0 - mask) * clean.to(samples.device)
+        return Descent(sampler, sigmas, self.seeds[0], finish)

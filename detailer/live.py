@@ -10,15 +10,14 @@ import base64
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 import torch
 
-from ..core import Size, encoded
+from ..core import SEG, Region, Size, encoded
 from ..core.pixels import shrunk_bytes
 from . import host
-from .pipeline.batching import Place
-from .pipeline.plan import CropPlan, Plan
+from .host.protocols import Model
 
 EVENT = "mask_detailer.live"
 LONGEST_SIDE = 96
@@ -50,6 +49,52 @@ class Audience:
 audience = Audience()
 
 
+# --- what the detailer's plans say, as far as it is shown -----------------------------------------------------------
+
+
+class PlannedCrop(Protocol):
+    """One segment's plan.
+
+    Attributes:
+        number: its place in the order of work, from 1.
+        region: what is cut out of the picture.
+        working: the size that it is sampled at.
+        skipped: why it is not worked on, None if it is.
+    """
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def seg(self) -> SEG: ...
+    @property
+    def region(self) -> Region: ...
+    @property
+    def working(self) -> Size: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def skipped(self) -> str | None: ...
+    def own_image(self) -> torch.Tensor | None:
+        """``[1,h,w,3]`` over ``region``, None where it has none."""
+        ...
+
+
+class PlannedPicture(Protocol):
+    """One picture's plan: its segments in the order of work."""
+
+    @property
+    def crops(self) -> Sequence[PlannedCrop]: ...
+
+
+class PlacedCrop(Protocol):
+    """A crop of one of several pictures: the picture's index, from 0."""
+
+    @property
+    def picture(self) -> int: ...
+    @property
+    def crop(self) -> PlannedCrop: ...
+
+
 @dataclass
 class Live:
     """Tells a browser how the work on a node's segments goes; one a run.
@@ -61,7 +106,7 @@ class Live:
 
     browser: host.server.Browser | None = None
     pictures: int = 1
-    _working: Sequence[Place] = field(default=(), init=False)
+    _working: Sequence[PlacedCrop] = field(default=(), init=False)
     _not_before: float = field(default=0.0, init=False)
     _cost: float = field(default=LONGEST_PAUSE, init=False)
 
@@ -76,7 +121,7 @@ class Live:
     def is_watched(self) -> bool:
         return self.browser is not None and self.browser.is_connected
 
-    def planned(self, picture: int, plan: Plan, image: torch.Tensor, own_images: bool = False) -> None:
+    def planned(self, picture: int, plan: PlannedPicture, image: torch.Tensor, own_images: bool = False) -> None:
         """A picture's segments are known.
 
         Args:
@@ -88,12 +133,12 @@ class Live:
             segments = [_planned(crop, image, own_images) for crop in plan.crops]
             self._send("planned", picture=picture, segments=segments)
 
-    def begun(self, places: Sequence[Place]) -> None:
+    def begun(self, places: Sequence[PlacedCrop]) -> None:
         """Crops are worked on from now on, all at once."""
         self._working = places
         self._send("begun", segments=[{**_name(place), **_facts(place.crop)} for place in places])
 
-    def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
+    def step(self, step: int, steps: int, model: Model, x0: torch.Tensor) -> None:
         """A step of those that were begun is done; ``x0`` is their clean latents so far. Most calls do nothing."""
         now = time.perf_counter()
         if now < self._not_before or not self.is_watched:
@@ -108,7 +153,7 @@ class Live:
         self._cost = min(self._cost, time.perf_counter() - started)
         self._not_before = now + min(max(1 / STEPS_A_SECOND, self._cost / STEPS_SHARE), LONGEST_PAUSE)
 
-    def done(self, place: Place, shown: torch.Tensor) -> None:
+    def done(self, place: PlacedCrop, shown: torch.Tensor) -> None:
         """A segment is finished; ``shown`` is its crop now, ``[1,h,w,3]`` float32 0..1."""
         if self.is_watched and not place.crop.skipped:
             self._send("done", segments=[{**_name(place), "after": thumbnail(shown)}])
@@ -117,12 +162,12 @@ class Live:
         """All is finished."""
         self._send("ended")
 
-    def _send(self, what: str, **facts: Any) -> None:
+    def _send(self, what: str, **facts: object) -> None:
         if self.browser is not None and self.is_watched:
             self.browser.send(EVENT, {"what": what, **facts})
 
 
-def _planned(crop: CropPlan, image: torch.Tensor, own_images: bool) -> dict[str, Any]:
+def _planned(crop: PlannedCrop, image: torch.Tensor, own_images: bool) -> dict[str, object]:
     facts = {
         "number": crop.number,
         "label": str(getattr(crop.seg, "label", ""))[:_MOST_LETTERS],
@@ -136,11 +181,11 @@ def _planned(crop: CropPlan, image: torch.Tensor, own_images: bool) -> dict[str,
     return {**facts, **_facts(crop), "before": thumbnail(before)}
 
 
-def _name(place: Place) -> dict[str, Any]:
+def _name(place: PlacedCrop) -> dict[str, object]:
     return {"picture": place.picture, "number": place.crop.number}
 
 
-def _facts(crop: CropPlan) -> dict[str, Any]:
+def _facts(crop: PlannedCrop) -> dict[str, object]:
     # as text: a seed can be larger than a number of JavaScript holds
     return {"size": str(crop.working), "seed": str(crop.seed)}
 

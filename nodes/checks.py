@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -396,7 +396,7 @@ class Door:
             raise self.error(name, f"a {type(latent).__name__} is no LATENT", fix)
         if latent.get("samples") is None:
             raise self.error(name, f"it holds {', '.join(map(str, latent)) or 'nothing'} but no samples", fix)
-        return latent
+        return cast(Latent, latent)
 
     def fits_latent(self, size: Size, vae: Any, name: str = "image") -> None:
         """Raises InputError where the picture is smaller than one latent cell."""

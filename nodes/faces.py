@@ -145,9 +145,9 @@ class FaceDetailerPipe:
         door = Door("FaceDetailerPipe")
         pipe = door.detailer_pipe(detailer_pipe)
         refiner = None
-        parts = (pipe.refiner_model, pipe.refiner_positive, pipe.refiner_negative)
-        if None not in parts:
-            refiner = Refiner(*parts, widgets["refiner_ratio"])
+        model, positive, negative = pipe.refiner_model, pipe.refiner_positive, pipe.refiner_negative
+        if model is not None and positive is not None and negative is not None:
+            refiner = Refiner(model, positive, negative, widgets["refiner_ratio"])
         names = _Names(*["detailer_pipe"] * 4)
         return _detail_found(door, names, image, pipe, detailer_pipe, refiner, widgets | {"wildcard": pipe.wildcard})
 

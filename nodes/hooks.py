@@ -214,7 +214,7 @@ class UnsamplerDetailerHookProvider:
         schedule_for_cycle: str,
     ) -> tuple[DetailerHook]:
         Door("UnsamplerDetailerHookProvider").not_missing(
-            BasicPipe(model, None, "not needed", positive, negative), None
+            BasicPipe._make((model, None, "not needed", positive, negative)), None
         )
         end_at_step = CycleRamp(start_end_at_step, end_end_at_step, schedule_for_cycle == SKIP_START)
         hook = UnsamplerHook(
@@ -330,7 +330,7 @@ class PreviewDetailerHookProvider:
         }
 
     def doit(self, quality: int, unique_id: str) -> tuple[DetailerHook, DetailerHook]:
-        hook = PreviewHook(str(unique_id), quality)
+        hook = PreviewHook(host.server.node_shown(str(unique_id)), quality)
         return hook, hook
 
 

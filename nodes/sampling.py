@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ..detailer import host
-from ..detailer.ksampler import sample_latent, sample_steps
+from ..detailer.ksampler import Steps, sample_latent, sample_steps
 from ..detailer.values import BasicPipe, Conditioning, KSampleCall, Latent, SchedulerFunc
 from . import inputs
 from .checks import Door
@@ -153,10 +153,8 @@ class ImpactKSamplerAdvancedBasicPipe:
             door.latent(latent_image), 1.0,
         )  # fmt: skip
         progress = host.progress.Progress.of_node()
-        latent = sample_steps(
-            call, scheduler_func_opt, start_at_step, end_at_step, add_noise, not return_with_leftover_noise, door.node,
-            progress,
-        )  # fmt: skip
+        part = Steps(start_at_step, end_at_step, add_noise, finish=not return_with_leftover_noise)
+        latent = sample_steps(call, scheduler_func_opt, part, door.node, progress)
         progress.done()
         return basic_pipe, latent, pipe.vae
 
@@ -177,7 +175,9 @@ class RemoveNoiseMask:
 
     def doit(self, samples: Any) -> tuple[Latent]:
         latent = Door("RemoveNoiseMask").latent(samples, "samples")
-        return ({key: value for key, value in latent.items() if key != "noise_mask"},)
+        kept = latent.copy()
+        kept.pop("noise_mask", None)
+        return (kept,)
 
 
 class ImpactNegativeConditioningPlaceholder:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from ...core import SEGS, Size, to_bytes
+from ...core import SEGS, to_bytes
 from ...segs.filters import by_label, by_order, by_range
 from .. import host
-from ..ksampler import under_mask, unsample
+from ..ksampler import unsample
 from ..values import Conditioning, KSampleCall, Latent, wrapped_seed
-from .protocol import CROP_METHODS, Hook
+from .events import EVENTS, DetailerHookProtocol, Event, with_every_event
+from .protocol import Hook
 
 logger = logging.getLogger("mask_detailer")
 
+OVERRIDE = "override_bbox_by_segm"  # FaceDetailer only asks whether a hook has it
 CYCLE_SCHEDULES = ("skip_start", "from_start")
 PREVIEW_FOLDER = "pvhook"
 PREVIEW_EVENT = "impact-preview"
 LARGEST_WEBP = 16383
 
 
-class DetailerHook:
+@with_every_event
+class DetailerHook(DetailerHookProtocol):
     """Every method of the protocol, changing nothing: other packs' detailers call them without a look.
 
     Attributes:
@@ -34,140 +37,33 @@ class DetailerHook:
     cur_step = 0
     total_step = 0
 
-    def crop_methods(self) -> tuple[str, ...]:
-        """Those of ``CROP_METHODS`` that do something here, so that crops must go one after another."""
-        kind = type(self)
-        return tuple(method for method in CROP_METHODS if getattr(kind, method) is not getattr(DetailerHook, method))
+    def answers_event(self, event: str) -> bool:
+        """Whether it does anything there: it has a method of its own."""
+        return getattr(type(self), event) is not getattr(DetailerHook, event)
+
+    def at(self, event: Event, arguments: Sequence[object]) -> object:
+        """The answer to an event that has no method of its own."""
+        return event.rule.unanswered(event, arguments)
 
     def set_steps(self, info: tuple[int, int]) -> None:
         self.cur_step, self.total_step = info
-
-    def post_crop_region(self, w: int, h: int, item_bbox: Any, crop_region: Any) -> Any:
-        return crop_region
-
-    def post_detection(self, segs: SEGS) -> SEGS:
-        return segs
-
-    def touch_scaled_size(self, w: int, h: int) -> tuple[int, int]:
-        return w, h
-
-    def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        return pixels
-
-    def post_encode(self, samples: Latent) -> Latent:
-        return samples
-
-    def cycle_latent(self, latent: Latent) -> Latent:
-        return latent
-
-    def pre_ksample(self, *arguments: Any) -> tuple[Any, ...]:
-        """``arguments``: the fields of ``KSampleCall``, in its order."""
-        return arguments
-
-    def get_custom_noise(self, seed: int, noise: torch.Tensor, is_touched: bool) -> tuple[torch.Tensor, bool]:
-        return noise, is_touched
-
-    def get_custom_sampler(self) -> Any:
-        return None
-
-    def get_skip_sampling(self) -> bool:
-        return False
-
-    def should_retry_patch(self, patch: torch.Tensor) -> bool:
-        return False
-
-    def should_skip_by_cnet_image(self, cnet_image: torch.Tensor) -> bool:
-        return False
-
-    def pre_decode(self, samples: Latent) -> Latent:
-        return samples
-
-    def post_decode(self, pixels: torch.Tensor) -> torch.Tensor:
-        return pixels
-
-    def post_paste(self, image: torch.Tensor) -> torch.Tensor:
-        return image
+        self.at(EVENTS["set_steps"], (info,))
 
 
 class CombinedHook(DetailerHook):
-    """Two hooks of any packs as one: the second works on what the first gives."""
+    """Hooks of any packs as one; how their answers become one is each event's rule."""
 
-    def __init__(self, hook1: Any, hook2: Any) -> None:
-        self.hooks = (Hook(hook1), Hook(hook2))
-        for hook in (hook2, hook1):
-            if hasattr(hook, "override_bbox_by_segm"):  # FaceDetailer only asks whether it is there
-                self.override_bbox_by_segm = hook.override_bbox_by_segm
+    def __init__(self, *hooks: object) -> None:
+        self.hooks = hooks
+        for hook in reversed(hooks):
+            if hasattr(hook, OVERRIDE):
+                setattr(self, OVERRIDE, getattr(hook, OVERRIDE))
 
-    def crop_methods(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(method for hook in self.hooks for method in hook.crop_methods))
+    def answers_event(self, event: str) -> bool:
+        return any(Hook(hook).answers(event) for hook in self.hooks)
 
-    def _chained(self, method: str, value: Any) -> Any:
-        for hook in self.hooks:
-            value = hook.passed(method, value)
-        return value
-
-    def set_steps(self, info: tuple[int, int]) -> None:
-        super().set_steps(info)
-        for hook in self.hooks:
-            hook.set_steps(*info)
-
-    def post_crop_region(self, w: int, h: int, item_bbox: Any, crop_region: Any) -> Any:
-        for hook in self.hooks:
-            crop_region = hook.post_crop_region(Size(h, w), item_bbox, crop_region)
-        return crop_region
-
-    def post_detection(self, segs: SEGS) -> SEGS:
-        return self._chained("post_detection", segs)
-
-    def touch_scaled_size(self, w: int, h: int) -> tuple[int, int]:
-        size = Size(h, w)
-        for hook in self.hooks:
-            size = hook.touch_scaled_size(size)
-        return size.width, size.height
-
-    def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        for hook in self.hooks:
-            pixels = hook.post_upscale(pixels, mask)
-        return pixels
-
-    def post_encode(self, samples: Latent) -> Latent:
-        return self._chained("post_encode", samples)
-
-    def cycle_latent(self, latent: Latent) -> Latent:
-        return self._chained("cycle_latent", latent)
-
-    def pre_ksample(self, *arguments: Any) -> tuple[Any, ...]:
-        call = KSampleCall(*arguments)
-        for hook in self.hooks:
-            call = hook.pre_ksample(call)
-        return tuple(call)
-
-    def get_custom_noise(self, seed: int, noise: torch.Tensor, is_touched: bool) -> tuple[torch.Tensor, bool]:
-        for hook in self.hooks:
-            noise, is_touched = hook.noise_over(seed, noise, is_touched)
-        return noise, is_touched
-
-    def get_custom_sampler(self) -> Any:
-        samplers = (hook.custom_sampler() for hook in self.hooks)
-        return next((sampler for sampler in samplers if sampler is not None), None)
-
-    def get_skip_sampling(self) -> bool:
-        return all(hook.skips_sampling() for hook in self.hooks)
-
-    def should_retry_patch(self, patch: torch.Tensor) -> bool:
-        return any(hook.asks("should_retry_patch", patch) for hook in self.hooks)
-
-    def should_skip_by_cnet_image(self, cnet_image: torch.Tensor) -> bool:
-        return any(hook.asks("should_skip_by_cnet_image", cnet_image) for hook in self.hooks)
-
-    def pre_decode(self, samples: Latent) -> Latent:
-        return self._chained("pre_decode", samples)
-
-    def post_decode(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self._chained("post_decode", pixels)
-
-    def post_paste(self, image: torch.Tensor) -> torch.Tensor:
-        return self._chained("post_paste", image)
+    def at(self, event: Event, arguments: Sequence[object]) -> object:
+        return event.joined(self.hooks, *arguments)
 
 
 class DenoiseScheduleHook(DetailerHook):
@@ -176,11 +72,12 @@ class DenoiseScheduleHook(DetailerHook):
     def __init__(self, target: float) -> None:
         self.target = target
 
-    def pre_ksample(self, *arguments: Any) -> tuple[Any, ...]:
-        *others, denoise = arguments
-        if self.total_step > 1:
-            denoise += (self.target - denoise) * self.cur_step / (self.total_step - 1)
-        return (*others, denoise)
+    def pre_ksample(self, *arguments: object) -> tuple[object, ...]:
+        call = KSampleCall._make(arguments)
+        if self.total_step < 2:
+            return call
+        change = (self.target - call.denoise) * self.cur_step / (self.total_step - 1)
+        return call._replace(denoise=call.denoise + change)
 
 
 @dataclass(frozen=True)
@@ -220,7 +117,7 @@ class NoiseInjectionHook(DetailerHook):
         device = host.devices.sampling_device() if self.source == "GPU" else torch.device("cpu")
         generator = torch.Generator(device).manual_seed(wrapped_seed(self.seed + 2 * used))
         noise = torch.randn(samples.shape, dtype=torch.float32, device=device, generator=generator).to(samples.device)
-        noised = under_mask(samples + noise * strength, samples, latent.get("noise_mask"))
+        noised = host.latents.under_mask(samples + noise * strength, samples, latent.get("noise_mask"))
         return {**latent, "samples": noised}
 
 
@@ -245,7 +142,7 @@ class UnsamplerHook(DetailerHook):
 
     def __init__(
         self,
-        model: Any,
+        model: object,
         steps: int,
         cfg: float,
         sampler_name: str,
@@ -255,7 +152,8 @@ class UnsamplerHook(DetailerHook):
         negative: Conditioning,
         end_at_step: CycleRamp,
     ) -> None:
-        self.call = KSampleCall(model, 0, steps, cfg, sampler_name, scheduler, positive, negative, {}, 1.0)
+        nothing: Latent = {"samples": torch.empty(0)}
+        self.call = KSampleCall(model, 0, steps, cfg, sampler_name, scheduler, positive, negative, nothing, 1.0)
         self.normalize = normalize
         self.end_at_step = end_at_step
 
@@ -300,7 +198,7 @@ class PreviewHook(DetailerHook):
     """Shows the picture after each segment in the node that made the hook.
 
     Args:
-        node_id: that node's.
+        node_id: that node's, as the browser knows it: inside a subgraph with the ids of the nodes around it, ``12:5``.
         quality: of the lossy WebP, 1 to 100.
     """
 
@@ -308,8 +206,8 @@ class PreviewHook(DetailerHook):
         self.node_id = node_id
         self.quality = quality
 
-    def crop_methods(self) -> tuple[str, ...]:
-        return ()  # it looks at the picture and leaves it as it is
+    def answers_event(self, event: str) -> bool:
+        return False  # it looks at the picture and leaves it as it is
 
     def post_paste(self, image: torch.Tensor) -> torch.Tensor:
         from PIL import Image

@@ -1,128 +1,100 @@
-"""The detailer hook protocol: every method is called where a hook has it, and passes things through where it hasn't."""
+"""A detailer hook of whatever pack, as the engine calls it: what it lacks changes nothing."""
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import torch
 
 from ...core import SEGS, Size
 from ..values import KSampleCall, Latent
+from .events import EVENTS, DetailerHookProtocol
 
-# What a hook may do to one crop on its way: with any of these it wants to see one crop at a time.
-CROP_METHODS = (
-    "touch_scaled_size", "post_upscale", "post_encode", "cycle_latent", "pre_ksample", "get_custom_noise",
-    "get_custom_sampler", "get_skip_sampling", "pre_decode", "post_decode", "post_paste",
-)  # fmt: skip
+__all__ = ["DetailerHookProtocol", "Hook"]
+
+_Region = TypeVar("_Region")
 
 
 @dataclass(frozen=True)
 class Hook:
-    """Any object (or None) that speaks the protocol, or part of it.
+    """An object (or None) that speaks the protocol, or part of it; see ``DetailerHookProtocol``.
 
     Objects of other packs come as they are: a method that is missing means "no change", and nothing is ever tested for
     its type.
     """
 
-    hook: Any = None
+    hook: object = None
+
+    def answers(self, event: str) -> bool:
+        """Whether it may do something there. Ours know; of other packs' whoever has the method is believed to."""
+        knows = getattr(self.hook, "answers_event", None)
+        return self._has(event) if knows is None else knows(event)
+
+    def _has(self, method: str) -> bool:
+        return getattr(self.hook, method, None) is not None
 
     @property
     def crop_methods(self) -> tuple[str, ...]:
         """The methods for which crops must go one after another. Other packs' hooks may do anything in theirs."""
-        asked = getattr(self.hook, "crop_methods", None)
-        if asked is not None:
-            return asked()
-        return tuple(method for method in CROP_METHODS if hasattr(self.hook, method))
+        return tuple(name for name, event in EVENTS.items() if event.one_at_a_time and self.answers(name))
 
     @property
     def judges(self) -> bool:
         """Whether it says of finished crops that they are to be made again."""
-        return hasattr(self.hook, "should_retry_patch")
-
-    def passed(self, method: str, value: Any, *others: Any) -> Any:
-        """What the method makes of ``value``."""
-        function = getattr(self.hook, method, None)
-        return value if function is None else function(value, *others)
+        return self.answers("should_retry_patch")
 
     def set_steps(self, cycle: int, cycles: int) -> None:
-        function = getattr(self.hook, "set_steps", None)
-        if function is not None:
-            function((cycle, cycles))
+        EVENTS["set_steps"].ask(self.hook, (cycle, cycles))
 
     def touch_scaled_size(self, size: Size) -> Size:
-        function = getattr(self.hook, "touch_scaled_size", None)
-        if function is None:
-            return size
-        width, height = function(size.width, size.height)
-        return Size(int(height), int(width))
+        width, height = EVENTS["touch_scaled_size"].ask(self.hook, size.width, size.height)
+        return Size(height, width)
 
     def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """``mask``: the noise mask at crop resolution. Hooks of older packs take the picture alone."""
-        function = getattr(self.hook, "post_upscale", None)
-        if function is None:
-            return pixels
-        return function(pixels, mask) if _takes_two(function) else function(pixels)
+        return EVENTS["post_upscale"].ask(self.hook, pixels, mask)
 
     def post_encode(self, latent: Latent) -> Latent:
-        return self.passed("post_encode", latent)
+        return EVENTS["post_encode"].ask(self.hook, latent)
 
     def cycle_latent(self, latent: Latent) -> Latent:
-        return self.passed("cycle_latent", latent)
+        return EVENTS["cycle_latent"].ask(self.hook, latent)
 
     def pre_decode(self, latent: Latent) -> Latent:
-        return self.passed("pre_decode", latent)
+        return EVENTS["pre_decode"].ask(self.hook, latent)
 
     def post_decode(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.passed("post_decode", pixels)
+        return EVENTS["post_decode"].ask(self.hook, pixels)
 
     def post_paste(self, image: torch.Tensor) -> torch.Tensor:
         """The hook may keep the picture it sees or gives: it never sees ``image`` itself, which is worked on."""
-        function = getattr(self.hook, "post_paste", None)
-        return image if function is None else function(image.clone())
+        return EVENTS["post_paste"].ask(self.hook, image.clone()) if self._has("post_paste") else image
 
     def pre_ksample(self, call: KSampleCall) -> KSampleCall:
-        function = getattr(self.hook, "pre_ksample", None)
-        return call if function is None else KSampleCall(*function(*call))
+        return KSampleCall._make(EVENTS["pre_ksample"].ask(self.hook, *call)) if self._has("pre_ksample") else call
 
     def custom_noise(self, seed: int, like: torch.Tensor) -> torch.Tensor | None:
         """The hook's own noise of ``like``'s shape, None where it makes none."""
-        if getattr(self.hook, "get_custom_noise", None) is None:
+        if not self._has("get_custom_noise"):
             return None
-        noise, touched = self.noise_over(seed, torch.zeros_like(like, device="cpu"), False)
+        zeros = torch.zeros_like(like, device="cpu")
+        noise, touched = EVENTS["get_custom_noise"].ask(self.hook, seed, zeros, False)
         return noise if touched else None
 
-    def noise_over(self, seed: int, noise: torch.Tensor, is_touched: bool) -> tuple[torch.Tensor, bool]:
-        """The hook's noise, or the one that came in, and whether it is anyone's own."""
-        function = getattr(self.hook, "get_custom_noise", None)
-        return (noise, is_touched) if function is None else function(seed, noise, is_touched=is_touched)
-
-    def post_crop_region(self, size: Size, bbox: Any, crop_region: Any) -> Any:
+    def post_crop_region(self, size: Size, bbox: object, crop_region: _Region) -> _Region:
         """``size``: the whole picture's."""
-        function = getattr(self.hook, "post_crop_region", None)
-        return crop_region if function is None else function(size.width, size.height, bbox, crop_region)
+        return EVENTS["post_crop_region"].ask(self.hook, size.width, size.height, bbox, crop_region)
 
     def post_detection(self, segs: SEGS) -> SEGS:
-        return self.passed("post_detection", segs)
+        return EVENTS["post_detection"].ask(self.hook, segs)
 
     def asks(self, question: str, image: torch.Tensor) -> bool:
         """The answer to ``should_retry_patch`` or ``should_skip_by_cnet_image``; no where the hook hasn't got it."""
-        function = getattr(self.hook, question, None)
-        return False if function is None else bool(function(image))
+        return EVENTS[question].ask(self.hook, image)
 
-    def custom_sampler(self) -> Any:
-        function = getattr(self.hook, "get_custom_sampler", None)
-        return None if function is None else function()
+    def custom_sampler(self) -> object | None:
+        return EVENTS["get_custom_sampler"].ask(self.hook)
 
     def skips_sampling(self) -> bool:
-        function = getattr(self.hook, "get_skip_sampling", None)
-        return False if function is None else bool(function())
-
-
-def _takes_two(function: Any) -> bool:
-    try:
-        inspect.signature(function).bind(None, None)
-    except (TypeError, ValueError):  # it takes one, or doesn't say
-        return False
-    return True
+        return EVENTS["get_skip_sampling"].ask(self.hook)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ import torch
 from ...core import Size, Turn, resample, resize_mask, to_bytes
 from .. import host
 from ..detection.core_models import part_of
+from ..host.protocols import FaceModel
 from ..values import Latent
 from .builtin import DetailerHook
 
@@ -34,7 +34,7 @@ class FaceFinder:
         threshold: 0..1, the least score.
     """
 
-    model: Any
+    model: FaceModel
     variant: str
     threshold: float
 

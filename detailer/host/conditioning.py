@@ -1,18 +1,21 @@
-"""Conditioning made for the whole picture, as one crop's conditioning."""
+"""Conditioning made for the whole picture, as one crop's: which of ComfyUI's keys speak of the picture, and how each
+is cut. The same table says what crops of one batch may have of a key (``host.stacking``).
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import Any, cast
 
 import torch
 
 from ...core import Region, Size, resize_mask
 from ...core.reflect import cut_mirrored
-from .. import host
-from ..values import Conditioning
+from .control_net import crop_control
+from .protocols import CondEntry, Conditioning, CondOptions, ControlNet
 
 logger = logging.getLogger("mask_detailer")
 
@@ -28,6 +31,11 @@ class View:
     working: Size
 
 
+def entry(embedding: torch.Tensor, options: CondOptions) -> CondEntry:
+    """An entry of a conditioning, in the form that ComfyUI wants: a list of the two."""
+    return cast(CondEntry, [embedding, options])
+
+
 def crop_conditioning(conditioning: Conditioning, view: View) -> Conditioning:
     """The conditioning with all that speaks of the whole picture cut to the crop.
 
@@ -38,28 +46,31 @@ def crop_conditioning(conditioning: Conditioning, view: View) -> Conditioning:
     if isinstance(conditioning, str):
         return conditioning
     cropped = [(embedding, _crop_options(options, view)) for embedding, options in conditioning]
-    touching = [[embedding, options] for embedding, options in cropped if options is not None]
+    touching = [entry(embedding, options) for embedding, options in cropped if options is not None]
     if touching or not cropped:
         return touching
     logger.warning("no area of the conditioning touches the crop %s: it is used without areas", view.region)
-    whole = ({key: value for key, value in options.items() if key != "area"} for _, options in conditioning)
-    return [[entry[0], _crop_options(options, view)] for entry, options in zip(conditioning, whole, strict=True)]
+    without_area = [
+        (embedding, _crop_options({key: value for key, value in options.items() if key != "area"}, view))
+        for embedding, options in conditioning
+    ]
+    return [entry(embedding, options) for embedding, options in without_area if options is not None]
 
 
-def _crop_options(options: dict[str, Any], view: View) -> dict[str, Any] | None:
-    """A new options dictionary, None where the entry's area lies elsewhere."""
+def _crop_options(options: CondOptions, view: View) -> CondOptions | None:
+    """New options, None where the entry's area lies elsewhere."""
     cropped = dict(options)
-    for key, crop in _CROPS.items():
-        value = cropped.get(key)
-        if value is None:
+    for name, key in KEYS.items():
+        value = cropped.get(name)
+        if value is None or key.cut is None:
             continue
-        value = crop(value, view)
+        value = key.cut(value, view)
         if value is not None:
-            cropped[key] = value
-        elif key == "area":
+            cropped[name] = value
+        elif name == "area":
             return None
         else:
-            del cropped[key]
+            del cropped[name]
     return cropped
 
 
@@ -69,15 +80,14 @@ def _mask(mask: torch.Tensor, view: View) -> torch.Tensor:
     return _cut(frames, view.region)
 
 
-def _area(area: Any, view: View) -> tuple[Any, ...] | None:
+def _area(area: Sequence[float | str], view: View) -> tuple[float | str, ...] | None:
     """``(h, w, y, x)`` in cells, or ``("percentage", h, w, y, x)``, as percentages of the crop.
 
     Percentages may begin each half with a share of the frames (``t, h, w, t, y, x``), which stays.
     """
-    if area[0] == "percentage":
-        numbers, (unit_y, unit_x) = area[1:], view.picture
-    else:
-        numbers, (unit_y, unit_x) = area, (LATENT_CELL, LATENT_CELL)
+    is_share = area[0] == "percentage"
+    numbers = cast("Sequence[float]", area[1:] if is_share else area)
+    unit_y, unit_x = view.picture if is_share else (LATENT_CELL, LATENT_CELL)
     middle = len(numbers) // 2
     *frames, height, width = numbers[:middle]
     *first_frame, y, x = numbers[middle:]
@@ -97,7 +107,10 @@ def _area(area: Any, view: View) -> tuple[Any, ...] | None:
     )
 
 
-def _gligen(gligen: Any, view: View) -> Any:
+_Gligen = tuple[str, object, list[tuple[Any, ...]]]
+
+
+def _gligen(gligen: _Gligen, view: View) -> _Gligen | None:
     """``("position", model, [(embedding, h, w, y, x) in cells])``, boxes moved to the crop's latent."""
     kind, model, boxes = gligen
     if kind != "position":
@@ -108,7 +121,7 @@ def _gligen(gligen: Any, view: View) -> Any:
     for embedding, *cells in boxes:
         area = _area(cells, view)
         if area is not None:
-            _, height, width, y, x = area
+            height, width, y, x = cast("Sequence[float]", area[1:])
             size = (max(1, round(height * rows)), max(1, round(width * columns)))
             moved.append((embedding, *size, round(y * rows), round(x * columns)))
     return (kind, model, moved) if moved else None
@@ -142,16 +155,48 @@ def _has_shape_of(latent: torch.Tensor, picture: Size) -> bool:
     return abs(height * picture.width - width * picture.height) <= picture.longer
 
 
-def _control(control: Any, view: View) -> Any:
-    return host.control_net.crop_control(control, lambda hint: _spatial(hint, view))
+def _control(control: ControlNet, view: View) -> ControlNet | None:
+    return crop_control(control, lambda hint: _spatial(hint, view))
 
 
-_CROPS: dict[str, Callable[[Any, View], Any]] = {
-    "mask": _mask,
-    "area": _area,
-    "control": _control,
-    "gligen": _gligen,
-    "concat_latent_image": _spatial,
-    "concat_mask": _spatial,
-    "reference_latents": _references,
+class Items(Enum):
+    """What the crops of one batch may have of a key."""
+
+    SAME = "the same"  # ComfyUI reads it once for the whole batch
+    OWN = "each its own"  # ComfyUI reads it item by item
+    SCALED = "each its own, brought to the latent's size"  # but the same where it sets an area (``items_of``)
+
+
+@dataclass(frozen=True)
+class Key:
+    """What becomes of a key of the conditioning on its way to a batch of crops.
+
+    Attributes:
+        cut: ``(value, view)`` to the crop's value, None for what can't be cut; without it the value stays.
+    """
+
+    cut: Callable[[Any, View], object] | None = None
+    items: Items = Items.SAME
+
+
+# All that is more than a value for all crops, cut in this order.
+KEYS = {
+    "mask": Key(_mask, Items.SCALED),
+    "area": Key(_area),
+    "control": Key(_control),
+    "gligen": Key(_gligen),
+    "concat_latent_image": Key(_spatial, Items.OWN),
+    "concat_mask": Key(_spatial, Items.OWN),
+    "reference_latents": Key(_references, Items.OWN),
+    "pooled_output": Key(items=Items.OWN),
+    "conditioning_llama3": Key(items=Items.OWN),
 }
+
+
+def items_of(key: str, options: CondOptions) -> Items:
+    """What the crops of one batch may have of a key, where ``options`` are one crop's.
+
+    A mask that sets an area has a place in the crop, which ComfyUI reads once for the batch.
+    """
+    items = KEYS[key].items if key in KEYS else Items.SAME
+    return Items.SAME if items is Items.SCALED and options.get("set_area_to_bounds", False) else items

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from ..values import Conditioning
 from .nodes import first_output, node_class, outputs_of
+from .protocols import Conditioning
 
 logger = logging.getLogger("mask_detailer")
 

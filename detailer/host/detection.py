@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ...core import Size
-from ..values import Conditioning
+from .protocols import Conditioning
 
 SAM3_SIDE = 1008  # pixels: SAM3 sees every picture at this size
 FACE_MODEL = "FACE_DETECTION_MODEL"  # the kind of its loader's output

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
-from ..values import Latent
-
-# How many pixels and frames one cell of an empty latent stands for, where it says so.
-_EMPTY_LATENT_RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")
+from .protocols import Latent, Model
 
 
-def fitted_to(model: Any, latent: Latent) -> Latent:
+def fitted_to(model: Model, latent: Latent) -> Latent:
     """The latent with the number of axes the model wants; an empty one with its channels and size too.
 
     Empty latents say what size they were made for, which holds no longer afterwards.
     """
     import comfy.sample
 
-    kept = {key: value for key, value in latent.items() if key not in _EMPTY_LATENT_RATIOS}
-    ratios = {key: latent[key] for key in _EMPTY_LATENT_RATIOS if key in latent}
+    kept, ratios = latent.copy(), {}
+    if "downscale_ratio_spacial" in kept:
+        ratios["downscale_ratio_spacial"] = kept.pop("downscale_ratio_spacial")
+    if "downscale_ratio_temporal" in kept:
+        ratios["downscale_ratio_temporal"] = kept.pop("downscale_ratio_temporal")
     return {**kept, "samples": comfy.sample.fix_empty_latent_channels(model, latent["samples"], **ratios)}
 
 
@@ -38,6 +37,14 @@ def noise_masks_at(masks: Sequence[torch.Tensor], samples: torch.Tensor) -> torc
     return torch.cat([noise_mask_at(mask, item)[:, :1] for mask, item in items])
 
 
+def under_mask(samples: torch.Tensor, clean: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Latents with noise inside the noise mask, clean ones outside; all with noise where there is no mask."""
+    if mask is None:
+        return samples
+    mask = noise_mask_at(mask, samples).to(samples.device)
+    return mask * samples + (1.0 - mask) * clean.to(samples.device)
+
+
 def mask_for(mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
     """Of fewer than five axes ComfyUI takes the first for frames, where the latent has frames.
 
@@ -49,7 +56,7 @@ def mask_for(mask: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
     return masks if len(masks) == len(samples) else mask
 
 
-def latent_colours(model: Any, x0: torch.Tensor, longest: int) -> torch.Tensor | None:
+def latent_colours(model: Model, x0: torch.Tensor, longest: int) -> torch.Tensor | None:
     """Clean latents ``[B,C,h,w]`` or ``[B,C,T,h,w]`` as rough pictures ``[B,h,w,3]`` float32 0..1 on the CPU.
 
     By the linear map to colours that ComfyUI has for the model's latent format, of every so many cells that no side is

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import torch
 
+from .protocols import LatentFormat, Model
+
 # told of a step, of how many there are, of the model and the clean latents so far
-OnStep = Callable[[int, int, Any, torch.Tensor], None]
+OnStep = Callable[[int, int, Model, torch.Tensor], None]
+
+
+class Previewer(Protocol):
+    """One of ComfyUI's: makes what its progress bars show of a clean latent."""
+
+    def decode_latent_to_preview_image(self, preview_format: str, x0: torch.Tensor) -> object: ...
 
 
 class _Bar:
-    """A node's progress bar, and the previewers of the models it shows."""
+    """A node's progress bar, and the previewers of the models it shows.
+
+    A previewer may hold a model of its own, and is made from a latent format and a device: models that share both, as
+    the clones of one model do, share it.
+    """
 
     LENGTH = 1000
 
@@ -21,22 +33,27 @@ class _Bar:
         import comfy.utils
 
         self._bar = comfy.utils.ProgressBar(self.LENGTH)
-        self._previewers: dict[int, Any] = {}
+        self._previewers: list[tuple[LatentFormat, torch.device, Previewer | None]] = []
         self._on_step = on_step
 
-    def update(self, share: float, preview: Any = None) -> None:
+    def update(self, share: float, preview: object = None) -> None:
         self._bar.update_absolute(round(share * self.LENGTH), preview=preview)
 
-    def preview(self, model: Any, x0: torch.Tensor) -> Any:
-        import latent_preview
-
-        key = id(model)
-        if key not in self._previewers:
-            self._previewers[key] = latent_preview.get_previewer(model.load_device, model.model.latent_format)
-        previewer = self._previewers[key]
+    def preview(self, model: Model, x0: torch.Tensor) -> object:
+        previewer = self._previewer(model.model.latent_format, model.load_device)
         return None if previewer is None else previewer.decode_latent_to_preview_image("JPEG", x0)
 
-    def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
+    def _previewer(self, form: LatentFormat, device: torch.device) -> Previewer | None:
+        for known, place, previewer in self._previewers:
+            if known is form and place == device:
+                return previewer
+        import latent_preview
+
+        made: Previewer | None = latent_preview.get_previewer(device, form)
+        self._previewers.append((form, device, made))
+        return made
+
+    def step(self, step: int, steps: int, model: Model, x0: torch.Tensor) -> None:
         if self._on_step is not None:
             self._on_step(step, steps, model, x0)
 
@@ -44,13 +61,13 @@ class _Bar:
 class _NoBar:
     """Shows nothing."""
 
-    def update(self, share: float, preview: Any = None) -> None:
+    def update(self, share: float, preview: object = None) -> None:
         pass
 
-    def preview(self, model: Any, x0: torch.Tensor) -> Any:
+    def preview(self, model: Model, x0: torch.Tensor) -> object:
         return None
 
-    def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
+    def step(self, step: int, steps: int, model: Model, x0: torch.Tensor) -> None:
         pass
 
 
@@ -81,7 +98,7 @@ class Progress:
         length = self.last - self.first
         return Progress(self.bar, self.first + first * length, self.first + last * length)
 
-    def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
+    def step(self, step: int, steps: int, model: Model, x0: torch.Tensor) -> None:
         """``step`` of ``steps`` of this stretch is done; ``x0``, the clean latent so far, is previewed if it may be."""
         share = min(step / max(steps, 1), 1.0)
         self.bar.update(self.first + (self.last - self.first) * share, self.bar.preview(model, x0))

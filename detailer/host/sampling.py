@@ -4,27 +4,71 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 
-from ..values import SEED_COUNT, Conditioning, Latent
 from .devices import check_interrupted, intermediate_device
 from .latents import mask_for
 from .progress import Progress
+from .protocols import Conditioning, Latent, Model, Sampler
 from .text import with_guidance
-from .vae import _joined
 
-# These draw from a Brownian tree over the sigmas they are given; the known way gives them the whole schedule's.
+if TYPE_CHECKING:
+    from comfy.model_patcher import ModelPatcher
+    from comfy.samplers import KSAMPLER
+
+# (noise level, next noise level) -> what is added between the two
+NoiseSampler = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+# These draw from a Brownian tree over the sigmas they are given; the Impact Pack gives them the whole schedule's.
 _BROWNIAN_SAMPLERS = {"dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"}
-
 
 # And these from one over the part of the schedule that is run.
 _BROWNIAN_OVER_PART = {"dpmpp_2m_sde_heun"}
 
-
 # One error estimate for the whole batch, or noise drawn for all of it at once.
 _COUPLING_SAMPLERS = {"dpm_adaptive", "ar_video"}
+
+_LARGEST_SEED = 2**64 - 2  # of the 64 bits that torch takes; samplers add one to it
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What leads a sampling.
+
+    Attributes:
+        negative: a string means sampling without CFG, ``cfg`` being the distilled guidance of the positive.
+    """
+
+    model: Model
+    positive: Conditioning
+    negative: Conditioning
+    cfg: float
+
+
+@dataclass(frozen=True)
+class Descent:
+    """A way down the noise levels.
+
+    Attributes:
+        sigmas: the levels, descending; unsampling goes up them.
+        seed: the sampler's own, for what it draws on its way.
+        finish: give the last predicted clean latent, as the Impact Pack does; else the sampler's own last state, its
+            noise left in.
+    """
+
+    sampler: Sampler
+    sigmas: torch.Tensor
+    seed: int
+    finish: bool
+
+
+class _Denoiser(Protocol):
+    """ComfyUI's model as its samplers get it; DDIM lays its noise under the noise mask."""
+
+    noise: torch.Tensor
 
 
 def couples_crops(sampler_name: str) -> bool:
@@ -32,7 +76,9 @@ def couples_crops(sampler_name: str) -> bool:
     return sampler_name in _COUPLING_SAMPLERS
 
 
-def sampler_for(name: str, model: Any, noise: torch.Tensor, whole_sigmas: torch.Tensor, seeds: Sequence[int]) -> Any:
+def sampler_for(
+    name: str, model: Model, noise: torch.Tensor, whole_sigmas: torch.Tensor, seeds: Sequence[int]
+) -> Sampler:
     """A SAMPLER by name, which draws for each item of the batch what it would draw for it alone.
 
     The Brownian kinds draw from one tree over the whole schedule's sigmas, so that a run that starts within the
@@ -53,9 +99,6 @@ def sampler_for(name: str, model: Any, noise: torch.Tensor, whole_sigmas: torch.
     return comfy.samplers.ksampler(name, {"noise_sampler": _side_by_side(trees)})
 
 
-NoiseSampler = Callable[[Any, Any], torch.Tensor]
-
-
 def _brownian(name: str, like: torch.Tensor, sigmas: torch.Tensor, seed: int) -> NoiseSampler:
     """A Brownian tree over ``sigmas``; samplers with plain names draw on the CPU."""
     import comfy.k_diffusion.sampling
@@ -74,7 +117,7 @@ def _side_by_side(streams: Sequence[NoiseSampler]) -> NoiseSampler:
     return lambda sigma, sigma_next: torch.cat([stream(sigma, sigma_next) for stream in streams])
 
 
-def _with_streams(name: str, sampler: Any, seeds: Sequence[int]) -> Any:
+def _with_streams(name: str, sampler: KSAMPLER, seeds: Sequence[int]) -> KSAMPLER:
     """One of ComfyUI's samplers with noise of its own for each item: what it adds on its way, and what DDIM lays
     under the noise mask.
     """
@@ -90,7 +133,7 @@ def _with_streams(name: str, sampler: Any, seeds: Sequence[int]) -> Any:
     draws = "noise_sampler" in inspect.signature(function).parameters
     lays_under = sampler.inpaint_options.get("random", False)
 
-    def sample(model: Any, x: torch.Tensor, sigmas: Any, extra_args: Any, **others: Any) -> torch.Tensor:
+    def sample(model: _Denoiser, x: torch.Tensor, sigmas: torch.Tensor, **others: object) -> torch.Tensor:
         if lays_under:
             generators = [torch.Generator().manual_seed(_sampler_seed(seed) + 1) for seed in seeds]
             noise = [torch.randn(x[:1].shape, generator=generator) for generator in generators]
@@ -98,13 +141,13 @@ def _with_streams(name: str, sampler: Any, seeds: Sequence[int]) -> Any:
         if draws:
             items = zip(x.split(1), seeds, strict=True)
             others["noise_sampler"] = _side_by_side([stream(item, sigmas, _sampler_seed(seed)) for item, seed in items])
-        return function(model, x, sigmas, extra_args=extra_args, **others)
+        return function(model, x, sigmas, **others)
 
     return comfy.samplers.KSAMPLER(sample, sampler.extra_options)
 
 
 def _sampler_seed(seed: int) -> int:
-    return min(seed, SEED_COUNT - 2)  # samplers add one to it
+    return min(seed, _LARGEST_SEED)
 
 
 def noise_for(latent: Latent, seeds: Sequence[int]) -> torch.Tensor:
@@ -116,38 +159,31 @@ def noise_for(latent: Latent, seeds: Sequence[int]) -> torch.Tensor:
     import comfy.sample
 
     items = zip(_items(latent["samples"], seeds), seeds, strict=True)
-    noises: list[Any] = [comfy.sample.prepare_noise(item, seed, latent.get("batch_index")) for item, seed in items]
-    return _joined(noises)
+    made = [comfy.sample.prepare_noise(item, seed, latent.get("batch_index")) for item, seed in items]
+    noises = cast("list[torch.Tensor]", made)
+    return noises[0] if len(noises) == 1 else torch.cat(noises)
 
 
 def sample(
-    model: Any,
-    positive: Conditioning,
-    negative: Conditioning,
-    cfg: float,
-    latent: Latent,
-    noise: torch.Tensor,
-    sampler: Any,
-    sigmas: torch.Tensor,
-    seed: int,
-    finish: bool,
-    progress: Progress,
+    guidance: Guidance, latent: Latent, noise: torch.Tensor, descent: Descent, progress: Progress
 ) -> torch.Tensor:
-    """Run a sampler over ``sigmas``.
+    """Run a sampler.
 
     Args:
-        negative: a string means sampling without CFG, ``cfg`` being the distilled guidance of the positive.
-        finish: return the last predicted clean latent, as the known way does; else the sampler's own last state, its
-            noise left in.
+        latent: what is sampled, inside its noise mask where it has one.
+        noise: of its samples' shape.
         progress: is told of each step.
 
     Returns:
-        the latent on the intermediate device.
+        the samples on the intermediate device, float32.
+
+    Raises:
+        InterruptProcessingException: where the user asked for it.
     """
     import comfy.samplers
     import comfy.utils
 
-    samples: torch.Tensor = latent["samples"]
+    model, negative, samples = guidance.model, guidance.negative, latent["samples"]
     mask = latent.get("noise_mask")
     denoised: list[torch.Tensor] = []
 
@@ -156,22 +192,22 @@ def sample(
         check_interrupted()
         progress.step(step + 1, total, model, x0)
 
-    guider = comfy.samplers.CFGGuider(model)
+    guider = comfy.samplers.CFGGuider(cast("ModelPatcher", model))
     if isinstance(negative, str):
-        guider.inner_set_conds({"positive": with_guidance(positive, cfg)})
+        guider.inner_set_conds({"positive": with_guidance(guidance.positive, guidance.cfg)})
     else:
-        guider.set_conds(positive, negative)
-        guider.set_cfg(cfg)
-    last: Any = guider.sample(
+        guider.set_conds(guidance.positive, negative)
+        guider.set_cfg(guidance.cfg)
+    last: torch.Tensor = guider.sample(
         noise,
         samples,
-        sampler,
-        sigmas,
+        descent.sampler,
+        descent.sigmas,
         denoise_mask=None if mask is None else mask_for(mask, samples),
         callback=on_step,
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=_sampler_seed(seed),
+        seed=_sampler_seed(descent.seed),
     )
-    if finish and denoised:
+    if descent.finish and denoised:
         last = model.model.process_latent_out(denoised[0].to(torch.float32))
     return last.to(intermediate_device(), torch.float32)

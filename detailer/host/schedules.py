@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from ..values import SchedulerFunc
 from .nodes import first_output, node_class
+from .protocols import SchedulerFunc
 
 # Schedules that ComfyUI keeps in nodes of their own: name -> (module, class, arguments before and after the steps).
 _NODE_SCHEDULES: dict[str, tuple[str, str, tuple[Any, ...], tuple[Any, ...]]] = {

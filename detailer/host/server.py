@@ -53,10 +53,10 @@ def browser_of_prompt(wanted: Container[str]) -> Browser | None:
     context = get_executing_context()
     if context is None:
         return None
-    return Browser(client, context.prompt_id, _node_shown(context.node_id), _workflow_of(running, context.prompt_id))
+    return Browser(client, context.prompt_id, node_shown(context.node_id), _workflow_of(running, context.prompt_id))
 
 
-def _node_shown(node_id: str) -> str:
+def node_shown(node_id: str) -> str:
     """The node that the browser has for one that runs, which may be one that it was expanded into."""
     from comfy_execution.progress import get_progress_state
 

@@ -1,23 +1,23 @@
-"""Conditionings of several crops as one of their batch, where they can be."""
+"""Conditionings of several crops as one of their batch, where they can be: what must be the same, and how the rest goes
+side by side.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from ...core import Size, as_mask_batch, resize_mask
-from ..values import Conditioning
-
-# ComfyUI takes these item by item from a batch of as many as there are latents.
-_ITEM_BY_ITEM = {"pooled_output", "conditioning_llama3", "concat_latent_image", "concat_mask", "reference_latents"}
+from .conditioning import Items, entry, items_of
+from .protocols import CondEntry, Conditioning, CondOptions
 
 
 def what_differs(first: Conditioning, other: Conditioning) -> str | None:
     """Why two crops' conditionings can't go into one batch, None where they can.
 
-    What ComfyUI reads item by item may differ in its values; all else, such as areas and ControlNets, must be the same.
+    What ComfyUI reads item by item may differ in its values; all else, such as areas and ControlNets, must be the same
+    (``host.conditioning.KEYS``).
     """
     if isinstance(first, str) or isinstance(other, str):
         return None if first is other or (isinstance(first, str) and first == other) else "the negative's kind"
@@ -34,15 +34,14 @@ def what_differs(first: Conditioning, other: Conditioning) -> str | None:
     return None
 
 
-def _fit(key: str, value: Any, other: Any, options: dict[str, Any]) -> bool:
-    if key in _ITEM_BY_ITEM:
+def _fit(key: str, value: object, other: object, options: CondOptions) -> bool:
+    items = items_of(key, options)
+    if items is Items.OWN:
         return _same_shapes(value, other)
-    if key == "mask" and not options.get("set_area_to_bounds", False):
-        return True  # each is scaled to the latent
-    return _equal(value, other)
+    return items is Items.SCALED or _equal(value, other)
 
 
-def _same_shapes(value: Any, other: Any) -> bool:
+def _same_shapes(value: object, other: object) -> bool:
     if isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor):
         return value.shape[1:] == other.shape[1:]
     if isinstance(value, list) and isinstance(other, list):
@@ -50,12 +49,12 @@ def _same_shapes(value: Any, other: Any) -> bool:
     return _equal(value, other)
 
 
-def _equal(value: Any, other: Any) -> bool:
+def _equal(value: object, other: object) -> bool:
     if value is other:
         return True
     if isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor):
         return torch.equal(value, other)
-    if isinstance(value, list | tuple) and type(value) is type(other):
+    if isinstance(value, list | tuple) and isinstance(other, list | tuple) and type(value) is type(other):
         return len(value) == len(other) and all(map(_equal, value, other))
     if isinstance(value, str | int | float | bool | type(None)):
         return bool(value == other)
@@ -71,28 +70,31 @@ def stacked(conditionings: Sequence[Conditioning], cells: Size) -> Conditioning:
     first = conditionings[0]
     if len(conditionings) == 1 or isinstance(first, str):
         return first
-    batch: Conditioning = []
-    for entries in zip(*conditionings, strict=True):
-        embeddings, options = zip(*entries, strict=True)
-        joined = {key: _stacked(key, [option[key] for option in options]) for key in options[0]}
-        if "mask" in joined and not joined.get("set_area_to_bounds", False):
-            joined["mask"] = torch.cat([resize_mask(as_mask_batch(option["mask"]), cells)[:1] for option in options])
-        batch.append([_cat(embeddings), joined])
-    return batch
+    entries = [conditioning for conditioning in conditionings if not isinstance(conditioning, str)]
+    return [_stacked(own, cells) for own in zip(*entries, strict=True)]
 
 
-def _stacked(key: str, values: Sequence[Any]) -> Any:
-    if key not in _ITEM_BY_ITEM or values[0] is None:
-        return values[0]
-    if isinstance(values[0], list):
-        return [_cat(tensors) for tensors in zip(*values, strict=True)]
-    return _cat(values)
+def _stacked(entries: Sequence[CondEntry], cells: Size) -> CondEntry:
+    """One entry of each crop as one of the batch."""
+    options = [options for _, options in entries]
+    joined = {key: _joined(items_of(key, options[0]), [own[key] for own in options], cells) for key in options[0]}
+    return entry(_cat([embedding for embedding, _ in entries]), joined)
+
+
+def _joined(items: Items, values: Sequence[object], cells: Size) -> object:
+    first = values[0]
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    if items is Items.SAME or first is None:
+        return first
+    if items is Items.SCALED:
+        return torch.cat([resize_mask(as_mask_batch(mask), cells)[:1] for mask in tensors])
+    if isinstance(first, list):
+        return [_cat(parts) for parts in zip(*(value for value in values if isinstance(value, list)), strict=True)]
+    return _cat(tensors) if tensors else first
 
 
 def _cat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """One after another; a tensor that all share as it is: ComfyUI repeats it. Of several items a crop takes the
-    first.
-    """
+    """One after another, of several items of a crop the first; one that all share goes once: ComfyUI repeats it."""
     first = tensors[0]
     if all(tensor is first for tensor in tensors):
         return first[:1]

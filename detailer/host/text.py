@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..values import Conditioning
 from .nodes import first_output, node_class
+from .protocols import Conditioning
 
 
 def encode_text(clip: Any, text: str) -> Conditioning:

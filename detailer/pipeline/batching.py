@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .plan import CropPlan, Plan
+from ..host.progress import Progress
+from ..host.stacking import what_differs
+from .crop import Crop
+from .plan import CropPlan, Place, Plan
 
-
-@dataclass(frozen=True)
-class Place:
-    """A crop of one of several pictures: the picture's index, from 0."""
-
-    picture: int
-    crop: CropPlan
-
+logger = logging.getLogger("mask_detailer")
 
 _LOOK_AHEAD = 4
 
@@ -73,3 +69,35 @@ def _depend(earlier: Place, later: Place, same_group: bool) -> bool:
     if earlier.crop.reach.overlaps(later.crop.region):
         return True
     return not same_group and later.crop.reach.overlaps(earlier.crop.region)
+
+
+def alike(crops: Sequence[Crop], progress: Progress) -> Iterator[tuple[list[Crop], Progress]]:
+    """Prepared crops of one working size in batches: each with those whose conditioning has the form of its own.
+
+    Yields:
+        a batch and its stretch of the bar.
+    """
+    batches: list[list[Crop]] = []
+    for crop in crops:
+        reasons = [_what_differs(batch[0], crop) for batch in batches]
+        if None in reasons:
+            batches[reasons.index(None)].append(crop)
+            continue
+        if reasons:
+            first = batches[-1][0].name
+            logger.info("%s is not sampled along with %s: they differ in %s", crop.name, first, reasons[-1])
+        batches.append([crop])
+    begun = 0
+    for batch in batches:
+        yield batch, progress.between(begun / len(crops), (begun + len(batch)) / len(crops))
+        begun += len(batch)
+
+
+def _what_differs(first: Crop, other: Crop) -> str | None:
+    """Why two crops can't be sampled in one batch; None where they can."""
+    if first.pipe.model is not other.pipe.model:
+        return "the model, by a LoRA or an adapter of their own"
+    pairs = [(first.pipe.positive, other.pipe.positive), (first.pipe.negative, other.pipe.negative)]
+    if first.refiner and other.refiner:
+        pairs += [(first.refiner.positive, other.refiner.positive), (first.refiner.negative, other.refiner.negative)]
+    return next(filter(None, (what_differs(*pair) for pair in pairs)), None)

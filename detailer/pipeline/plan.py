@@ -97,13 +97,26 @@ class CropPlan:
         part = self.region.relative_to(whole)
         return frame[(slice(None), *part.slices)] if part.inside(whole.size) else cut_mirrored(frame, part)
 
-    def __str__(self) -> str:
+    @property
+    def words(self) -> str:
+        """What is done with it, for the log."""
         if self.skipped:
-            return f"segment {self.number}: skipped, {self.skipped}"
+            return f"skipped, {self.skipped}"
         return (
-            f"segment {self.number}: crop {self.region}, scale {self.scale:.2f}, "
-            f"worked on at {self.working}, seed {self.seed}{f' ({self.why})' if self.why else ''}"
+            f"crop {self.region}, scale {self.scale:.2f}, worked on at {self.working}, seed {self.seed}"
+            f"{f' ({self.why})' if self.why else ''}"
         )
+
+    def __str__(self) -> str:
+        return f"segment {self.number}: {self.words}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A crop of one of several pictures: the picture's index, from 0."""
+
+    picture: int
+    crop: CropPlan
 
 
 @dataclass(frozen=True)
@@ -121,6 +134,10 @@ class Plan:
     @property
     def to_sample(self) -> tuple[CropPlan, ...]:
         return tuple(crop for crop in self.crops if not crop.skipped)
+
+    def unpasted(self, seed: int) -> Plan:
+        """The plan of crops that are not put back, so that none waits for another; all with one seed."""
+        return replace(self, crops=tuple(replace(crop, seed=seed, reach=NOWHERE) for crop in self.crops))
 
     def __str__(self) -> str:
         head = f"picture {self.picture}, {len(self.to_sample)} of {len(self.crops)} segments"

@@ -1,53 +1,57 @@
-"""What the detail options do to a refined crop before it is put back: drift undone, colour and grain matched."""
+"""From what was decoded back to the crop's size: shrunk, drift undone, colour and grain matched to its surroundings."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import torch
 
+from ...core import resample
+from ...core.decoded import fault_of
 from ...core.surroundings.colour import match_colour
 from ...core.surroundings.grain import match_detail
 from ...core.surroundings.registration import undo_drift
 from ...core.surroundings.ring import ring_of
-from ..options import DetailOptions
+from .crop import Crop
+from .recipe import Recipe
 
 logger = logging.getLogger("mask_detailer")
 
 
-def matched(
-    before: torch.Tensor,
-    refined: torch.Tensor,
-    mask: torch.Tensor,
-    noise_mask: torch.Tensor | None,
-    options: DetailOptions,
-    seed: int,
-    name: str,
-) -> torch.Tensor:
-    """The refined crop, fitted to its surroundings by what the crop shows of them before and after.
+def restore(crop: Crop, recipe: Recipe) -> Crop:
+    """The decoded crop at its size in the picture, within 0..1; as it was, with the fault, where it can't be used."""
+    retries = recipe.settings.options.retries
+    fault = fault_of(crop.pixels, crop.before, flat_too=retries > 0)
+    if fault is not None:
+        logger.warning(
+            "%s: the decoded picture is %s (black squares); its crop is kept as it was%s. A VAE in fp16 often does "
+            "this: try an fp32 or bf16 VAE",
+            crop.name, fault, " if no retry is better" if retries else "",
+        )  # fmt: skip
+        return replace(crop, pixels=crop.before, fault=fault)
+    decoded = crop.pixels.to(crop.before.device, torch.float32)
+    small = resample(decoded, crop.plan.region.size).clamp_(0.0, 1.0)
+    return _matched(replace(crop, pixels=small), recipe)
 
-    Args:
-        before, refined: ``[1,h,w,3]`` float 0..1.
-        mask, noise_mask: ``[1,h,w]``; where both are 0, nothing should have changed.
-        seed: of added grain.
-        name: the segment's, for the log.
 
-    Returns:
-        ``[1,h,w,3]``; the refined crop itself where the options ask for nothing.
-    """
+def _matched(crop: Crop, recipe: Recipe) -> Crop:
+    """The crop fitted to its surroundings by what it shows of them before and after."""
+    options = recipe.settings.options
     colour = options.colour
     if (options.drift, colour.match, options.detail) == ("off", "off", "off"):
-        return refined
-    ring = ring_of(mask, noise_mask)
+        return crop
+    ring = ring_of(crop.mask, crop.noise_mask)
+    before, pixels = crop.before, crop.pixels
     words = []
     if options.drift != "off":  # first: the others compare pixel by pixel
-        refined, said = undo_drift(before, refined, ring)
+        pixels, said = undo_drift(before, pixels, ring)
         words.append(said)
     if colour.match != "off":
-        refined, said = match_colour(before, refined, ring, colour.match, colour.limit)
+        pixels, said = match_colour(before, pixels, ring, colour.match, colour.limit)
         words.append(said)
     if options.detail != "off":
-        refined, said = match_detail(before, refined, ring, seed)
+        pixels, said = match_detail(before, pixels, ring, crop.plan.seed)
         words.append(said)
-    logger.info("%s: %s", name, "; ".join(words))
-    return refined
+    logger.info("%s: %s", crop.name, "; ".join(words))
+    return replace(crop, pixels=pixels)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from mask_detailer.tests.browser.conftest import READY, Opened
 from support import locales
 from support.page import SCREENSHOTS
 from support.server import Server
+
+from browser.conftest import READY, Opened
 
 NODE = """type => {
     const node = window.LiteGraph.createNode(type);

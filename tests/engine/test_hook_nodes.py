@@ -11,6 +11,8 @@ from typing import Any
 
 import comfy.sample
 import comfy.samplers
+import comfy_execution.graph
+import comfy_execution.progress
 import folder_paths
 import pytest
 import torch
@@ -447,6 +449,18 @@ def test_preview(unet: Pipe, image: torch.Tensor, running: Server, tmp_path: Pat
         assert shown.size == (SIZE[1], SIZE[0])
         pixels = torch.frombuffer(bytearray(shown.convert("RGB").tobytes()), dtype=torch.uint8)
     torch.testing.assert_close(pixels.reshape(1, *SIZE, 3) / 255, made, atol=0.15, rtol=0)
+
+
+@pytest.mark.parametrize("runs_as", ["12:5", "12:5.0.0.7"], ids=["in a subgraph", "in a loop in one"])
+def test_preview_is_sent_to_the_node_that_the_browser_has(running: Server, tmp_path: Path, runs_as: str) -> None:
+    """Nodes that others make while they run, as loops do, are shown as the node that stands in the workflow."""
+    prompt = comfy_execution.graph.DynamicPrompt({"12:5": {"class_type": "PreviewDetailerHookProvider", "inputs": {}}})
+    prompt.add_ephemeral_node("12:5.0.0.7", {}, "12:5", "12:5")
+    comfy_execution.progress.reset_progress_state("prompt 1", prompt)
+    nodes.PreviewDetailerHookProvider().doit(95, runs_as)[0].post_paste(torch.rand(1, 8, 8, 3))
+    item = {"filename": "12_5.webp", "subfolder": "pvhook", "type": "temp"}
+    assert running.sent == [("impact-preview", {"node_id": "12:5", "item": item})]
+    assert (tmp_path / "pvhook" / "12_5.webp").is_file()
 
 
 def test_quality_and_batches(running: Server, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import torch
 from mask_detailer.core import blur_mask, mask_to_segs
-from mask_detailer.tests.unit import oracles
+
+from unit import oracles
 
 logger = logging.getLogger(__name__)
 

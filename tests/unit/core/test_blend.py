@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mask_detailer.core import Region, Size, blur_mask, dilate_mask, paste_
 from mask_detailer.core.blend import _screened_membrane, paste_mask, paste_reach, seamless
 from mask_detailer.core.masks import RAMPS
-from mask_detailer.tests.unit.parts import LEVEL, disc, scenery
+from unit.parts import LEVEL, disc, scenery
 
 PICTURE = Size(400, 420)
 REGION = Region(100, 90, 320, 300)

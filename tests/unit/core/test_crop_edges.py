@@ -15,7 +15,7 @@ from mask_detailer.core.reflect import cut_mirrored, inside_picture, moved_mask
 from mask_detailer.core.surroundings.grain import match_detail
 from mask_detailer.core.surroundings.ring import ring_of
 from mask_detailer.detailer.options import DenoiseOptions, DetailOptions
-from mask_detailer.tests.unit.parts import LEVEL, disc, scenery
+from unit.parts import LEVEL, disc, scenery
 
 # ------------------------------------------------------------------------------------------------ mirrored borders
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 import torch
 from mask_detailer.core import blur_mask, dilate_mask, joined
-from mask_detailer.tests.unit import oracles
+from unit import oracles
 
 
 def slowly_dilated(mask: np.ndarray, dilation: int) -> np.ndarray:

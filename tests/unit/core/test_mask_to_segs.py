@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mask_detailer.core import SEG, mask_to_segs
-from mask_detailer.tests.unit.build import Box, drawn
+from unit.build import Box, drawn
 
 
 def separate(mask: Any, crop_factor: float = 1.0, bbox_fill: bool = False, **options: Any) -> list[SEG]:

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mask_detailer.core import mask_to_segs
-from mask_detailer.tests.unit import oracles
-from mask_detailer.tests.unit.build import drawn
+from unit import oracles
+from unit.build import drawn
 
 # On both sides of the threshold 1/255, out of range, and not a number.
 FAINT = [0.0, 0.001, 0.0039, float(np.nextafter(np.float32(1 / 255), np.float32(0))), 1 / 255, 0.004, 0.0041]

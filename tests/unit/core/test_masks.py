@@ -7,7 +7,7 @@ import pytest
 import torch
 from mask_detailer.core import Size, as_mask_batch, blur_mask, resize_mask
 from mask_detailer.core.masks import blur_kernel_size
-from mask_detailer.tests.unit import oracles
+from unit import oracles
 
 
 @pytest.mark.parametrize(

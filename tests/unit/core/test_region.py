@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mask_detailer.core import Region, Size
-from mask_detailer.tests.unit import oracles
+from unit import oracles
 
 HUNDRED = Size(100, 100)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mask_detailer.core import Size, resample
-from mask_detailer.tests.unit import oracles
+from unit import oracles
 
 SIZES = [
     ((37, 53), (91, 131)),

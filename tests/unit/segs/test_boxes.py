@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mask_detailer.core import Region, Size, dilate_mask
 from mask_detailer.segs import Crops, Found, found_in, frames_of, limited, to_boxes, to_combined_mask, to_mask, to_segs
-from mask_detailer.tests.unit.build import ForeignSEG, drawn, seg
+from unit.build import ForeignSEG, drawn, seg
 
 SIZE = Size(60, 80)
 

@@ -22,7 +22,7 @@ from mask_detailer.segs import (
     to_combined_mask,
     to_mask_list,
 )
-from mask_detailer.tests.unit.build import ForeignSEG, drawn, seg
+from unit.build import ForeignSEG, drawn, seg
 
 HEADER = (60, 80)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mask_detailer.segs import black_picture, to_combined_mask, to_image_list
-from mask_detailer.tests.unit.build import ForeignSEG, drawn, seg
+from unit.build import ForeignSEG, drawn, seg
 
 
 def test_soft_masks_overlap_by_their_largest_value() -> None:

@@ -20,8 +20,8 @@ from mask_detailer.segs import (
     with_fields,
     without_images,
 )
-from mask_detailer.tests.unit import oracles
-from mask_detailer.tests.unit.build import ForeignSEG, drawn, seg
+from unit import oracles
+from unit.build import ForeignSEG, drawn, seg
 
 HEADER = (60, 80)
 

@@ -14,7 +14,7 @@ import safetensors.numpy
 import torch
 from mask_detailer.segs import files
 from mask_detailer.segs.files import Limits, SegsFileError
-from mask_detailer.tests.unit.build import ForeignSEG, seg
+from unit.build import ForeignSEG, seg
 
 
 def equal(first: Any, second: Any) -> bool:

@@ -20,7 +20,7 @@ from mask_detailer.segs import (
     pick,
     split_text,
 )
-from mask_detailer.tests.unit.build import ForeignSEG, seg
+from unit.build import ForeignSEG, seg
 
 HEADER = (100, 120)
 

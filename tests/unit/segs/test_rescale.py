@@ -9,7 +9,7 @@ import pytest
 import torch
 from mask_detailer.core import SEG, SEGS, Size, resample
 from mask_detailer.segs import rescale
-from mask_detailer.tests.unit.build import ForeignSEG, seg
+from unit.build import ForeignSEG, seg
 
 
 def one(segs: SEGS) -> SEG:

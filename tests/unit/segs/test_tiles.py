@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from mask_detailer.core import SEGS, Size
 from mask_detailer.segs import IRREGULAR_MODES, Tiling, make_tiles
-from mask_detailer.tests.unit.build import seg
-from mask_detailer.tests.unit.oracles import grown
+from unit.build import seg
+from unit.oracles import grown
 
 
 def starts(segs: SEGS) -> tuple[list[int], list[int]]:

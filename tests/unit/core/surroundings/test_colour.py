@@ -7,8 +7,8 @@ import pytest
 import torch
 from mask_detailer.core.surroundings.colour import COLOUR_MATCHES, from_lab, match_colour, to_lab
 from mask_detailer.core.surroundings.ring import ring_of
-from mask_detailer.tests.unit.parts import LEVEL, disc, scenery
 from skimage.color import rgb2lab
+from unit.parts import LEVEL, disc, scenery
 
 METHODS = [method for method in COLOUR_MATCHES if method != "off"]
 SIZE = (160, 170)

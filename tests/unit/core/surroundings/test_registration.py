@@ -11,7 +11,7 @@ import torch
 from mask_detailer.core import Size
 from mask_detailer.core.surroundings.registration import LEAST_DRIFT, Drift, measure_drift, undo_drift
 from mask_detailer.core.surroundings.ring import ring_of
-from mask_detailer.tests.unit.parts import LEVEL, disc, scenery
+from unit.parts import LEVEL, disc, scenery
 
 SIZE = Size(180, 200)
 MASK = disc(*SIZE, 55)

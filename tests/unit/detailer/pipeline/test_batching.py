@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mask_detailer.core import SEGS, Size
-from mask_detailer.detailer.pipeline.batching import Place, grouped
-from mask_detailer.detailer.pipeline.plan import Plan, make_plan
+from mask_detailer.detailer.pipeline.batching import grouped
+from mask_detailer.detailer.pipeline.plan import Place, Plan, make_plan
 from mask_detailer.detailer.values import SizeOptions
-from mask_detailer.tests.unit.build import Box, drawn, seg, settings
+from unit.build import Box, drawn, seg, settings
 
 PICTURE = Size(24, 32)
 

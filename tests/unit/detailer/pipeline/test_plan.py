@@ -8,7 +8,7 @@ import torch
 from mask_detailer.core import SEGS, Region, Size
 from mask_detailer.detailer.pipeline.plan import Plan, make_plan
 from mask_detailer.detailer.values import SizeOptions
-from mask_detailer.tests.unit.build import ForeignSEG, drawn, seg, settings
+from unit.build import ForeignSEG, drawn, seg, settings
 
 PICTURE = Size(200, 300)
 FORCED = SizeOptions(64, True, 1024, True)

@@ -9,7 +9,7 @@ from mask_detailer.detailer.options import DetailOptions, WorkingSizeOptions
 from mask_detailer.detailer.pipeline.plan import above_max_size, make_plan
 from mask_detailer.detailer.pipeline.working_size import scale_for
 from mask_detailer.detailer.values import SizeOptions
-from mask_detailer.tests.unit.build import seg, settings
+from unit.build import seg, settings
 
 PICTURE = Size(2000, 2000)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mask_detailer.detailer.prompts.segment_text import MAX_RANDOM_SEED, Prompt, SegmentText
-from mask_detailer.tests.unit.build import seg
+from unit.build import seg
 
 
 def segments(count: int) -> list[Any]:

@@ -44,7 +44,7 @@ def test_made_pages_are_up_to_date() -> None:
 
 def test_made_pages_notice_a_change(tmp_path: Path) -> None:
     docs = script("tools/docs.py")
-    nodes, benchmarks = docs.write(tmp_path)
+    nodes, benchmarks, _ = docs.write(tmp_path)
     assert docs.stale(tmp_path) == docs.write(tmp_path) == []
     page = nodes.read_text(encoding="utf-8")
     for node, name in NODE_DISPLAY_NAME_MAPPINGS.items():

@@ -53,11 +53,9 @@ def test_shrunk_by_area() -> None:
     assert (made[:, :25] == 0).all() and (made[:, 25:] == 255).all()
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize(("form", "channels"), [("jpeg", 3), ("png", 3), ("png", 4), ("webp", 3), ("webp", 4)])
 def test_files_that_can_be_read(form: str, channels: int) -> None:
-    if (form, channels) == ("jpeg", 4):
-        pytest.skip("JPEG knows no alpha")
+    assert form in FORMATS
     pixels = np.zeros((40, 60, channels), np.uint8)
     pixels[:, :, 0], pixels[:20, :, 1] = 200, 90  # red and green, so that a swap of channels shows
     pixels[..., 3:] = 255

@@ -67,3 +67,21 @@ def test_detail_is_limited() -> None:
     assert 0.03 < float((made - 0.5).std()) < 0.06
     ring = torch.zeros((1, *SIZE), dtype=torch.bool)
     assert match_detail(before, made, ring, 1)[0] is made
+
+
+def test_black_and_white_stay_within() -> None:
+    """Its edges are sharpened and it gets grain, and no value leaves 0..1."""
+    board = ((torch.arange(SIZE[0])[:, None] // 9 + torch.arange(SIZE[1]) // 9) % 2).float()[None, ..., None]
+    before = scenery(*SIZE, seed=9) + 0.03 * torch.randn(1, *SIZE, 1, generator=torch.Generator().manual_seed(1))
+    refined = torch.where(MASK[..., None] > 0, board, blurred(before, 0.8))
+    made, text = match_detail(before, refined, RING, 1)
+    assert text.startswith("detail matched")
+    assert (float(made.min()), float(made.max())) == (0.0, 1.0)
+    assert not torch.equal(made, refined)
+
+
+def test_the_seed_makes_the_grain() -> None:
+    smooth = scenery(*SIZE, seed=4, low=0.3, high=0.7)
+    before = smooth + 0.02 * torch.randn(1, *SIZE, 1, generator=torch.Generator().manual_seed(6))
+    one, other = (match_detail(before, smooth, RING, seed)[0] for seed in (1, 2))
+    assert float((one - other).abs().mean()) > 0.5 * LEVEL

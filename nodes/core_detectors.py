@@ -15,6 +15,7 @@ from ..detailer.detection.core_models import (
     SAM3Model,
     SAM3TextDetector,
     SAM3Wrapper,
+    TextSearch,
     sam3_text_detectors,
 )
 from ..detailer.hooks.upright_faces import FaceFinder, UprightFaceHook
@@ -206,7 +207,7 @@ class MaskDetailerSAM3Provider:
     ) -> tuple[SAM3TextDetector, SAM3TextDetector, SAM3Model]:
         name = "MaskDetailerSAM3Provider"
         checked = _checked(Door(name), model, "model", host.detection.is_sam3, "SAM3 model", SAM3_SOURCE)
-        boxes, outlines = sam3_text_detectors(checked, clip, text, max_detections, refine_iterations, name)
+        boxes, outlines = sam3_text_detectors(TextSearch(checked, clip, text, max_detections, refine_iterations, name))
         return boxes, outlines, SAM3Model(SAM3Wrapper(checked, refine_iterations))
 
 

@@ -10,7 +10,7 @@ import torch
 
 from ..core import Size
 from ..detailer import host
-from ..detailer.detection.detect import DetectionSettings, Detector, Sam, SamSettings, detect_faces
+from ..detailer.detection.detect import DetectionSettings, Finders, FindSettings, SamSettings, detect_faces
 from ..detailer.values import BasicPipe, DetailerPipe, Refiner, wrapped_seed
 from ..segs import rescale, to_combined_mask
 from . import inputs
@@ -166,36 +166,37 @@ class _Names:
 class _Finder:
     """The detectors and what they are asked for."""
 
-    bbox_detector: Detector
-    segm_detector: Detector | None
-    sam: Sam | None
-    bbox: DetectionSettings
-    sam_settings: SamSettings
+    finders: Finders
+    settings: FindSettings
     hook: Any
 
     def find(self, frame: torch.Tensor) -> Any:
         """The SEGS of one picture ``[1,H,W,C]``."""
-        return detect_faces(
-            frame, self.bbox_detector, self.segm_detector, self.sam, self.bbox, self.sam_settings, self.hook
-        )
+        return detect_faces(frame, self.finders, self.settings, self.hook)
 
 
 def _finder(door: Door, names: _Names, pipe: DetailerPipe, widgets: Mapping[str, Any]) -> _Finder:
     sam = door.optional_sam(pipe.sam_model, names.sam)
+    asked = DetectionSettings(
+        widgets["bbox_threshold"], widgets["bbox_dilation"], widgets["bbox_crop_factor"], widgets["drop_size"]
+    )
     return _Finder(
-        door.detector(pipe.bbox_detector, "BBOX_DETECTOR", names.bbox_detector),
-        door.optional_detector(pipe.segm_detector, "SEGM_DETECTOR", names.segm_detector, needed=sam is None),
-        sam,
-        DetectionSettings(
-            widgets["bbox_threshold"], widgets["bbox_dilation"], widgets["bbox_crop_factor"], widgets["drop_size"]
+        Finders(
+            door.detector(pipe.bbox_detector, "BBOX_DETECTOR", names.bbox_detector),
+            door.optional_detector(pipe.segm_detector, "SEGM_DETECTOR", names.segm_detector, needed=sam is None),
+            sam,
         ),
-        SamSettings(
-            widgets["sam_detection_hint"],
-            widgets["sam_threshold"],
-            widgets["sam_dilation"],
-            widgets["sam_bbox_expansion"],
-            widgets["sam_mask_hint_threshold"],
-            widgets["sam_mask_hint_use_negative"],
+        FindSettings(
+            asked,
+            asked,
+            SamSettings(
+                widgets["sam_detection_hint"],
+                widgets["sam_threshold"],
+                widgets["sam_dilation"],
+                widgets["sam_bbox_expansion"],
+                widgets["sam_mask_hint_threshold"],
+                widgets["sam_mask_hint_use_negative"],
+            ),
         ),
         pipe.detailer_hook,
     )

@@ -75,7 +75,7 @@ def test_from_many_threads() -> None:
 
 
 def test_forty_large_crops_leave_little_behind() -> None:
-    """Each of another size, with another feather: 138 MB in the first edition."""
+    """Each of another size, with another feather: 138 MB while they were bounded by number."""
     blur_rows.clear()
     lanczos_band.clear()
     for number in range(40):

@@ -64,3 +64,12 @@ def test_the_ring_keeps_away_from_the_masks() -> None:
     tight = torch.ones(1, 30, 30)
     tight[:, :, :9] = 0.0  # 270 pixels; 150 with the margin
     assert int(ring_of(tight).sum()) == 270
+
+
+@pytest.mark.parametrize(("columns", "kept"), [(12, 8), (11, 11)])
+def test_just_enough_with_the_margin(columns: int, kept: int) -> None:
+    """32 rows: with 8 columns left there are 256 pixels; with 7 the margin is left out."""
+    mask = torch.ones(1, 32, 40)
+    mask[:, :, :columns] = 0.0
+    ring = ring_of(mask)
+    assert ring[:, :, :kept].all() and int(ring.sum()) == 32 * kept

@@ -15,13 +15,18 @@ Comfy = Callable[..., None]
 @pytest.fixture
 def comfy(monkeypatch: pytest.MonkeyPatch) -> Comfy:
     """Puts parts where ``import comfy.<module>`` finds them: ``comfy("model_management", get_free_memory=...)``."""
-    package = ModuleType("comfy")
-    monkeypatch.setitem(sys.modules, "comfy", package)
+    made = {"comfy": ModuleType("comfy")}
+    monkeypatch.setitem(sys.modules, "comfy", made["comfy"])
+
+    def module(path: str) -> ModuleType:
+        if path not in made:
+            parent, _, name = path.rpartition(".")
+            made[path] = ModuleType(path)
+            setattr(module(parent), name, made[path])
+            monkeypatch.setitem(sys.modules, path, made[path])
+        return made[path]
 
     def put(name: str, **parts: Any) -> None:
-        module = ModuleType(f"comfy.{name}")
-        vars(module).update(parts)
-        setattr(package, name, module)
-        monkeypatch.setitem(sys.modules, f"comfy.{name}", module)
+        vars(module(f"comfy.{name}")).update(parts)
 
     return put

@@ -56,17 +56,17 @@ def test_a_card_has_room_beside_the_model_and_what_is_kept_back(memory: dict[str
 
 def test_a_card_that_the_model_fills_has_no_room(memory: dict[str, Any]) -> None:
     memory["total"] = 5 * GB
-    assert devices.room_for(Model("cuda"), CELLS) == 0  # type: ignore[arg-type]
+    assert devices.room_for(Model("cuda"), CELLS) == 0
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 def test_half_of_the_systems_memory_counts(memory: dict[str, Any], device: str) -> None:
-    assert devices.room_for(Model(device), CELLS) == 10 // 2 * 4  # type: ignore[arg-type]
+    assert devices.room_for(Model(device), CELLS) == 10 // 2 * 4
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps", "cuda"])
 def test_where_it_is_sampled(memory: dict[str, Any], device: str) -> None:
-    assert devices.samples_on_cpu(Model(device)) is (device == "cpu")  # type: ignore[arg-type]
+    assert devices.samples_on_cpu(Model(device)) is (device == "cpu")
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_what_says_that_memory_ran_out(comfy: Any, error: Exception, wanted: boo
 
 
 def test_the_back_ends_own_error(comfy: Any) -> None:
-    class Own(Exception):
+    class OwnError(Exception):
         pass
 
-    comfy("model_management", OOM_EXCEPTION=Own)
-    assert devices.is_out_of_memory(Own())
+    comfy("model_management", OOM_EXCEPTION=OwnError)
+    assert devices.is_out_of_memory(OwnError())

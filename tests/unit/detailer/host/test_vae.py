@@ -124,7 +124,7 @@ def test_another_error_is_raised() -> None:
 
 
 def test_a_vae_that_says_nothing_has_cells_of_8_pixels() -> None:
-    assert host_vae.pixels_per_cell(object()) == 8  # type: ignore[arg-type]
+    assert host_vae.pixels_per_cell(object()) == 8
 
 
 # --- inpaint models -----------------------------------------------------------------------------------------------
@@ -156,8 +156,8 @@ def test_inpaint_models(monkeypatch: pytest.MonkeyPatch, tiled: bool, placeholde
     first, second, latent = host_vae.encode_for_inpainting((positive, negative), vae, pixels, mask, tiled)
     assert [name for name, *_ in vae.calls] == ["encode_tiled" if tiled else "encode"]
     assert torch.equal(latent["samples"], Vae()._latents(pixels)) and latent.get("noise_mask") is mask
-    assert first[0][1]["side"] == "positive" and first[0][1]["concat_mask"].shape == (2, 1, 8, 8)  # type: ignore[index]
-    assert second == "placeholder" if placeholder else second[0][1]["side"] == "negative"  # type: ignore[index]
+    assert first[0][1]["side"] == "positive" and first[0][1]["concat_mask"].shape == (2, 1, 8, 8)
+    assert second == "placeholder" if placeholder else second[0][1]["side"] == "negative"
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (1, 1, 8, 8)), (2, (2, 1, 1, 8, 8))])
@@ -171,4 +171,4 @@ def test_of_several_clips_each_has_its_mask(
         (entries, entries), vae, torch.rand(count, 64, 64, 3), torch.rand(count, 64, 64)
     )
     for conditioning in made[:2]:
-        assert conditioning[0][1]["concat_mask"].shape == shape  # type: ignore[index]
+        assert conditioning[0][1]["concat_mask"].shape == shape

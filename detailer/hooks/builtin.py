@@ -31,9 +31,9 @@ LARGEST_WEBP = 16383
 class CombinedHook(DetailerHook):
     """Hooks of any packs as one; how their answers become one is each event's rule."""
 
-    def __init__(self, *hooks: object) -> None:
-        self.hooks = hooks
-        for hook in reversed(hooks):
+    def __init__(self, first: object, *others: object) -> None:
+        self.hooks = first, *others
+        for hook in reversed(self.hooks):
             if hasattr(hook, OVERRIDE):
                 setattr(self, OVERRIDE, getattr(hook, OVERRIDE))
 

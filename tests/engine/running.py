@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from engine.tiny_models import Pipe, mask_of
+from engine.tiny_models import mask_of, pipe_with  # noqa: F401 - tests that run nodes take it from here
 from mask_detailer.core import SEGS, mask_to_segs
 from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
 
@@ -183,12 +183,6 @@ def same(first: Any, second: Any) -> bool:
     if isinstance(first, list | tuple):
         return len(first) == len(second) and all(map(same, first, second))
     return bool(first == second)
-
-
-def pipe_with(pipe: Pipe, **parts: Any) -> Any:
-    """A BASIC_PIPE with some of its parts replaced."""
-    names = ("model", "clip", "vae", "positive", "negative")
-    return tuple(parts.get(name, part) for name, part in zip(names, pipe, strict=True))
 
 
 def watched(model: Any) -> tuple[Any, list[float]]:

@@ -262,6 +262,12 @@ def unet_pipe(seed: int = 0, in_channels: int = 4, vae: Any = None, *, silent: b
     return model, NoClip(), vae or box_vae(), positive, negative
 
 
+def pipe_with(pipe: Pipe, **parts: Any) -> Any:
+    """A BASIC_PIPE with some of its parts replaced."""
+    names = ("model", "clip", "vae", "positive", "negative")
+    return tuple(parts.get(name, part) for name, part in zip(names, pipe, strict=True))
+
+
 def flow_pipe(channels: int = SD3_CHANNELS, vae: Any = None) -> Pipe:
     """A BASIC_PIPE around ``still_flow_model``."""
     return still_flow_model(channels), NoClip(), vae or box_vae(channels, FLOW_SCALE), pooled_prompt(), pooled_prompt()

@@ -78,6 +78,13 @@ def rest() -> Runs:
         "eight parts of a fixed size": lambda: watched(
             size=WIDE, mask=EIGHT, detail_options=options(**WIDTH_AND_HEIGHT), crop_batch=3
         ),
+        "large part, never above max_size": lambda: watched(
+            mask=[(10, 10, 100, 80)], max_size=64.0, detail_options=options(never_above_max_size=True)
+        ),
+        "denoise by size": lambda: watched(
+            mask=[(8, 8, 40, 40), (80, 60, 92, 72)], steps=4, crop_batch=1,
+            detail_options=options(denoise_by_size="less_for_larger", full_denoise_up_to=16),
+        ),
         "fill at denoise 1": lambda: detailed(denoise=1.0, detail_options=options(fill="noise", blend="multiband")),
         "fill with a soft mask": lambda: detailed(
             mask=soft(*SIZE, 40, 50, 25), contour_fill=False, noise_mask_feather=4,

@@ -168,7 +168,7 @@ APART: Runs = {
     "Differential Diffusion": lambda: apart(noise_mask_feather=5),
     "placeholder": lambda: apart(pipe=pipe_with(unet(), negative=PLACEHOLDER)),
     "inpaint model": lambda: apart(pipe=unet(0, 9), inpaint_model=True),
-    "too large": lambda: apart(segs((0, 0, 80, 80), LOWER), force_inpaint=False),
+    "too large": lambda: apart(segs((0, 0, 70, 70), LOWER), force_inpaint=False),
     "nothing": lambda: apart((SIZE, [])),
     "all options": lambda: apart(
         detail_options=options(
@@ -192,7 +192,7 @@ REST: Runs = {
     "eight, one at a time": lambda: watched(segs(*EIGHT, size=WIDE), crop_batch=1),
     "pictures": lambda: watched(segs(*THREE), image=frames(3)),
     "alpha": lambda: detailed(image=torch.cat([picture(*SIZE), picture(*SIZE, 3)[..., :1]], dim=-1)),
-    "too large ones left out": lambda: detailed(segs((0, 0, 80, 80), LOWER), force_inpaint=False),
+    "too large ones left out": lambda: detailed(segs((0, 0, 70, 70), LOWER), force_inpaint=False),
     "none": lambda: detailed((SIZE, [])),
     "of no picture": lambda: detailed(((0, 0), []), image=picture(*SIZE)),
     "of another size": lambda: detailed(segs((8, 8, 16, 16), (30, 20, 44, 40), size=(48, 56)), image=picture(*SIZE)),

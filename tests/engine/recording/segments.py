@@ -35,6 +35,7 @@ from engine.recording.parts import (
     with_text,
 )
 from engine.tiny_models import picture, pipe_with
+from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 
 THREE = (UPPER, MIDDLE, LOWER)
 
@@ -186,7 +187,23 @@ APART: Runs = {
     ),
 }  # fmt: skip
 
+
+def as_other_packs_call_it(**more: Any) -> Any:
+    """Detailer (SEGS)'s static method, whose names differ from its widgets'."""
+    arguments = dict(
+        guide_size=64.0, guide_size_for_bbox=True, max_size=128.0, seed=7, steps=2, cfg=3.0, sampler_name="euler",
+        scheduler="normal", denoise=0.5, feather=4, noise_mask=True, force_inpaint=True,
+    )  # fmt: skip
+    call = NODE_CLASS_MAPPINGS["DetailerForEach"].do_detail
+    return call(image=picture(*SIZE), segs=segs(*THREE, labels="CBA"), **(parts(with_text()) | arguments | more))
+
+
 REST: Runs = {
+    "do_detail": lambda: as_other_packs_call_it(),
+    "do_detail, refiner and text": lambda: as_other_packs_call_it(
+        wildcard_opt="[ASC] one [SEP] two", steps=4, refiner_ratio=0.5, noise_mask_feather=3, cycle=2,
+        **{f"refiner_{name}": part for name, part in parts(unet(5)).items() if name != "vae"},
+    ),
     "eight": lambda: watched(segs(*EIGHT, size=WIDE)),
     "eight, three at a time": lambda: watched(segs(*EIGHT, size=WIDE), crop_batch=3),
     "eight, one at a time": lambda: watched(segs(*EIGHT, size=WIDE), crop_batch=1),

@@ -33,7 +33,7 @@ def record(to: Path, keep: Path | None, only: str) -> int:
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
             np.savez(keep / f"{name.replace('/', '__')}.npz", **arrays)  # type: ignore[arg-type]
-    to.write_text(json.dumps({"torch": torch.__version__, "runs": runs}, indent=1))
+    to.write_text(json.dumps({"torch": torch.__version__, "only": only, "runs": runs}, indent=1))
     errors = [
         f"{name}: {entry['outputs']['error']['value']}"
         for name, entry in runs.items()
@@ -49,7 +49,11 @@ def record(to: Path, keep: Path | None, only: str) -> int:
 def compare(before: Path, after: Path, kept: list[Path] | None) -> int:
     from engine.recording.kept import differences
 
-    one, other = (json.loads(path.read_text())["runs"] for path in (before, after))
+    recordings = [json.loads(path.read_text()) for path in (before, after)]
+    one, other = (
+        {name: run for name, run in recording["runs"].items() if all(each["only"] in name for each in recordings)}
+        for recording in recordings
+    )
     found = differences(one, other)
     for name, what in found.items():
         print(f"{name}")

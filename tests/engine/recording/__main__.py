@@ -15,7 +15,6 @@ if Path(sys.path[0]).resolve() == Path.cwd():
 
 from support.comfy_on_cpu import use_cpu
 
-
 WORDS = ("log: ", "progress")  # what a user reads, in contrast to what a node gives
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from engine.recording.parts import files_at_hand
 
 Arrays = dict[str, np.ndarray]
 Entry = dict[str, Any]
@@ -77,7 +78,9 @@ def listening() -> Iterator[tuple[list[str], list[tuple[int, int]]]]:
         bar.append((value, total))
 
     comfy.utils.set_progress_bar_global_hook(progress)
-    for name in ("PROGRESS_THROTTLE_MIN_INTERVAL", "PROGRESS_THROTTLE_MIN_PERCENT"):
+    throttles = ("PROGRESS_THROTTLE_MIN_INTERVAL", "PROGRESS_THROTTLE_MIN_PERCENT")
+    throttled = {name: getattr(comfy.utils, name) for name in throttles if hasattr(comfy.utils, name)}
+    for name in throttled:
         setattr(comfy.utils, name, 0.0)  # nothing may depend on the clock
     logger.addHandler(notes)
     logger.setLevel(logging.INFO)
@@ -89,29 +92,45 @@ def listening() -> Iterator[tuple[list[str], list[tuple[int, int]]]]:
         logger.setLevel(before)
         logger.propagate = True
         comfy.utils.set_progress_bar_global_hook(None)
+        for name, value in throttled.items():
+            setattr(comfy.utils, name, value)
 
 
-def settled() -> None:
-    """One thread, and every source of chance at its beginning.
+@contextmanager
+def settled() -> Iterator[None]:
+    """One thread, every source of chance at its beginning, and our files alone; afterwards all is as before.
 
     Without Intel's part of OpenCV, whose distanceTransform differs in last bits by where in memory its arrays lie.
     """
     import cv2
 
+    threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads()
+    uses_ipp = hasattr(cv2, "ipp") and cv2.ipp.useIPP()
+    states = torch.random.get_rng_state(), np.random.get_state(), random.getstate()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    if hasattr(cv2, "ipp"):
-        cv2.ipp.setUseIPP(False)
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)
+    if uses_ipp:
+        cv2.ipp.setUseIPP(False)
+    try:
+        with files_at_hand():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(cv2_threads)
+        torch.random.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+        if uses_ipp:
+            cv2.ipp.setUseIPP(True)
 
 
 def recorded(run: Callable[[], Any]) -> tuple[Entry, Arrays]:
     """A run's entry and its arrays. An error is a result too."""
-    settled()
     started = time.perf_counter()
-    with torch.inference_mode(), listening() as (lines, bar):
+    with settled(), torch.inference_mode(), listening() as (lines, bar):
         try:
             made = run()
         except Exception as error:

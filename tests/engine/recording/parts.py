@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import functools
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,20 +127,40 @@ def prompt(seed: int, **more: Any) -> Conditioning:
 
 @functools.cache
 def folder() -> Path:
-    """A folder of our own, that goes with the process, and that ComfyUI takes LoRAs and lists of words from."""
-    import folder_paths
-
+    """A folder of our own, that goes with the process: LoRAs and lists of words."""
     made = tempfile.TemporaryDirectory(prefix="recording-")
     atexit.register(made.cleanup)
     path = Path(made.name)
-    for kind, extension in (("loras", ".safetensors"), ("wildcards", ".txt")):
-        (path / kind).mkdir()
-        folder_paths.folder_names_and_paths[kind] = ([str(path / kind)], {extension})
+    (path / "loras").mkdir()
+    (path / "wildcards").mkdir()
     (path / "wildcards" / "hats.txt").write_text("red hat\nblue cap\n# no hat\ngreen beret\n")
+    (path / "wildcards" / "more.yaml").write_text("clothes:\n  hats: [bowler, 3::top hat]\n  shoes: [boot]\n")
     with torch.inference_mode(False):
         _write_lora(path / "loras" / "style.safetensors", 1)
         _write_lora(path / "loras" / "other.safetensors", 2)
     return path
+
+
+@contextmanager
+def files_at_hand() -> Iterator[None]:
+    """ComfyUI sees our LoRAs and lists of words meanwhile, and no others."""
+    import folder_paths
+
+    places, cache = folder_paths.folder_names_and_paths, folder_paths.filename_list_cache
+    kinds = {"loras": ".safetensors", "wildcards": ".txt"}
+    before = {kind: places.get(kind) for kind in kinds}
+    for kind, extension in kinds.items():
+        places[kind] = ([str(folder() / kind)], {extension})
+        cache.pop(kind, None)
+    try:
+        yield
+    finally:
+        for kind, place in before.items():
+            if place is None:
+                places.pop(kind)
+            else:
+                places[kind] = place
+            cache.pop(kind, None)
 
 
 def _write_lora(path: Path, seed: int) -> None:

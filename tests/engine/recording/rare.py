@@ -15,7 +15,6 @@ from engine.recording.parts import (
     Runs,
     Watching,
     control_net,
-    folder,
     lossless,
     node,
     options,
@@ -83,13 +82,6 @@ WRITTEN = {
     "with comments": "a hat\n# not this\nin the rain",
     "LoRA by blocks": "a hat <lora:style:1:LBW=1,0,1;A=2>",
 }
-
-
-def written(text: str) -> Any:
-    path = folder() / "wildcards" / "more.yaml"
-    if not path.exists():
-        path.write_text("clothes:\n  hats: [bowler, 3::top hat]\n  shoes: [boot]\n")
-    return segments.written(text)
 
 
 def seen_by_sam3() -> Any:
@@ -162,7 +154,7 @@ RUNS: Runs = {
     "rare/hooks that override": lambda: faces.found(
         detailer_hook=faces.both(Watching(), faces.largest()), segm_detector_opt=faces.OverridingDetector()
     ),
-    **{f"rare/text, {name}": lambda text=text: written(text) for name, text in WRITTEN.items()},
+    **{f"rare/text, {name}": lambda text=text: segments.written(text) for name, text in WRITTEN.items()},
     **{
         f"rare/noise, {name}": lambda given=given: on_noise(**given)
         for name, given in {

@@ -23,7 +23,6 @@ from engine.recording.parts import (
     changed,
     controlled,
     counted,
-    folder,
     frames,
     lossless,
     node,
@@ -62,8 +61,7 @@ def watched(given: Any = None, **changes: Any) -> Any:
 
 
 def written(text: str, labels: str = "CBA", **changes: Any) -> Any:
-    """With text for the segments, LoRAs and lists of words at hand."""
-    folder()
+    """With text for the segments."""
     return detailed(segs(*THREE, labels=labels), pipe=with_text(), wildcard=text, **changes)
 
 

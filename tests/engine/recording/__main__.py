@@ -15,6 +15,7 @@ if Path(sys.path[0]).resolve() == Path.cwd():
 
 from support.comfy_on_cpu import use_cpu
 
+DATA = Path(__file__).parents[2] / "data" / "recording.npz"
 WORDS = ("log: ", "progress")  # what a user reads, in contrast to what a node gives
 
 
@@ -48,8 +49,21 @@ def record(to: Path, keep: Path | None, only: str) -> int:
     return 1 if errors else 0
 
 
+def write(to: Path) -> int:
+    """The few runs that a test repeats, as its data file."""
+    use_cpu()
+    import comfy.utils
+    from engine.recording.few import pictures
+
+    comfy.utils.set_progress_bar_enabled(False)
+    kept = pictures()
+    np.savez_compressed(to, **kept)  # type: ignore[arg-type]
+    print(f"{to}: {len(kept)} pictures, {to.stat().st_size / 1e6:.2f} MB")
+    return 0
+
+
 def compare(before: Path, after: Path, kept: list[Path] | None, pictures_alone: bool) -> int:
-    from engine.recording.kept import differences
+    from engine.recording.compared import differences
 
     recordings = [json.loads(path.read_text()) for path in (before, after)]
     one, other = (
@@ -93,6 +107,8 @@ def main() -> int:
     one.add_argument("to", type=Path)
     one.add_argument("--keep", type=Path, help="a folder for the tensors themselves, an npz for each run")
     one.add_argument("--only", default="", help="only runs whose name has this in it")
+    few = commands.add_parser("write", help="run the few that test_recording.py repeats, and write its data file")
+    few.add_argument("to", type=Path, nargs="?", default=DATA)
     two = commands.add_parser("compare", help="say which runs and outputs differ; 1 if any does")
     two.add_argument("before", type=Path)
     two.add_argument("after", type=Path)
@@ -101,6 +117,8 @@ def main() -> int:
     given = parser.parse_args()
     if given.command == "compare":
         return compare(given.before, given.after, given.kept, given.outputs)
+    if given.command == "write":
+        return write(given.to)
     return record(given.to, given.keep, given.only)
 
 

@@ -296,6 +296,30 @@ def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
     return torch.stack(colours, -1).clamp(0, 1)[None]
 
 
+def board(height: int, width: int, side: int = 3) -> torch.Tensor:
+    """Black and white squares, 0 and 1."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return ((rows // side + columns // side) % 2).float()[None, ..., None].repeat(1, 1, 1, 3)
+
+
+def strokes(height: int, width: int) -> torch.Tensor:
+    """Black strokes on white, as of text, and single white pixels on black below."""
+    made = torch.ones(1, height, width, 3)
+    for x in range(3, width - 2, 7):
+        made[:, 4 : height // 2 - 4, x : x + 2 + x % 3] = 0.0
+    made[:, height // 2 :] = 0.0
+    made[:, height // 2 + 3 :: 9, 5::8] = 1.0
+    return made
+
+
+def coloured(height: int, width: int) -> torch.Tensor:
+    """Squares of pure colours."""
+    made = board(height, width, 5)
+    made[..., 1] = board(height, width, 7)[..., 0]
+    made[..., 2] = 1 - board(height, width, 2)[..., 0]
+    return made
+
+
 def mask_of(height: int, width: int, *boxes: tuple[int, int, int, int]) -> torch.Tensor:
     """``[1,H,W]``: 1 within each box ``x1, y1, x2, y2``, else 0."""
     mask = torch.zeros(1, height, width)

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 from engine.recording.masks import detailed, watched
-from engine.recording.parts import EIGHT, ODD, SIZE, WIDE, Runs, awkward, bars, node, options, soft, textured, unet
-from engine.tiny_models import mask_of, picture
+from engine.recording.parts import EIGHT, ODD, SIZE, WIDE, Runs, awkward, node, options, soft, textured, unet
+from engine.tiny_models import mask_of, picture, strokes
 
 WIDTH_AND_HEIGHT = dict(size_mode="fixed_size", width=96, height=64)
 
@@ -100,7 +100,7 @@ def rest() -> Runs:
         ),
         "black decodes given up": lambda: detailed(detailer_hook=Black(9), detail_options=options(retries=1)),
         "black and white, all": lambda: detailed(
-            bars(*SIZE), mask=[(10, 20, 60, 70)], detail_options=options(**TOGETHER["all"])
+            strokes(*SIZE), mask=[(10, 20, 60, 70)], detail_options=options(**TOGETHER["all"])
         ),
         **{
             f"texture, {name}": lambda name=name: on_texture(detail_options=options(**ALONE[name]))

@@ -14,7 +14,6 @@ from engine.recording.parts import (
     Sized,
     Skipping,
     Watching,
-    board,
     node,
     options,
     parts,
@@ -23,7 +22,7 @@ from engine.recording.parts import (
     unet,
     with_text,
 )
-from engine.tiny_models import mask_of, picture
+from engine.tiny_models import board, mask_of, picture
 from support.detectors import BoxDetector, Disc, FloodSam, OutlineDetector, OverridingDetector, SamModel, drawn
 
 SCENE = (96, 128)

@@ -15,9 +15,6 @@ from engine.recording.parts import (
     WIDE,
     Runs,
     awkward,
-    bars,
-    board,
-    coloured,
     counted,
     flow,
     frames,
@@ -27,7 +24,7 @@ from engine.recording.parts import (
     soft,
     unet,
 )
-from engine.tiny_models import mask_of, picture, pipe_with
+from engine.tiny_models import board, coloured, mask_of, picture, pipe_with, strokes
 
 
 def detailed(
@@ -158,10 +155,10 @@ PIXELS: Runs = {
     "black and white": lambda: detailed(board(*SIZE)),
     "black and white, large squares": lambda: detailed(board(*SIZE, 11), denoise=1.0),
     "black and white, lossless": lambda: detailed(board(*SIZE, 2), pipe=lossless(), guide_size=40.0, denoise=0.01),
-    "strokes": lambda: detailed(bars(*SIZE), mask=[(10, 20, 90, 70)]),
-    "strokes, lossless": lambda: detailed(bars(*SIZE), pipe=lossless(), mask=[(10, 20, 90, 70)], denoise=0.05),
+    "strokes": lambda: detailed(strokes(*SIZE), mask=[(10, 20, 90, 70)]),
+    "strokes, lossless": lambda: detailed(strokes(*SIZE), pipe=lossless(), mask=[(10, 20, 90, 70)], denoise=0.05),
     "strokes, lossless, size unchanged": lambda: detailed(
-        bars(*SIZE), pipe=lossless(), mask=[(16, 16, 80, 80)], denoise=0.05, crop_factor=1.0
+        strokes(*SIZE), pipe=lossless(), mask=[(16, 16, 80, 80)], denoise=0.05, crop_factor=1.0
     ),
     "pure colours": lambda: detailed(coloured(*SIZE), mask=[(8, 8, 60, 60), LOWER], crop_factor=1.5),
     "pure colours, lossless": lambda: detailed(coloured(*SIZE), pipe=lossless(), denoise=0.02, guide_size=90.0),

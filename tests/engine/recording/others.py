@@ -14,7 +14,6 @@ from engine.recording.parts import (
     UPPER,
     Runs,
     Watching,
-    board,
     counted,
     folder,
     frames,
@@ -26,7 +25,7 @@ from engine.recording.parts import (
     unet,
     with_images,
 )
-from engine.tiny_models import mask_of, picture, pipe_with
+from engine.tiny_models import board, mask_of, picture, pipe_with
 from support.detectors import BoxDetector, FloodSam, NoDetector, OutlineDetector, SamModel, WorldDetector
 
 DISC, OTHER = soft(*SIZE, 40, 50, 25), soft(*SIZE, 60, 60, 30)

@@ -188,30 +188,6 @@ def control_net(seed: int = 1) -> Any:
 # --- pictures and masks -------------------------------------------------------------------------------------------
 
 
-def board(height: int, width: int, side: int = 3) -> torch.Tensor:
-    """Black and white squares, 0 and 1."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return ((rows // side + columns // side) % 2).float()[None, ..., None].repeat(1, 1, 1, 3)
-
-
-def bars(height: int, width: int) -> torch.Tensor:
-    """Black strokes on white, as of text, and single white pixels on black below."""
-    made = torch.ones(1, height, width, 3)
-    for x in range(3, width - 2, 7):
-        made[:, 4 : height // 2 - 4, x : x + 2 + x % 3] = 0.0
-    made[:, height // 2 :] = 0.0
-    made[:, height // 2 + 3 :: 9, 5::8] = 1.0
-    return made
-
-
-def coloured(height: int, width: int) -> torch.Tensor:
-    """Squares of pure colours."""
-    made = board(height, width, 5)
-    made[..., 1] = board(height, width, 7)[..., 0]
-    made[..., 2] = 1 - board(height, width, 2)[..., 0]
-    return made
-
-
 def textured(height: int, width: int) -> torch.Tensor:
     """Waves and grain of a few pixels, that drift and detail can be measured on."""
     noise = torch.randn(1, 3, height + 4, width + 4, generator=torch.Generator().manual_seed(2))

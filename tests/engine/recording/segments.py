@@ -18,8 +18,6 @@ from engine.recording.parts import (
     Picky,
     Ringing,
     Runs,
-    bars,
-    board,
     changed,
     controlled,
     counted,
@@ -33,7 +31,7 @@ from engine.recording.parts import (
     with_images,
     with_text,
 )
-from engine.tiny_models import picture, pipe_with
+from engine.tiny_models import board, picture, pipe_with, strokes
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 
 THREE = (UPPER, MIDDLE, LOWER)
@@ -227,7 +225,7 @@ REST: Runs = {
         node_id="DetailerForEachAutoRetry", detailer_hook=Picky(3), max_retries=4, given=segs(UPPER, LOWER)
     ),
     "far beyond 0..1": lambda: detailed(detailer_hook=Ringing()),
-    "black and white": lambda: detailed(segs((10, 20, 90, 70)), image=bars(*SIZE), feather=8),
+    "black and white": lambda: detailed(segs((10, 20, 90, 70)), image=strokes(*SIZE), feather=8),
     "black and white, lossless": lambda: detailed(
         image=board(*SIZE, 2), pipe=lossless(), denoise=0.02, guide_size=40.0
     ),

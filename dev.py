@@ -355,8 +355,8 @@ COMMANDS = {
 def in_parallel(*arguments: str) -> list[str]:
     """Arguments for pytest on all cores, up to four: each worker holds PyTorch, and often a server that does too."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # loadgroup: tests that share a server or a browser stay on one worker (tests/conftest.py says which)
-    return ["-n", str(max(2, min(4, os.cpu_count() or 2))), "--dist", "loadgroup", *arguments]
+    # what shares a server or a browser stays on one worker: tests/conftest.py
+    return ["-n", str(max(2, min(4, os.cpu_count() or 2))), "--dist", "loadfile", *arguments]
 
 
 def test(environment: Environment, pytest_arguments: list[str], start: Start = become) -> int:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
+
+_printed: list[dict[str, Any]] = []
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,39 @@ def print_rows(rows: Sequence[Row]) -> None:
 
 def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A Markdown table, columns aligned."""
+    _printed.append({"title": title, "head": list(head), "rows": [list(row) for row in rows]})
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     lines = [head, ["-" * width for width in widths], *rows]
     print(f"\n{title}\n")
     for line in lines:
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")
+
+
+def printed() -> list[dict[str, Any]]:
+    """The tables printed since this was last asked."""
+    tables = _printed.copy()
+    _printed.clear()
+    return tables
+
+
+def keep(file: Path, found: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Put the tables of some benchmarks into a JSON file; those of others stay in it."""
+    kept = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    machine = f"{os.cpu_count()} CPU cores"
+    kept |= {name: {"machine": machine, "tables": tables} for name, tables in found.items() if tables}
+    file.write_text(as_json(kept) + "\n", encoding="utf-8")
+
+
+def as_json(value: Any, indent: str = "") -> str:
+    """Lists of strings on one line each, so that a difference shows the rows that have changed."""
+    within = f"{indent} "
+    if isinstance(value, Mapping):
+        items = [f"{json.dumps(key)}: {as_json(item, within)}" for key, item in value.items()]
+        return f"{{\n{within}" + f",\n{within}".join(items) + f"\n{indent}}}"
+    if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+        items = [as_json(item, within) for item in value]
+        return f"[\n{within}" + f",\n{within}".join(items) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def milliseconds(seconds: float) -> str:

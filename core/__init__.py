@@ -1,12 +1,14 @@
 """Ground floor: pictures, masks, regions and segments. Knows torch, numpy and OpenCV, and nothing of ComfyUI."""
 
 from .batch import joined
+from .blend import paste_
 from .mask_to_segs import mask_to_segs
-from .masks import as_mask_batch, blur_mask, dilate_mask, paste_, resize_mask
+from .masks import as_mask_batch, blur_mask, covered_region, dilate_mask, resize_mask
+from .pixels import encoded, to_bytes
 from .region import Region, Size
 from .resample import resample
-from .seg import SEG, SEGS, bbox, crop_region, header_size, seg_image, seg_mask
-from .upright import Turn
+from .rotate import Turn
+from .seg import SEG, SEGS, bbox, crop_region, header_size, own_image, seg_image, seg_mask
 
 __all__ = [
     "SEG",
@@ -17,14 +19,18 @@ __all__ = [
     "as_mask_batch",
     "bbox",
     "blur_mask",
+    "covered_region",
     "crop_region",
     "dilate_mask",
+    "encoded",
     "header_size",
     "joined",
     "mask_to_segs",
+    "own_image",
     "paste_",
     "resample",
     "resize_mask",
     "seg_image",
     "seg_mask",
+    "to_bytes",
 ]

@@ -29,6 +29,10 @@ class Band:
     def outputs(self) -> int:
         return len(self.weights)
 
+    @property
+    def nbytes(self) -> int:
+        return self.weights.nbytes + self.starts.nbytes
+
     def block(self, first: int, last: int) -> tuple[slice, np.ndarray]:
         """Rows ``first..last-1`` as a dense matrix, with the span of input columns it reads."""
         taps = self.weights.shape[1]

@@ -1,17 +1,19 @@
-"""Putting a refined crop back without a seam: the paste mask, and two ways to make the crop fit at its edge.
+"""Putting a refined crop back without a seam: the paste mask, the blends that make the crop fit at its edge, the paste.
 
-Both ways change the crop only; it is then pasted through the paste mask as ever. Where that is 0, the picture stays.
+A blend changes the crop only; it is then pasted through the paste mask. Where that is 0, the picture stays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
+from .frames import by_frame
 from .masks import blur_mask, covered_region, dilate_mask
 from .region import Region, Size
-
-BLENDS = ("feather", "multiband", "gradient")
+from .tables import chosen
 
 COARSEST = 16  # pixels: a side at which the gradient blend's equations are solved outright
 FADE = 1.4  # e-foldings a width, so that a fourteenth is left at three widths, even in the middle of a disc
@@ -23,10 +25,16 @@ def paste_mask(mask: torch.Tensor, feather: int, ramp: str = "gaussian", grow: i
     """The mask through which a crop is pasted.
 
     Args:
-        mask: ``[1,h,w]`` float 0..1, the segment's.
+        mask: ``[N,h,w]`` float 0..1, the segment's.
         feather: reach in pixels of its soft edge.
         ramp: the edge's form (``blur_mask``).
         grow: pixels by which the mask is grown (above 0) or shrunk, in a square, before its edge is made soft.
+
+    Returns:
+        ``[N,h,w]`` 0..1; the mask itself where nothing changes it.
+
+    Raises:
+        ValueError: for another ramp.
     """
     if grow:
         mask = dilate_mask(mask, (2 * abs(grow) + 1) * (1 if grow > 0 else -1)).to(mask)
@@ -37,12 +45,11 @@ def paste_reach(support: Region, region: Region, feather: int, grow: int = 0) ->
     """What a paste can touch at most, whichever the blend and the ramp.
 
     Args:
-        support: the smallest region that holds all of the segment's mask above 0, in the picture.
+        support: the smallest region that holds all of the segment's mask above 0 (``covered_region``), in the picture.
         region: the crop's.
     """
     reach = max(feather, 0) + max(grow, 0)  # at the crop's sides a mask does not shrink
-    grown = Region(support.x1 - reach, support.y1 - reach, support.x2 + reach, support.y2 + reach)
-    return grown.intersection(region)
+    return support.padded(reach).intersection(region)
 
 
 def seamless(
@@ -54,14 +61,14 @@ def seamless(
     region: Region,
     picture: Size,
 ) -> torch.Tensor:
-    """The refined crop, made to meet the picture where the paste mask ends.
+    """The refined crop, made to meet the picture where the paste mask ends; each frame on its own.
 
     The crop's sides count as the mask's end too, except on the picture's border, where there is nothing to meet.
 
     Args:
-        before: ``[1,h,w,3]`` float 0..1, the picture as it is when the crop is pasted.
-        refined: ``[1,h,w,3]`` float 0..1.
-        alpha: ``[1,h,w]`` the paste mask; the crop is fitted where it is above 0.
+        before: ``[N,h,w,3]`` float 0..1, the picture as it is when the crop is pasted.
+        refined: ``[N,h,w,3]`` float 0..1.
+        alpha: ``[N or 1,h,w]`` the paste mask; the crop is fitted where it is above 0.
         method: ``feather``: the refined crop as it is.
             ``multiband``: of the difference to the picture, fine bands (a Laplacian pyramid's) come in over few pixels
             and coarse ones over more, up to ``width``, or as far as the mask is deep.
@@ -74,29 +81,73 @@ def seamless(
         region, picture: where the crop lies.
 
     Returns:
-        ``[1,h,w,3]`` 0..1, to be pasted through ``alpha``.
+        ``[N,h,w,3]`` 0..1, to be pasted through ``alpha``; the refined crop itself where nothing is to be fitted.
+
+    Raises:
+        ValueError: for another method.
     """
-    support = (alpha[0] > 0).cpu().numpy()
-    if method == "feather" or not support.any():
+    fit = chosen(_BLENDS, method, "blend")
+    if fit is None:
         return refined
     sides = [
         (int(region.y1 > 0), int(region.y2 < picture.height)),
         (int(region.x1 > 0), int(region.x2 < picture.width)),
     ]
-    support = np.pad(support, sides)
-    if support.all() or (method == "multiband" and width < 1):
-        return refined
-    difference = np.pad((refined - before)[0].cpu().numpy().astype(np.float32), [*sides, (0, 0)], mode="edge")
-    if method == "multiband":
-        fitted = _bands_ramped(difference, support, width) - difference
-    else:
-        whole = Region.whole(Size(*support.shape))
-        near = covered_region(torch.from_numpy(support)).padded(1).intersection(whole).slices  # with the mask's end
-        screen = (FADE / width) ** 2 if width > 0 else 0.0
-        fitted = np.zeros_like(difference)
-        fitted[near] = -_screened_membrane(np.ascontiguousarray(difference[near]), support[near], screen)
-    rows, columns = (slice(first, length - last) for (first, last), length in zip(sides, support.shape, strict=True))
-    return (refined + torch.from_numpy(fitted[rows, columns]).to(refined)[None]).clamp_(0.0, 1.0)
+
+    def fitted(refined: torch.Tensor, before: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+        support = (alpha[0] > 0).cpu().numpy()
+        if not support.any():
+            return refined
+        support = np.pad(support, sides)
+        if support.all():
+            return refined
+        difference = np.pad((refined - before)[0].cpu().numpy().astype(np.float32), [*sides, (0, 0)], mode="edge")
+        change = fit(difference, support, width)
+        if change is None:
+            return refined
+        rows, columns = (
+            slice(first, length - last) for (first, last), length in zip(sides, support.shape, strict=True)
+        )
+        return (refined + torch.from_numpy(change[rows, columns]).to(refined)[None]).clamp_(0.0, 1.0)
+
+    return by_frame(fitted, refined, before, alpha)
+
+
+def paste_(image: torch.Tensor, patch: torch.Tensor, alpha: torch.Tensor, region: Region) -> None:
+    """Put a patch into a picture, in place: ``(1 - alpha) * image + alpha * patch`` over the region.
+
+    Args:
+        image: ``[N,H,W,C]`` float, written to; where ``alpha`` is 0 its values stay bit for bit.
+        patch: ``[N or 1,h,w,C]`` of the region's size.
+        alpha: ``[N or 1,h,w]`` 0..1.
+    """
+    rows, columns = region.slices
+    alpha = alpha[..., None]
+    before = image[:, rows, columns, :]
+    image[:, rows, columns, :] = (1.0 - alpha) * before + alpha * patch
+
+
+def _multiband(difference: np.ndarray, support: np.ndarray, width: int) -> np.ndarray | None:
+    return None if width < 1 else _bands_ramped(difference, support, width) - difference
+
+
+def _gradient(difference: np.ndarray, support: np.ndarray, width: int) -> np.ndarray:
+    region = covered_region(torch.from_numpy(support))
+    near = region.padded(1).within(Size(*support.shape)).slices  # with the mask's end
+    screen = (FADE / width) ** 2 if width > 0 else 0.0
+    change = np.zeros_like(difference)
+    change[near] = -_screened_membrane(np.ascontiguousarray(difference[near]), support[near], screen)
+    return change
+
+
+# What is added to a crop: of its difference to the picture ``[h,w,3]``, the support of the paste mask ``[h,w]`` and the
+# width, ``[h,w,3]``; None where nothing is. ``feather`` has no such function.
+_BLENDS: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray | None] | None] = {
+    "feather": None,
+    "multiband": _multiband,
+    "gradient": _gradient,
+}
+BLENDS = tuple(_BLENDS)
 
 
 def _bands_ramped(difference: np.ndarray, support: np.ndarray, width: int) -> np.ndarray:

@@ -2,47 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
+from .frames import by_frame
 from .masks import resize_mask
 from .region import Size
 from .resample import resample
-from .ring import blurred_within
-
-FILLS = ("original", "neutral", "blurred", "diffused", "noise")
+from .surroundings.ring import blurred_within
+from .tables import chosen
 
 LARGEST_SIDE = 144  # what fills from outside is smooth and is worked out at no larger size
 
 
 def filled(image: torch.Tensor, mask: torch.Tensor, how: str, seed: int = 0) -> torch.Tensor:
-    """A crop with something else under the mask.
+    """A crop with something else under the mask; each frame on its own.
 
     Args:
-        image: ``[1,h,w,3]`` float 0..1.
-        mask: ``[1,h',w'] `` float 0..1, the noise mask; fitted to the image's size. Where it is soft, both are mixed.
+        image: ``[N,h,w,3]`` float 0..1.
+        mask: ``[N or 1,h',w']`` float 0..1, the noise mask; fitted to the image's size. Where it is soft, both are
+            mixed.
         how: ``original``: nothing is filled. ``neutral``: middle grey. ``blurred``: the blurred surroundings.
             ``diffused``: the surroundings' edges drawn in (OpenCV's inpainting).
             Source: A. Telea, "An Image Inpainting Technique Based on the Fast Marching Method", J. Graphics Tools 9
             (2004). ``noise``: Gaussian noise around the surroundings' mean colour, with their spread.
-        seed: of the noise.
+        seed: of the noise, which is the same in every frame.
 
     Returns:
-        ``[1,h,w,3]``; where the mask is 0, the image bit for bit. The image itself where nothing is filled.
+        ``[N,h,w,3]``; where the mask is 0, the image bit for bit. The image itself where nothing is filled.
+
+    Raises:
+        ValueError: for another ``how``.
     """
-    if how == "original":
+    fill = chosen(_FILLS, how, "fill")
+    if fill is None:
         return image
     size = Size(*image.shape[1:3])
-    mask = resize_mask(mask, size).to(image)[..., None]
-    if not mask.any():
-        return image
-    if how == "neutral":
-        filling = torch.full_like(image, 0.5)
-    elif how == "noise":
-        filling = _noise(image, mask[..., 0] == 0, seed)
-    else:
-        filling = _from_outside(image, mask[..., 0], how)
-    return torch.lerp(image, filling, mask)
+
+    def one(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        mask = resize_mask(mask, size).to(image)
+        if not mask.any():
+            return image
+        return torch.lerp(image, fill(image, mask == 0, seed), mask[..., None])
+
+    return by_frame(one, image, mask)
+
+
+def _neutral(image: torch.Tensor, outside: torch.Tensor, seed: int) -> torch.Tensor:
+    return torch.full_like(image, 0.5)
 
 
 def _noise(image: torch.Tensor, outside: torch.Tensor, seed: int) -> torch.Tensor:
@@ -51,24 +60,44 @@ def _noise(image: torch.Tensor, outside: torch.Tensor, seed: int) -> torch.Tenso
     return (seen.mean(dim=0) + noise * seen.std(dim=0)).clamp(0.0, 1.0)
 
 
-def _from_outside(image: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:
+def _blurred(image: torch.Tensor, outside: torch.Tensor, seed: int) -> torch.Tensor:
+    return _from_outside(image, outside, _blurred_inwards)
+
+
+def _diffused(image: torch.Tensor, outside: torch.Tensor, seed: int) -> torch.Tensor:
+    return _from_outside(image, outside, _inpainted)
+
+
+# What a crop ``[1,h,w,3]`` is filled with, of the crop and of where no mask is ``[1,h,w]``; None for nothing.
+_FILLS: dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor] | None] = {
+    "original": None,
+    "neutral": _neutral,
+    "blurred": _blurred,
+    "diffused": _diffused,
+    "noise": _noise,
+}
+FILLS = tuple(_FILLS)
+
+
+def _from_outside(
+    image: torch.Tensor, outside: torch.Tensor, spread: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> torch.Tensor:
     """A filling made of the pixels that no mask covers, at ``LARGEST_SIDE`` at most; grey where there are none."""
     import cv2
 
     size = Size(*image.shape[1:3])
     ratio = min(1.0, LARGEST_SIDE / size.longer)
     small = Size(max(round(size.height * ratio), 1), max(round(size.width * ratio), 1))
-    seen = (mask[0] == 0).cpu().numpy().astype(np.float32)
+    seen = outside[0].cpu().numpy().astype(np.float32)
     seen, colours = (
         cv2.resize(plane, small[::-1], interpolation=cv2.INTER_AREA)
         for plane in (seen, image[0].cpu().numpy() * seen[..., None])
     )
-    outside = seen > 0.5
-    if not outside.any():
+    known = seen > 0.5
+    if not known.any():
         return torch.full_like(image, 0.5)
-    colours = np.where(outside[..., None], colours / np.maximum(seen, 0.5)[..., None], 0.0).astype(np.float32)
-    spread = _blurred_inwards(colours, outside) if how == "blurred" else _inpainted(colours, outside)
-    return resample(torch.from_numpy(spread)[None].to(image), size).clamp_(0.0, 1.0)
+    colours = np.where(known[..., None], colours / np.maximum(seen, 0.5)[..., None], 0.0).astype(np.float32)
+    return resample(torch.from_numpy(spread(colours, known))[None].to(image), size).clamp_(0.0, 1.0)
 
 
 def _blurred_inwards(colours: np.ndarray, outside: np.ndarray) -> np.ndarray:

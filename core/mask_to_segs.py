@@ -74,7 +74,7 @@ def _crop_region(box: Region, size: Size, factor: float, minimum: int | None, ho
     if changed.inside(size) and not changed.is_empty:
         return changed
     logger.warning("the hook's crop region %s of a %s mask is cut to the picture", changed, size)
-    return changed.intersection(Region.whole(size))
+    return changed.within(size)
 
 
 def _separate(

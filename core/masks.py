@@ -1,17 +1,19 @@
-"""Masks: one form, one blur, and how a refined crop is put back through one."""
+"""Masks: one form for all that occur, resizing, the blur of every feather, growing and shrinking."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from .banded import Band, along_height, along_width
+from .kept import Kept
 from .region import Region, Size
+from .tables import chosen
 
 BLUR_SIGMA = 10.0
-RAMPS = ("gaussian", "linear", "smooth")
+MOST_KEPT = 2**22  # bytes of blurs that are kept: a dozen with a feather of 100
 
 
 def as_mask_batch(mask: torch.Tensor | np.ndarray) -> torch.Tensor:
@@ -64,28 +66,49 @@ def gaussian(kernel: int, sigma: float) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _weights(kernel: int, sigma: float, ramp: str) -> np.ndarray:
-    """The blur that makes a straight edge into a ramp: what the ramp rises by from pixel to pixel."""
-    if ramp == "gaussian":
-        return gaussian(kernel, sigma)
-    reach = kernel // 2
+def _line(kernel: int, sigma: float) -> np.ndarray:
     weights = np.ones(kernel)
-    if ramp == "smooth":
-        weights += np.cos(np.pi * np.arange(-reach, reach + 1) / (reach + 1))
     return weights / weights.sum()
 
 
-@lru_cache(maxsize=64)
-def _blur_band(length: int, kernel: int, sigma: float, ramp: str) -> Band:
-    """The blur as a matrix on a line of ``length`` samples, reflected (without repeating the end) at both ends."""
-    weights, reach = _weights(kernel, sigma, ramp), kernel // 2
-    starts = np.clip(np.arange(length) - reach, 0, length - kernel)
-    rows = np.zeros((length, kernel))
+def _raised_cosine(kernel: int, sigma: float) -> np.ndarray:
+    reach = kernel // 2
+    weights = np.ones(kernel)
+    weights += np.cos(np.pi * np.arange(-reach, reach + 1) / (reach + 1))
+    return weights / weights.sum()
+
+
+# What a straight edge becomes, by the blur that does it: what the ramp rises by from pixel to pixel.
+_RAMPS: dict[str, Callable[[int, float], np.ndarray]] = {
+    "gaussian": gaussian,
+    "linear": _line,
+    "smooth": _raised_cosine,
+}
+RAMPS = tuple(_RAMPS)
+
+
+def _blur_rows(kernel: int, sigma: float, ramp: str) -> np.ndarray:
+    """The weights of ``kernel`` samples by the place among them of the one that is blurred, ``[kernel,kernel]``.
+
+    In the middle it is the blur; the others are those near a line's ends, where what the blur reaches past the end is
+    reflected (without repeating the end). They are the same however long the line is.
+    """
+    weights, reach, places = chosen(_RAMPS, ramp, "ramp")(kernel, sigma), kernel // 2, np.arange(kernel)
+    rows = np.zeros((kernel, kernel))
     for offset, weight in zip(range(-reach, reach + 1), weights, strict=True):
-        source = np.abs(np.arange(length) + offset)
-        source = np.where(source >= length, 2 * (length - 1) - source, source)
-        np.add.at(rows, (np.arange(length), source - starts), weight)
-    return Band(rows, starts, length)
+        source = np.abs(places + offset)
+        source = np.where(source >= kernel, 2 * (kernel - 1) - source, source)
+        np.add.at(rows, (places, source), weight)
+    return rows
+
+
+blur_rows = Kept(_blur_rows, size=lambda rows: rows.nbytes, most=MOST_KEPT)
+
+
+def _blur_band(length: int, kernel: int, sigma: float, ramp: str) -> Band:
+    """The blur as a matrix on a line of ``length`` samples, at least ``kernel``."""
+    starts = np.clip(np.arange(length) - kernel // 2, 0, length - kernel)
+    return Band(blur_rows(kernel, sigma, ramp)[np.arange(length) - starts], starts, length)
 
 
 def blur_mask(mask: torch.Tensor, feather: int, sigma: float = BLUR_SIGMA, ramp: str = "gaussian") -> torch.Tensor:
@@ -101,7 +124,11 @@ def blur_mask(mask: torch.Tensor, feather: int, sigma: float = BLUR_SIGMA, ramp:
 
     Returns:
         ``[B,H,W]``, within the range of the input; the input itself where there is nothing to blur.
+
+    Raises:
+        ValueError: for another ramp.
     """
+    chosen(_RAMPS, ramp, "ramp")
     size = Size(*mask.shape[-2:])
     kernel = blur_kernel_size(size, feather)
     if not kernel:
@@ -137,23 +164,13 @@ def dilate_mask(mask: torch.Tensor, dilation: int) -> torch.Tensor:
 
 
 def covered_region(mask: torch.Tensor) -> Region:
-    """The smallest region that holds all of a mask ``[h,w]`` above 0; an empty one where nothing is."""
-    covered = mask > 0
+    """The smallest region that holds all of a mask above 0; an empty one where nothing is.
+
+    Args:
+        mask: ``[h,w]``, or ``[N,h,w]`` for what holds all frames.
+    """
+    covered = (mask > 0).reshape(-1, *mask.shape[-2:]).any(dim=0)
     rows, columns = covered.any(dim=1).nonzero(), covered.any(dim=0).nonzero()
     if not len(rows):
         return Region(0, 0, 0, 0)
     return Region(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-
-
-def paste_(image: torch.Tensor, patch: torch.Tensor, alpha: torch.Tensor, region: Region) -> None:
-    """Put a patch into a picture, in place: ``(1 - alpha) * image + alpha * patch`` over the region.
-
-    Args:
-        image: ``[B,H,W,C]`` float, written to; where ``alpha`` is 0 its values stay bit for bit.
-        patch: ``[B or 1,h,w,C]`` of the region's size.
-        alpha: ``[B or 1,h,w]`` 0..1.
-    """
-    rows, columns = region.slices
-    alpha = alpha[..., None]
-    before = image[:, rows, columns, :]
-    image[:, rows, columns, :] = (1.0 - alpha) * before + alpha * patch

@@ -21,6 +21,10 @@ class Size(NamedTuple):
     def longer(self) -> int:
         return max(self)
 
+    def rounded_down(self, multiple: int) -> Size:
+        """The largest size of whole multiples that is not larger; each side is one multiple at the least."""
+        return Size(*(max(side // multiple, 1) * multiple for side in self))
+
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
 
@@ -90,6 +94,10 @@ class Region:
         """The common part; an empty region (never one of negative size) where there is none."""
         x1, y1 = max(self.x1, other.x1), max(self.y1, other.y1)
         return Region(x1, y1, max(x1, min(self.x2, other.x2)), max(y1, min(self.y2, other.y2)))
+
+    def within(self, size: Size) -> Region:
+        """The part inside a picture of ``size``; an empty region where there is none."""
+        return self.intersection(Region.whole(size))
 
     def union(self, other: Region) -> Region:
         """The smallest region that holds both."""

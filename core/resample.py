@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 
 from .banded import Band, along_height, along_width
+from .kept import Kept
 from .region import Size
 
 LOBES = 3
+MOST_KEPT = 2**22  # bytes of matrices that are kept: some forty of those for crops of usual sizes
 
 
 def lanczos(x: np.ndarray) -> np.ndarray:
@@ -21,8 +21,7 @@ def lanczos(x: np.ndarray) -> np.ndarray:
     return np.where(np.abs(x) < LOBES, np.sinc(x) * np.sinc(x / LOBES), 0.0)
 
 
-@lru_cache(maxsize=128)
-def lanczos_band(inputs: int, outputs: int) -> Band:
+def _lanczos_band(inputs: int, outputs: int) -> Band:
     """The matrix that resamples ``inputs`` samples to ``outputs``, pixel areas aligned at both ends.
 
     When shrinking, the kernel is stretched by the ratio (antialiasing). At the borders the weights that fall outside
@@ -41,6 +40,9 @@ def lanczos_band(inputs: int, outputs: int) -> Band:
     weights[(columns < first[:, None]) | (columns >= last[:, None])] = 0.0
     weights /= weights.sum(axis=1, keepdims=True)
     return Band(weights, starts, inputs)
+
+
+lanczos_band = Kept(_lanczos_band, size=lambda band: band.nbytes, most=MOST_KEPT)
 
 
 def resample(image: torch.Tensor, size: Size) -> torch.Tensor:

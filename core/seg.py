@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from .masks import as_mask_batch
+from .reflect import cut_mirrored
 from .region import Region, Size
+from .resample import resample
 
 
 class SEG(NamedTuple):
@@ -51,7 +53,7 @@ def seg_mask(seg: SEG) -> torch.Tensor:
 
 
 def seg_image(seg: SEG) -> torch.Tensor | None:
-    """A segment's own image as torch ``[n,h,w,c]``, or None."""
+    """A segment's own image as it is kept, as torch ``[n,h,w,c]``, or None; ``own_image`` fits it to the picture."""
     image = seg.cropped_image
     if image is None or isinstance(image, torch.Tensor):
         return image
@@ -60,6 +62,29 @@ def seg_image(seg: SEG) -> torch.Tensor | None:
 
 def crop_region(seg: SEG) -> Region:
     return Region.of(seg.crop_region)
+
+
+def own_image(seg: SEG, region: Region | None = None, most: int | None = None) -> torch.Tensor | None:
+    """A segment's own image as pixels of the picture.
+
+    Args:
+        region: what of it is wanted, in the picture; None for the segment's crop region. Past its crop region the image
+            goes on mirrored.
+        most: so many frames at most; None for all.
+
+    Returns:
+        ``[n,h,w,3]`` float32 0..1 of the region's size, or None where the segment has no image.
+    """
+    image, whole = seg_image(seg), crop_region(seg)
+    if image is None or 0 in image.shape:
+        return None
+    image = image[:most, ..., :3].to(torch.float32)
+    if Size(*image.shape[1:3]) != whole.size:
+        image = resample(image, whole.size).clamp_(0.0, 1.0)
+    if region is None or region == whole:
+        return image
+    part = region.relative_to(whole)
+    return image[(slice(None), *part.slices)] if part.inside(whole.size) else cut_mirrored(image, part)
 
 
 def bbox(seg: SEG) -> Region:

@@ -10,13 +10,14 @@ import base64
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 
 import torch
 
-from ..core import Region, Size
+from ..core import SEG, Region, Size, encoded
+from ..core.pixels import shrunk_bytes
 from . import host
-from .plan import CropPlan, Place, Plan
+from .host.protocols import Model
 
 EVENT = "mask_detailer.live"
 LONGEST_SIDE = 96
@@ -48,6 +49,52 @@ class Audience:
 audience = Audience()
 
 
+# --- what the detailer's plans say, as far as it is shown -----------------------------------------------------------
+
+
+class PlannedCrop(Protocol):
+    """One segment's plan.
+
+    Attributes:
+        number: its place in the order of work, from 1.
+        region: what is cut out of the picture.
+        working: the size that it is sampled at.
+        skipped: why it is not worked on, None if it is.
+    """
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def seg(self) -> SEG: ...
+    @property
+    def region(self) -> Region: ...
+    @property
+    def working(self) -> Size: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def skipped(self) -> str | None: ...
+    def own_image(self) -> torch.Tensor | None:
+        """``[1,h,w,3]`` over ``region``, None where it has none."""
+        ...
+
+
+class PlannedPicture(Protocol):
+    """One picture's plan: its segments in the order of work."""
+
+    @property
+    def crops(self) -> Sequence[PlannedCrop]: ...
+
+
+class PlacedCrop(Protocol):
+    """A crop of one of several pictures: the picture's index, from 0."""
+
+    @property
+    def picture(self) -> int: ...
+    @property
+    def crop(self) -> PlannedCrop: ...
+
+
 @dataclass
 class Live:
     """Tells a browser how the work on a node's segments goes; one a run.
@@ -57,16 +104,16 @@ class Live:
         pictures: how many there are.
     """
 
-    browser: host.Browser | None = None
+    browser: host.server.Browser | None = None
     pictures: int = 1
-    _working: Sequence[Place] = field(default=(), init=False)
+    _working: Sequence[PlacedCrop] = field(default=(), init=False)
     _not_before: float = field(default=0.0, init=False)
     _cost: float = field(default=LONGEST_PAUSE, init=False)
 
     @classmethod
     def of_node(cls, pictures: int) -> Live:
         """For the node that is running."""
-        live = cls(host.browser_of_prompt(audience), pictures)
+        live = cls(host.server.browser_of_prompt(audience), pictures)
         live._send("started", pictures=pictures)
         return live
 
@@ -74,7 +121,7 @@ class Live:
     def is_watched(self) -> bool:
         return self.browser is not None and self.browser.is_connected
 
-    def planned(self, picture: int, plan: Plan, image: torch.Tensor, own_images: bool = False) -> None:
+    def planned(self, picture: int, plan: PlannedPicture, image: torch.Tensor, own_images: bool = False) -> None:
         """A picture's segments are known.
 
         Args:
@@ -86,17 +133,17 @@ class Live:
             segments = [_planned(crop, image, own_images) for crop in plan.crops]
             self._send("planned", picture=picture, segments=segments)
 
-    def begun(self, places: Sequence[Place]) -> None:
+    def begun(self, places: Sequence[PlacedCrop]) -> None:
         """Crops are worked on from now on, all at once."""
         self._working = places
         self._send("begun", segments=[{**_name(place), **_facts(place.crop)} for place in places])
 
-    def step(self, step: int, steps: int, model: Any, x0: torch.Tensor) -> None:
+    def step(self, step: int, steps: int, model: Model, x0: torch.Tensor) -> None:
         """A step of those that were begun is done; ``x0`` is their clean latents so far. Most calls do nothing."""
         now = time.perf_counter()
         if now < self._not_before or not self.is_watched:
             return
-        previews = host.latent_colours(model, x0, LONGEST_SIDE)  # waits for the GPU, which is no time lost
+        previews = host.latents.latent_colours(model, x0, LONGEST_SIDE)  # waits for the GPU, which is no time lost
         started = time.perf_counter()
         segments = [_name(place) for place in self._working]
         for segment, preview in zip(segments, () if previews is None else previews.split(1), strict=False):
@@ -106,7 +153,7 @@ class Live:
         self._cost = min(self._cost, time.perf_counter() - started)
         self._not_before = now + min(max(1 / STEPS_A_SECOND, self._cost / STEPS_SHARE), LONGEST_PAUSE)
 
-    def done(self, place: Place, shown: torch.Tensor) -> None:
+    def done(self, place: PlacedCrop, shown: torch.Tensor) -> None:
         """A segment is finished; ``shown`` is its crop now, ``[1,h,w,3]`` float32 0..1."""
         if self.is_watched and not place.crop.skipped:
             self._send("done", segments=[{**_name(place), "after": thumbnail(shown)}])
@@ -115,12 +162,12 @@ class Live:
         """All is finished."""
         self._send("ended")
 
-    def _send(self, what: str, **facts: Any) -> None:
+    def _send(self, what: str, **facts: object) -> None:
         if self.browser is not None and self.is_watched:
             self.browser.send(EVENT, {"what": what, **facts})
 
 
-def _planned(crop: CropPlan, image: torch.Tensor, own_images: bool) -> dict[str, Any]:
+def _planned(crop: PlannedCrop, image: torch.Tensor, own_images: bool) -> dict[str, object]:
     facts = {
         "number": crop.number,
         "label": str(getattr(crop.seg, "label", ""))[:_MOST_LETTERS],
@@ -128,32 +175,21 @@ def _planned(crop: CropPlan, image: torch.Tensor, own_images: bool) -> dict[str,
     }
     if crop.region.is_empty:
         return facts
-    rows, columns = crop.region.intersection(Region.whole(Size(*image.shape[1:3]))).slices
+    rows, columns = crop.region.within(Size(*image.shape[1:3])).slices
     before = crop.own_image() if own_images else None
     before = image[:, rows, columns] if before is None else before
     return {**facts, **_facts(crop), "before": thumbnail(before)}
 
 
-def _name(place: Place) -> dict[str, Any]:
+def _name(place: PlacedCrop) -> dict[str, object]:
     return {"picture": place.picture, "number": place.crop.number}
 
 
-def _facts(crop: CropPlan) -> dict[str, Any]:
+def _facts(crop: PlannedCrop) -> dict[str, object]:
     # as text: a seed can be larger than a number of JavaScript holds
     return {"size": str(crop.working), "seed": str(crop.seed)}
 
 
 def thumbnail(picture: torch.Tensor) -> str:
     """``[1,h,w,3]`` float 0..1 as a JPEG file in base64, no side above ``LONGEST_SIDE``; never enlarged."""
-    import cv2  # here, since it would double the time it takes to import the pack
-
-    longest = max(picture.shape[1:3])
-    stride = max(longest // (2 * LONGEST_SIDE), 1)  # the rest by area: quick, and smooth enough at this size
-    small = picture[0, ::stride, ::stride, :3].to("cpu", torch.float32)
-    pixels = (torch.nan_to_num(small).clamp(0.0, 1.0) * 255).round().to(torch.uint8).numpy()
-    scale = LONGEST_SIDE / max(pixels.shape[:2])
-    if scale < 1:
-        height, width = (max(round(side * scale), 1) for side in pixels.shape[:2])
-        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    jpeg = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
-    return base64.b64encode(jpeg.tobytes()).decode()
+    return base64.b64encode(encoded(shrunk_bytes(picture[0, ..., :3], LONGEST_SIDE), "jpeg")).decode()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from ..core import SEG, SEGS, Size, crop_region, resample, resize_mask, seg_mask
+from ..core import SEG, SEGS, Size, crop_region, encoded, resample, resize_mask, seg_mask, to_bytes
 from ..segs import to_image_list
 
 LONGEST_SIDE = 512
@@ -50,9 +50,7 @@ class Candidates:
             pictures = self._pictures.get(node_id, [])
         if not 0 <= index < len(pictures):
             return None
-        import cv2  # here, since it would double the time it takes to import the pack
-
-        return cv2.imencode(".png", pictures[index][..., ::-1])[1].tobytes()
+        return encoded(pictures[index], "png")
 
 
 def _black(seg: SEG) -> torch.Tensor:
@@ -71,4 +69,4 @@ def _thumbnail(picture: torch.Tensor, seg: SEG) -> np.ndarray:
         picture = resample(picture, size)
     mask = resize_mask(seg_mask(seg).cpu().amax(dim=0, keepdim=True), size)
     shown = picture.clamp(0.0, 1.0) * mask.clamp(DIMMED, 1.0)[..., None]
-    return (shown[0] * 255).round().to(torch.uint8).numpy()
+    return to_bytes(shown[0])

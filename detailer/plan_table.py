@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from ..core import Region, Size, bbox
-from .plan import CropPlan, Place, Plan
+from .pipeline.plan import CropPlan, Place, Plan
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
 
 # Colours of 0..255, that groups take in turn; skipped segments are grey.
 _COLOURS = ((255, 196, 0), (0, 200, 255), (255, 96, 176), (120, 230, 80), (176, 140, 255), (255, 130, 60))
@@ -127,7 +130,7 @@ def drawn_over(image: torch.Tensor, plan: Plan, rows: Sequence[PlanRow]) -> torc
     size = Size(*image.shape[1:3])
     out = image.to(torch.float32, copy=True)
     for crop, row in zip(plan.crops, rows, strict=True):
-        region = crop.region.intersection(Region.whole(size))
+        region = crop.region.within(size)
         if not region.is_empty:
             part = out[(slice(None), *region.slices)]
             colour = torch.tensor(_colour(row), device=out.device) / 255
@@ -148,7 +151,7 @@ def _colour(row: PlanRow) -> tuple[int, int, int]:
     return _SKIPPED if row.batch is None else _COLOURS[(row.batch - 1) % len(_COLOURS)]
 
 
-def _draw(pen: Any, crop: CropPlan, row: PlanRow, size: Size) -> None:
+def _draw(pen: ImageDraw.ImageDraw, crop: CropPlan, row: PlanRow, size: Size) -> None:
     from PIL import ImageFont
 
     if crop.region.is_empty:
@@ -159,7 +162,7 @@ def _draw(pen: Any, crop: CropPlan, row: PlanRow, size: Size) -> None:
     pen.rectangle(_corners(Region(*row.bbox)), outline=colour, width=max(thick // 2, 1))
     text = f"{row.segment} skipped" if row.skipped else f"{row.segment}  {row.working[0]}x{row.working[1]}"
     try:
-        font: Any = ImageFont.load_default(max(size.longer // 50, 10))
+        font = ImageFont.load_default(max(size.longer // 50, 10))
     except TypeError:  # before Pillow 10.1 there is one size
         font = ImageFont.load_default()
     left, top = crop.region.x1 + 2 * thick, crop.region.y1 + 2 * thick

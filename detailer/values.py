@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from ..core import SEGS
+from .host.protocols import (
+    Clip,
+    Conditioning,
+    DetailerHook,
+    Detector,
+    Latent,
+    Model,
+    SamModel,
+    SchedulerFunc,
+    Vae,
+)
 from .options import UNTURNED, DetailOptions
 
 SEED_COUNT = 2**64
-
-# A string that stands for a negative conditioning: sample without CFG, cfg being the distilled guidance.
-Conditioning = list[list[Any]] | str
-Latent = dict[str, Any]
-SchedulerFunc = Callable[[Any, str, int], torch.Tensor]
 
 
 def wrapped_seed(seed: int) -> int:
@@ -25,11 +30,11 @@ def wrapped_seed(seed: int) -> int:
 
 
 class BasicPipe(NamedTuple):
-    """What a BASIC_PIPE holds."""
+    """What a BASIC_PIPE holds. The CLIP is only needed where a segment has a text of its own."""
 
-    model: Any
-    clip: Any
-    vae: Any
+    model: Model
+    clip: Clip | None
+    vae: Vae
     positive: Conditioning
     negative: Conditioning
 
@@ -37,36 +42,36 @@ class BasicPipe(NamedTuple):
 class DetailerPipe(NamedTuple):
     """What a DETAILER_PIPE holds; what is absent is None. There is no refiner VAE."""
 
-    model: Any
-    clip: Any
-    vae: Any
-    positive: Any
-    negative: Any
+    model: Model
+    clip: Clip | None
+    vae: Vae
+    positive: Conditioning
+    negative: Conditioning
     wildcard: str
-    bbox_detector: Any
-    segm_detector: Any = None
-    sam_model: Any = None
-    detailer_hook: Any = None
-    refiner_model: Any = None
-    refiner_clip: Any = None
-    refiner_positive: Any = None
-    refiner_negative: Any = None
+    bbox_detector: Detector
+    segm_detector: Detector | None = None
+    sam_model: SamModel | None = None
+    detailer_hook: DetailerHook | None = None
+    refiner_model: Model | None = None
+    refiner_clip: Clip | None = None
+    refiner_positive: Conditioning | None = None
+    refiner_negative: Conditioning | None = None
 
     @property
     def base(self) -> BasicPipe:
         return BasicPipe(self.model, self.clip, self.vae, self.positive, self.negative)
 
     @property
-    def refiner(self) -> BasicPipe:
-        """The refiner's parts with the base's VAE; without a refiner only the VAE is there."""
-        return BasicPipe(self.refiner_model, self.refiner_clip, self.vae, self.refiner_positive, self.refiner_negative)
+    def refiner(self) -> tuple[object, ...]:
+        """The refiner's parts with the base's VAE, as a BASIC_PIPE; without a refiner only the VAE is there."""
+        return self.refiner_model, self.refiner_clip, self.vae, self.refiner_positive, self.refiner_negative
 
 
 @dataclass(frozen=True)
 class Refiner:
     """A second model for the last part of the steps. A refiner pipe's VAE is never used."""
 
-    model: Any
+    model: Model
     positive: Conditioning
     negative: Conditioning
     ratio: float
@@ -174,3 +179,18 @@ class Detailed:
     refined_alpha: list[torch.Tensor]
     control_images: list[torch.Tensor]
     segs: SEGS
+
+
+class KSampleCall(NamedTuple):
+    """The arguments of one sampling, as hooks see and may change them (``pre_ksample``, in this order)."""
+
+    model: Model
+    seed: int
+    steps: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+    positive: Conditioning
+    negative: Conditioning
+    latent: Latent
+    denoise: float

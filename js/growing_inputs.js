@@ -6,8 +6,9 @@ export function growInputs(nodeType, name, type) {
 
   function settle(node) {
     const shown = (inputsOf(node)[0]?.localized_name ?? name).replace(/\d+$/, "");
-    for (const input of inputsOf(node).filter((input) => input.link == null)) {
-      node.removeInput(node.inputs.indexOf(input));
+    const slotOf = (input) => node.inputs.indexOf(input);
+    for (const input of inputsOf(node).filter((input) => !node.isInputConnected(slotOf(input)))) {
+      node.removeInput(slotOf(input));
     }
     inputsOf(node).forEach((input, index) => {
       input.name = `${name}${index + 1}`;

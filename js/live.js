@@ -1,41 +1,21 @@
 /* While a detailer runs its node shows a strip of its segments. Nodes have none until they run, and workflows are saved
  * without it. */
-import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { isOpen, nodeAt } from "./nodes.js";
 import { HEIGHT, Strip } from "./strip.js";
 import { text } from "./texts.js";
+import { addElement } from "./widgets.js";
 
 const GROWTH = HEIGHT + 4; // the strip and the gap before it
 const shown = new Map(); // node: its strip and widget
 let wanted = true;
 let told = null;
 
-/* The node that runs under this id: in subgraphs, the ids of the nodes around it come before its own. */
-function nodeAt(id) {
-  let graph = app.rootGraph ?? app.graph;
-  let node = null;
-  for (const part of String(id).split(":")) {
-    node = graph?.getNodeById(Number(part)) ?? graph?.getNodeById(part);
-    graph = node?.subgraph;
-  }
-  return node;
-}
-
-/* Another workflow may have a node of the same id, and be the one that is open. */
-function isOpen(workflow) {
-  const { id } = app.rootGraph ?? app.graph;
-  return !workflow || !id || workflow === id;
-}
-
 function addStrip(node, promptId) {
   const strip = new Strip(promptId);
   const [width, height] = node.size;
-  const widget = node.addDOMWidget("segments", "mask_detailer_live", strip.element, {
-    serialize: false, // not in a prompt
-    getMinHeight: () => HEIGHT,
-    getMaxHeight: () => HEIGHT,
-  });
-  widget.serialize = false; // nor in a saved workflow
+  const always = { getMinHeight: () => HEIGHT, getMaxHeight: () => HEIGHT };
+  const widget = addElement(node, "segments", "mask_detailer_live", strip.element, always);
   node.setSize([width, height + GROWTH]);
   shown.set(node, { strip, widget });
   return strip;

@@ -1,10 +1,10 @@
 /* The browser side of the pack: what its nodes do beyond what ComfyUI does for every node.
  * Acts only on nodes that this pack serves: another pack may have nodes of the same ids. */
 import { app } from "../../scripts/app.js";
-import { api } from "../../scripts/api.js";
 import { growInputs } from "./growing_inputs.js";
 import { listen, SETTING, showSegments } from "./live.js";
 import { addPicker } from "./picker.js";
+import { showPreviews } from "./preview.js";
 import { loadTexts } from "./texts.js";
 import { appendChoice, readOldToggles } from "./widgets.js";
 
@@ -15,25 +15,13 @@ function serves(nodeData) {
   return nodeData.python_module?.split(".").at(-1) === PACK;
 }
 
-function showPreview({ detail }) {
-  const node = app.graph.getNodeById(Number(detail.node_id)) ?? app.graph.getNodeById(detail.node_id);
-  if (!node || !ours.has(node.comfyClass)) return;
-  const image = new Image();
-  image.onload = () => {
-    node.imgs = [image];
-    node.setSizeForImage?.();
-    app.graph.setDirtyCanvas(true, true);
-  };
-  image.src = api.apiURL(`/view?${new URLSearchParams({ ...detail.item, rand: String(Date.now()) })}`);
-}
-
 app.registerExtension({
   name: "MaskDetailer",
   settings: [SETTING],
 
   async setup() {
     listen();
-    api.addEventListener("impact-preview", showPreview);
+    showPreviews((node) => ours.has(node.comfyClass));
     await loadTexts();
   },
 

@@ -1,6 +1,7 @@
 /* Segments chosen by their pictures: a button on the picker node opens a dialog with a thumbnail for each. */
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { idsOf } from "./nodes.js";
 import { text } from "./texts.js";
 
 const STYLE = `
@@ -42,10 +43,17 @@ function thumbnail(id, number, picked) {
   return button;
 }
 
+/* The id under which the node last ran, and how many segments it had. */
+async function lastRun(node) {
+  for (const id of idsOf(node)) {
+    const answer = await api.fetchApi(route("count", { id }));
+    if (answer.ok) return [id, Number(await answer.text())];
+  }
+  return [null, 0];
+}
+
 async function openPicker(node, picks) {
-  const id = String(node.id);
-  const answer = await api.fetchApi(route("count", { id }));
-  const count = answer.ok ? Number(await answer.text()) : 0;
+  const [id, count] = await lastRun(node);
   const picked = numbers(picks.value, count);
   const segments = element("div", { className: "segments" });
   for (let number = 1; number <= count; number++) segments.append(thumbnail(id, number, picked));

@@ -1,4 +1,4 @@
-/* Widgets that write into others, and toggles of old workflows. */
+/* Widgets that write into others, elements on nodes, and toggles of old workflows. */
 
 const named = (node, name) => node.widgets?.find((widget) => widget.name === name);
 
@@ -23,6 +23,13 @@ export function appendChoice(node, choiceName, textName, { separator = "", writt
     configured?.apply(this, args);
     choice.value = first;
   };
+}
+
+/* An element of the page as a node's last widget, which neither a prompt nor a saved workflow knows of. */
+export function addElement(node, name, type, element, options) {
+  const widget = node.addDOMWidget(name, type, element, { serialize: false, ...options }); // not in a prompt
+  widget.serialize = false; // nor in a saved workflow
+  return widget;
 }
 
 /* Workflows of years ago hold some toggles as text: "true" or the label that the toggle shows when it is on. */

@@ -64,6 +64,6 @@ def register() -> tuple[dict[str, Any], dict[str, str]]:
     classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node_id not in missing}
     names = {node_id: name for node_id, name in NODE_DISPLAY_NAME_MAPPINGS.items() if node_id not in missing}
     sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())
-    host.when_serving(sharing.settle)
+    host.server.when_serving(sharing.settle)
     routes.register()
     return sharing.to_register()

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
 from ..detailer import host
-from ..detailer.detectors import Detector, Sam
+from ..detailer.detection.detect import Detector, Sam
 from ..detailer.options import UNTURNED, DetailOptions
 from ..detailer.values import BasicPipe, DetailerPipe, Latent, Refiner
 from .inputs import Input
@@ -134,7 +134,7 @@ class Door:
         Raises:
             InputError: as for one mask, and for two numbers of masks that do not pair.
         """
-        device = host.intermediate_device()
+        device = host.devices.intermediate_device()
         first, second = (
             self.mask_of_any_size(mask, name).to(device) for mask, name in ((mask1, "mask1"), (mask2, "mask2"))
         )
@@ -396,11 +396,11 @@ class Door:
             raise self.error(name, f"a {type(latent).__name__} is no LATENT", fix)
         if latent.get("samples") is None:
             raise self.error(name, f"it holds {', '.join(map(str, latent)) or 'nothing'} but no samples", fix)
-        return latent
+        return cast(Latent, latent)
 
     def fits_latent(self, size: Size, vae: Any, name: str = "image") -> None:
         """Raises InputError where the picture is smaller than one latent cell."""
-        cell = host.pixels_per_cell(vae)
+        cell = host.vae.pixels_per_cell(vae)
         if size.shorter < cell:
             raise self.error(
                 name,

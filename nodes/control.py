@@ -103,7 +103,7 @@ class ImpactControlNetApplyAdvancedSEGS:
         door = Door("ImpactControlNetApplyAdvancedSEGS")
         checked = door.segs(segs)
         net = _checked_control_net(door, control_net)
-        if vae is None and strength > 0 and host.needs_vae(net):
+        if vae is None and strength > 0 and host.control_net.needs_vae(net):
             fix = "Connect the VAE output of the checkpoint loader"
             raise door.error("vae", "it is missing, and this ControlNet works on latents", fix)
         preprocessor = _checked_preprocessor(door, segs_preprocessor)
@@ -133,7 +133,7 @@ class ImpactControlNetApplySEGS:
         door = Door("ImpactControlNetApplySEGS")
         checked = door.segs(segs)
         net = _checked_control_net(door, control_net)
-        if strength > 0 and host.needs_vae(net):
+        if strength > 0 and host.control_net.needs_vae(net):
             found = "it works on latents and needs a VAE, which this node has no input for"
             raise door.error("control_net", found, "Use the node 'ControlNetApply (SEGS)' and connect its vae")
         preprocessor = _checked_preprocessor(door, segs_preprocessor)
@@ -179,9 +179,9 @@ class SEGSPreviewCNet:
         elements = Door("SEGSPreviewCNet").segs(segs)[1]
         hints = [stored_hint(getattr(seg, "control_net_wrapper", None)) for seg in elements]
         shown = [(black_picture() if hint is None else hint)[0] for hint in hints]
-        device = host.intermediate_device()
+        device = host.devices.intermediate_device()
         return {
-            "ui": {"images": host.save_previews(shown, "impact_seg_cnet_preview")},
+            "ui": {"images": host.folders.save_previews(shown, "impact_seg_cnet_preview")},
             "result": ([hint.to(device, torch.float32, copy=True) for hint in hints if hint is not None],),
         }
 

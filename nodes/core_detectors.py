@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import SEGS, Size
-from ..detailer import host_detectors
-from ..detailer.core_detectors import (
+from ..detailer import host
+from ..detailer.detection.core_models import (
     FACE_PARTS,
     FACE_VARIANTS,
     FaceLandmarkDetector,
@@ -15,9 +15,10 @@ from ..detailer.core_detectors import (
     SAM3Model,
     SAM3TextDetector,
     SAM3Wrapper,
+    TextSearch,
     sam3_text_detectors,
 )
-from ..detailer.upright_faces import FaceFinder, UprightFaceHook
+from ..detailer.hooks.upright_faces import FaceFinder, UprightFaceHook
 from ..segs.boxes import BoundingBox, Crops, found_in, frames_of, to_boxes, to_segs
 from ..segs.filters import ALL, split_text
 from . import inputs
@@ -42,7 +43,7 @@ def _boxes_input(tooltip: str) -> inputs.Input:
 
 def _face_model() -> inputs.Input:
     tooltip = "The face model, from Load Face Detection Model (MediaPipe)."
-    return inputs.link(host_detectors.FACE_MODEL, tooltip)
+    return inputs.link(host.detection.FACE_MODEL, tooltip)
 
 
 def _variant() -> inputs.Input:
@@ -157,9 +158,9 @@ class MaskDetailerRTDETRProvider:
 
     def doit(self, model: Any, labels: str) -> tuple[RTDETRDetector]:
         door = Door("MaskDetailerRTDETRProvider")
-        checked = _checked(door, model, "model", host_detectors.is_rtdetr, "RT-DETR model", RTDETR_SOURCE)
+        checked = _checked(door, model, "model", host.detection.is_rtdetr, "RT-DETR model", RTDETR_SOURCE)
         wanted = [label for label in split_text(labels) if label]
-        known = host_detectors.rtdetr_labels()
+        known = host.detection.rtdetr_labels()
         unknown = [label for label in wanted if label not in (ALL, *known)]
         if unknown:
             raise door.error("labels", f"RT-DETR knows no {', '.join(unknown)}", f"Write some of: {', '.join(known)}")
@@ -205,8 +206,8 @@ class MaskDetailerSAM3Provider:
         self, model: Any, text: str, max_detections: int, refine_iterations: int, clip: Any = None
     ) -> tuple[SAM3TextDetector, SAM3TextDetector, SAM3Model]:
         name = "MaskDetailerSAM3Provider"
-        checked = _checked(Door(name), model, "model", host_detectors.is_sam3, "SAM3 model", SAM3_SOURCE)
-        boxes, outlines = sam3_text_detectors(checked, clip, text, max_detections, refine_iterations, name)
+        checked = _checked(Door(name), model, "model", host.detection.is_sam3, "SAM3 model", SAM3_SOURCE)
+        boxes, outlines = sam3_text_detectors(TextSearch(checked, clip, text, max_detections, refine_iterations, name))
         return boxes, outlines, SAM3Model(SAM3Wrapper(checked, refine_iterations))
 
 
@@ -277,14 +278,14 @@ class MaskDetailerUprightFaceHook:
 
 def _checked_face_model(door: Door, model: Any) -> Any:
     name = "face_detection_model"
-    return _checked(door, model, name, host_detectors.is_face_model, "face detection model", FACE_SOURCE)
+    return _checked(door, model, name, host.detection.is_face_model, "face detection model", FACE_SOURCE)
 
 
 NEEDS: dict[str, Callable[[], bool]] = {
-    "MaskDetailerRTDETRProvider": host_detectors.has_rtdetr,
-    "MaskDetailerSAM3Provider": host_detectors.has_sam3,
-    "MaskDetailerFaceLandmarkProvider": host_detectors.has_face_landmarks,
-    "MaskDetailerUprightFaceHook": host_detectors.has_face_landmarks,
+    "MaskDetailerRTDETRProvider": host.detection.has_rtdetr,
+    "MaskDetailerSAM3Provider": host.detection.has_sam3,
+    "MaskDetailerFaceLandmarkProvider": host.detection.has_face_landmarks,
+    "MaskDetailerUprightFaceHook": host.detection.has_face_landmarks,
 }
 """What the running ComfyUI must have for a node to be offered."""
 

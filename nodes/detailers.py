@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from ..core import SEGS, Size, mask_to_segs
-from ..detailer import engine, host
-from ..detailer.hooks import Hook
+from ..detailer import host
+from ..detailer.hooks.protocol import Hook
+from ..detailer.pipeline import run as engine
+from ..detailer.pipeline.recipe import Recipe
 from ..detailer.values import (
     BasicPipe,
     Detailed,
@@ -388,14 +390,14 @@ def detail_shots(
         missing = "it is missing (None)" if pipe_name is None else "its clip is missing (None)"
         raise door.error(pipe_name or "clip", f"{missing}, but there is per-segment text", "Connect a CLIP")
     door.widgets({"crop_batch": settings.crop_batch}, {"crop_batch": inputs.crop_batch()})
-    images = torch.empty(count, *frames.shape[1:], device=host.intermediate_device())
+    images = torch.empty(count, *frames.shape[1:], device=host.devices.intermediate_device())
 
     def pictures() -> Iterator[engine.Picture]:
         for index, shot in enumerate(shots):
             images[index] = frames[shot.frame]
             yield engine.Picture(images[index : index + 1, ..., :3], shot.segs, shot.seed)
 
-    return images, engine.detail(pictures(), count, pipe, settings, refiner, Hook(detailer_hook))
+    return images, engine.detail(pictures(), count, Recipe(pipe, settings, refiner, Hook(detailer_hook), door.node))
 
 
 def detail_frames(

@@ -8,7 +8,15 @@ import torch
 
 from ..core import SEGS
 from ..detailer import host
-from ..detailer.detectors import DetectionSettings, SamSettings, detect_simple, sam_mask, sam_masks
+from ..detailer.detection.detect import (
+    DetectionSettings,
+    Finders,
+    FindSettings,
+    SamSettings,
+    detect_simple,
+    sam_mask,
+    sam_masks,
+)
 from ..segs.filters import by_label, split_text
 from . import inputs
 from .checks import Door
@@ -67,7 +75,7 @@ def _found(
 def _found_mask(door: Door, kind: str, detector: Any, image: Any, settings: DetectionSettings) -> tuple[torch.Tensor]:
     picture = door.one_image(image)
     mask = door.detector(detector, kind, kind.lower()).detect_combined(picture, settings)
-    return (mask.to(host.intermediate_device()),)
+    return (mask.to(host.devices.intermediate_device()),)
 
 
 class BboxDetectorSEGS:
@@ -239,13 +247,17 @@ class ImpactSimpleDetectorSEGS:
         sam = door.optional_sam(sam_model_opt, "sam_model_opt")
         segs = detect_simple(
             picture,
-            door.detector(bbox_detector, BBOX, "bbox_detector"),
-            door.optional_detector(segm_detector_opt, SEGM, "segm_detector_opt", needed=sam is None),
-            sam,
-            DetectionSettings(bbox_threshold, bbox_dilation, crop_factor, drop_size),
-            DetectionSettings(sub_threshold, sub_dilation, crop_factor, drop_size),
-            SamSettings("center-1", sub_threshold, sub_dilation, sub_bbox_expansion),
-            post_dilation,
+            Finders(
+                door.detector(bbox_detector, BBOX, "bbox_detector"),
+                door.optional_detector(segm_detector_opt, SEGM, "segm_detector_opt", needed=sam is None),
+                sam,
+            ),
+            FindSettings(
+                DetectionSettings(bbox_threshold, bbox_dilation, crop_factor, drop_size),
+                DetectionSettings(sub_threshold, sub_dilation, crop_factor, drop_size),
+                SamSettings("center-1", sub_threshold, sub_dilation, sub_bbox_expansion),
+                post_dilation,
+            ),
         )
         return (segs,)
 
@@ -291,13 +303,17 @@ class ImpactSimpleDetectorSEGSPipe:
         sam = door.optional_sam(pipe.sam_model, "detailer_pipe")
         segs = detect_simple(
             picture,
-            door.detector(pipe.bbox_detector, BBOX, "detailer_pipe"),
-            door.optional_detector(pipe.segm_detector, SEGM, "detailer_pipe", needed=sam is None),
-            sam,
-            DetectionSettings(bbox_threshold, bbox_dilation, crop_factor, drop_size),
-            DetectionSettings(sub_threshold, sub_dilation, crop_factor, drop_size),
-            SamSettings("center-1", sub_threshold, sub_dilation, sub_bbox_expansion),
-            post_dilation,
+            Finders(
+                door.detector(pipe.bbox_detector, BBOX, "detailer_pipe"),
+                door.optional_detector(pipe.segm_detector, SEGM, "detailer_pipe", needed=sam is None),
+                sam,
+            ),
+            FindSettings(
+                DetectionSettings(bbox_threshold, bbox_dilation, crop_factor, drop_size),
+                DetectionSettings(sub_threshold, sub_dilation, crop_factor, drop_size),
+                SamSettings("center-1", sub_threshold, sub_dilation, sub_bbox_expansion),
+                post_dilation,
+            ),
             pipe.detailer_hook,
         )
         return (segs,)
@@ -354,7 +370,7 @@ class SAMDetectorCombined:
                 detection_hint, threshold, dilation, bbox_expansion, mask_hint_threshold, mask_hint_use_negative
             ),
         )
-        return (mask.to(host.intermediate_device()),)
+        return (mask.to(host.devices.intermediate_device()),)
 
 
 class SAMDetectorSegmented:
@@ -396,7 +412,7 @@ class SAMDetectorSegmented:
                 detection_hint, threshold, dilation, bbox_expansion, mask_hint_threshold, mask_hint_use_negative
             ),
         )
-        device = host.intermediate_device()
+        device = host.devices.intermediate_device()
         return union.to(device), each[:, None].to(device)
 
 

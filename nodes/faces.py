@@ -10,7 +10,7 @@ import torch
 
 from ..core import Size
 from ..detailer import host
-from ..detailer.detectors import DetectionSettings, Detector, Sam, SamSettings, detect_faces
+from ..detailer.detection.detect import DetectionSettings, Finders, FindSettings, SamSettings, detect_faces
 from ..detailer.values import BasicPipe, DetailerPipe, Refiner, wrapped_seed
 from ..segs import rescale, to_combined_mask
 from . import inputs
@@ -145,9 +145,9 @@ class FaceDetailerPipe:
         door = Door("FaceDetailerPipe")
         pipe = door.detailer_pipe(detailer_pipe)
         refiner = None
-        parts = (pipe.refiner_model, pipe.refiner_positive, pipe.refiner_negative)
-        if None not in parts:
-            refiner = Refiner(*parts, widgets["refiner_ratio"])
+        model, positive, negative = pipe.refiner_model, pipe.refiner_positive, pipe.refiner_negative
+        if model is not None and positive is not None and negative is not None:
+            refiner = Refiner(model, positive, negative, widgets["refiner_ratio"])
         names = _Names(*["detailer_pipe"] * 4)
         return _detail_found(door, names, image, pipe, detailer_pipe, refiner, widgets | {"wildcard": pipe.wildcard})
 
@@ -166,36 +166,37 @@ class _Names:
 class _Finder:
     """The detectors and what they are asked for."""
 
-    bbox_detector: Detector
-    segm_detector: Detector | None
-    sam: Sam | None
-    bbox: DetectionSettings
-    sam_settings: SamSettings
+    finders: Finders
+    settings: FindSettings
     hook: Any
 
     def find(self, frame: torch.Tensor) -> Any:
         """The SEGS of one picture ``[1,H,W,C]``."""
-        return detect_faces(
-            frame, self.bbox_detector, self.segm_detector, self.sam, self.bbox, self.sam_settings, self.hook
-        )
+        return detect_faces(frame, self.finders, self.settings, self.hook)
 
 
 def _finder(door: Door, names: _Names, pipe: DetailerPipe, widgets: Mapping[str, Any]) -> _Finder:
     sam = door.optional_sam(pipe.sam_model, names.sam)
+    asked = DetectionSettings(
+        widgets["bbox_threshold"], widgets["bbox_dilation"], widgets["bbox_crop_factor"], widgets["drop_size"]
+    )
     return _Finder(
-        door.detector(pipe.bbox_detector, "BBOX_DETECTOR", names.bbox_detector),
-        door.optional_detector(pipe.segm_detector, "SEGM_DETECTOR", names.segm_detector, needed=sam is None),
-        sam,
-        DetectionSettings(
-            widgets["bbox_threshold"], widgets["bbox_dilation"], widgets["bbox_crop_factor"], widgets["drop_size"]
+        Finders(
+            door.detector(pipe.bbox_detector, "BBOX_DETECTOR", names.bbox_detector),
+            door.optional_detector(pipe.segm_detector, "SEGM_DETECTOR", names.segm_detector, needed=sam is None),
+            sam,
         ),
-        SamSettings(
-            widgets["sam_detection_hint"],
-            widgets["sam_threshold"],
-            widgets["sam_dilation"],
-            widgets["sam_bbox_expansion"],
-            widgets["sam_mask_hint_threshold"],
-            widgets["sam_mask_hint_use_negative"],
+        FindSettings(
+            asked,
+            asked,
+            SamSettings(
+                widgets["sam_detection_hint"],
+                widgets["sam_threshold"],
+                widgets["sam_dilation"],
+                widgets["sam_bbox_expansion"],
+                widgets["sam_mask_hint_threshold"],
+                widgets["sam_mask_hint_use_negative"],
+            ),
         ),
         pipe.detailer_hook,
     )
@@ -233,7 +234,7 @@ def _detail_found(
         refined += crops_refined
         refined_alpha += crops_alpha
         hints += crop_hints
-    mask = torch.cat(masks).to(host.intermediate_device())
+    mask = torch.cat(masks).to(host.devices.intermediate_device())
     return images, refined, refined_alpha, mask, pipe_out, hints
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..detailer import host
-from ..detailer.hook_objects import (
+from ..detailer.hooks.builtin import (
     CYCLE_SCHEDULES,
     CombinedHook,
     CycleRamp,
@@ -191,7 +191,7 @@ class UnsamplerDetailerHookProvider:
                 "end_end_at_step": ("INT", {"default": 24, **step, "tooltip": end}),
                 "cfg": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "tooltip": "1 keeps nearest to the part."}),
                 "sampler_name": inputs.sampler_name(),
-                "scheduler": (host.core_scheduler_names(), {"tooltip": "How noise rises, as in KSampler."}),
+                "scheduler": (host.schedules.core_scheduler_names(), {"tooltip": "How noise rises, as in KSampler."}),
                 "normalize": ([DISABLE, ENABLE], {"tooltip": normalize}),
                 "positive": inputs.link("CONDITIONING", f"What is seen. {prompt}"),
                 "negative": inputs.link("CONDITIONING", f"What is not seen. {prompt}"),
@@ -214,7 +214,7 @@ class UnsamplerDetailerHookProvider:
         schedule_for_cycle: str,
     ) -> tuple[DetailerHook]:
         Door("UnsamplerDetailerHookProvider").not_missing(
-            BasicPipe(model, None, "not needed", positive, negative), None
+            BasicPipe._make((model, None, "not needed", positive, negative)), None
         )
         end_at_step = CycleRamp(start_end_at_step, end_end_at_step, schedule_for_cycle == SKIP_START)
         hook = UnsamplerHook(
@@ -330,7 +330,7 @@ class PreviewDetailerHookProvider:
         }
 
     def doit(self, quality: int, unique_id: str) -> tuple[DetailerHook, DetailerHook]:
-        hook = PreviewHook(str(unique_id), quality)
+        hook = PreviewHook(host.server.node_shown(str(unique_id)), quality)
         return hook, hook
 
 

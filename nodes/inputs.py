@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..detailer import host
-from ..detailer.detectors import HINTS, NEGATIVES
-from ..detailer.wildcards import Wildcards
+from ..detailer.detection.detect import HINTS, NEGATIVES
+from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 
 MAX_SIZE = 16384
 MAX_SEED = 2**64 - 1
@@ -78,12 +78,12 @@ def cfg() -> Input:
 
 
 def sampler_name() -> Input:
-    return host.sampler_names(), {"tooltip": "The sampling algorithm, as in KSampler."}  # type: ignore[return-value]
+    return host.schedules.sampler_names(), {"tooltip": "The sampling algorithm, as in KSampler."}  # type: ignore[return-value]
 
 
 def scheduler() -> Input:
     tooltip = "How noise falls from step to step, as in KSampler; after ComfyUI's own come AYS, GITS, LTXV and OSS."
-    return host.scheduler_names(), {"tooltip": tooltip}  # type: ignore[return-value]
+    return host.schedules.scheduler_names(), {"tooltip": tooltip}  # type: ignore[return-value]
 
 
 def denoise() -> Input:
@@ -317,8 +317,8 @@ def detailer_pipe_text(tooltip: str) -> dict[str, Input]:
     each.
     """
     writing_help = "Choosing one adds it to the text. Has no effect when the workflow runs."
-    loras = ["Select the LoRA to add to the text", *host.lora_names()]
-    names = Wildcards(host.wildcard_folders())
+    loras = ["Select the LoRA to add to the text", *host.models.lora_names()]
+    names = Wildcards(wildcard_folders())
     wildcards = ["Select the Wildcard to add to the text", *(f"__{name}__" for name in names)]
     return {
         "wildcard": ("STRING", {"multiline": True, "dynamicPrompts": False, "tooltip": tooltip}),

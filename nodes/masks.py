@@ -99,7 +99,7 @@ class ToBinaryMask:
 
     def doit(self, mask: Any, threshold: int) -> tuple[torch.Tensor]:
         masks = Door("ToBinaryMask").mask_of_any_size(mask)
-        return ((masks > threshold / 255).to(host.intermediate_device(), torch.float32),)
+        return ((masks > threshold / 255).to(host.devices.intermediate_device(), torch.float32),)
 
 
 class ImpactDilateMask:
@@ -127,7 +127,7 @@ class ImpactDilateMask:
 
     def doit(self, mask: Any, dilation: int) -> tuple[torch.Tensor]:
         masks = Door("ImpactDilateMask").mask_of_any_size(mask)
-        return (dilate_mask(masks, dilation).to(host.intermediate_device()),)
+        return (dilate_mask(masks, dilation).to(host.devices.intermediate_device()),)
 
 
 class ImpactGaussianBlurMask:
@@ -155,7 +155,7 @@ class ImpactGaussianBlurMask:
         }
 
     def doit(self, mask: Any, kernel_size: int, sigma: float) -> tuple[torch.Tensor]:
-        masks = Door("ImpactGaussianBlurMask").mask_of_any_size(mask).to(host.intermediate_device())
+        masks = Door("ImpactGaussianBlurMask").mask_of_any_size(mask).to(host.devices.intermediate_device())
         blurred = blur_mask(masks, kernel_size, sigma)
         return (blurred.clone() if blurred is masks else blurred,)
 
@@ -176,7 +176,7 @@ class ImpactFlattenMask:
 
     def doit(self, masks: Any) -> tuple[torch.Tensor]:
         frames = Door("ImpactFlattenMask").mask_of_any_size(masks, "masks")
-        return (frames.amax(dim=0, keepdim=True).to(host.intermediate_device()),)
+        return (frames.amax(dim=0, keepdim=True).to(host.devices.intermediate_device()),)
 
 
 class MasksToMaskList:
@@ -196,7 +196,7 @@ class MasksToMaskList:
 
     def doit(self, masks: Any) -> tuple[list[torch.Tensor]]:
         frames = _black_mask() if masks is None else Door("MasksToMaskList").mask_frames(masks, "masks")
-        return (list(frames.to(host.intermediate_device()).split(1)) if len(frames) else [],)
+        return (list(frames.to(host.devices.intermediate_device()).split(1)) if len(frames) else [],)
 
 
 class MaskListToMaskBatch:
@@ -215,7 +215,7 @@ class MaskListToMaskBatch:
         return {"required": {"mask": inputs.link("MASK", "The list of masks. The first one sets the size.")}}
 
     def doit(self, mask: list[Any]) -> tuple[torch.Tensor]:
-        door, device = Door("MaskListToMaskBatch"), host.intermediate_device()
+        door, device = Door("MaskListToMaskBatch"), host.devices.intermediate_device()
         masks = [door.mask_frames(item).to(device) for item in mask]
         pictures = [frames[..., None] for frames in masks if frames.numel()]
         return (joined(pictures)[..., 0] if pictures else _black_mask().to(device),)
@@ -239,7 +239,7 @@ class ImageListToImageBatch:
         return {"required": {"images": inputs.link("IMAGE", "The list of pictures. The first one sets the size.")}}
 
     def doit(self, images: list[Any]) -> tuple[torch.Tensor]:
-        door, device = Door("ImageListToImageBatch"), host.intermediate_device()
+        door, device = Door("ImageListToImageBatch"), host.devices.intermediate_device()
         frames = [door.picture_frames(item, "images").to(device) for item in images]
         pictures = [batch for batch in frames if batch.numel()]
         if len({batch.shape[-1] for batch in pictures}) > 1:
@@ -266,7 +266,7 @@ class ImpactImageBatchToImageList:
 
     def doit(self, image: Any) -> tuple[list[torch.Tensor]]:
         frames = Door("ImpactImageBatchToImageList").picture_frames(image)
-        return (list(frames.to(host.intermediate_device()).split(1)) if len(frames) else [],)
+        return (list(frames.to(host.devices.intermediate_device()).split(1)) if len(frames) else [],)
 
 
 def _black_mask() -> torch.Tensor:

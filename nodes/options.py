@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..core.blend import BLENDS
-from ..core.colour import COLOUR_MATCHES
 from ..core.fill import FILLS
 from ..core.masks import RAMPS
+from ..core.surroundings.colour import COLOUR_MATCHES
 from ..detailer.options import (
     BORDERS,
     DENOISES,
-    DETAILS,
-    DRIFTS,
     MULTIPLES,
-    SIZE_MODES,
-    TILINGS,
     BlendOptions,
     ColourOptions,
     DenoiseOptions,
     DetailOptions,
     WorkingSizeOptions,
 )
+from ..detailer.pipeline.recipe import TILINGS
+from ..detailer.pipeline.restore import DETAILS, DRIFTS
+from ..detailer.pipeline.working_size import SIZE_MODES
 from . import inputs
 from .checks import Door
 
 
-def _choice(choices: tuple[str, ...], tooltip: str, **more: Any) -> inputs.Input:
-    return list(choices), {"default": choices[0], "tooltip": tooltip, **more}
+def _choice(choices: Iterable[str], tooltip: str, **more: Any) -> inputs.Input:
+    names = list(choices)
+    return names, {"default": names[0], "tooltip": tooltip, **more}
 
 
 def _pixels(default: int, least: int, most: int, tooltip: str, step: int = 1, **more: Any) -> inputs.Input:

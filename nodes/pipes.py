@@ -401,7 +401,7 @@ class DetailerPipeToBasicPipe:
 
     def doit(self, detailer_pipe: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         pipe = Door("DetailerPipeToBasicPipe").detailer_pipe(detailer_pipe)
-        return tuple(pipe.base), tuple(pipe.refiner)
+        return tuple(pipe.base), pipe.refiner
 
 
 class EditDetailerPipe:

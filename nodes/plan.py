@@ -6,8 +6,10 @@ from typing import Any
 
 import torch
 
-from ..detailer import engine, host
-from ..detailer.hooks import Hook
+from ..detailer import host
+from ..detailer.hooks.protocol import Hook
+from ..detailer.pipeline import run as engine
+from ..detailer.pipeline.recipe import Recipe
 from ..detailer.plan_table import as_json, as_text, drawn_over, rows_of
 from ..detailer.values import wrapped_seed
 from . import inputs
@@ -90,7 +92,7 @@ class MaskDetailerPlan:
             for j in range(batch_size)
             for index in range(len(frames))
         ]
-        plans, groups = engine.foresee(pictures, pipe, settings, Hook(detailer_hook))
+        plans, groups = engine.foresee(pictures, Recipe(pipe, settings, hook=Hook(detailer_hook), source=door.node))
         rows = rows_of(plans, groups)
         shown = [
             drawn_over(picture.image, plan, [row for row in rows if row.picture == number])
@@ -101,10 +103,10 @@ class MaskDetailerPlan:
         text = as_text(rows)
         return {
             "ui": {
-                "images": host.save_previews((picture[0] for picture in shown), "mask_detailer_plan"),
+                "images": host.folders.save_previews((picture[0] for picture in shown), "mask_detailer_plan"),
                 "text": [text],
             },
-            "result": (torch.cat([drawn, alpha], dim=-1).to(host.intermediate_device()), text, as_json(rows)),
+            "result": (torch.cat([drawn, alpha], dim=-1).to(host.devices.intermediate_device()), text, as_json(rows)),
         }
 
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from ..detailer import host, live
 from ..detailer.picker import Candidates
-from ..detailer.wildcards import Wildcards
+from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 
 candidates = Candidates()
 
 
-def _count(query: host.Query) -> host.Answer:
+def _count(query: host.server.Query) -> host.server.Answer:
     count = candidates.count(query.get("id", ""))
     return None if count is None else str(count)
 
 
-def _view(query: host.Query) -> host.Answer:
+def _view(query: host.server.Query) -> host.server.Answer:
     index = query.get("idx", "")
     return candidates.png(query.get("id", ""), int(index)) if index.isdecimal() else None
 
 
-def _wildcards(query: host.Query) -> host.Answer:
-    return {"data": [f"__{name}__" for name in Wildcards(host.wildcard_folders())]}
+def _wildcards(query: host.server.Query) -> host.server.Answer:
+    return {"data": [f"__{name}__" for name in Wildcards(wildcard_folders())]}
 
 
-def _live(query: host.Query) -> host.Answer:
+def _live(query: host.server.Query) -> host.server.Answer:
     """A browser says whether it wants to be shown what goes on in its prompts."""
     live.audience.set(query.get("client", ""), query.get("on") == "1")
     return ""
@@ -39,5 +39,5 @@ def register() -> None:
         "/impact/segs/picker/view": _view,
         "/impact/wildcards/list": _wildcards,
     }.items():
-        host.when_serving(lambda path=path, answer=answer: host.serve_get(path, answer))
-    host.on_prompt(lambda prompt: candidates.forget_all_but(prompt))
+        host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer))
+    host.server.on_prompt(lambda prompt: candidates.forget_all_but(prompt))

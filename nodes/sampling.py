@@ -7,9 +7,8 @@ from typing import Any
 import torch
 
 from ..detailer import host
-from ..detailer.hooks import KSampleCall
-from ..detailer.sampling import sample_latent, sample_steps
-from ..detailer.values import BasicPipe, Conditioning, Latent, SchedulerFunc
+from ..detailer.ksampler import Steps, sample_latent, sample_steps
+from ..detailer.values import BasicPipe, Conditioning, KSampleCall, Latent, SchedulerFunc
 from . import inputs
 from .checks import Door
 
@@ -81,7 +80,7 @@ class ImpactKSamplerBasicPipe:
             pipe.model, seed, steps, cfg, sampler_name, scheduler, pipe.positive, pipe.negative,
             door.latent(latent_image), denoise,
         )  # fmt: skip
-        progress = host.Progress.of_node()
+        progress = host.progress.Progress.of_node()
         latent = sample_latent(call, scheduler_func_opt, door.node, progress)
         progress.done()
         return basic_pipe, latent, pipe.vae
@@ -153,11 +152,9 @@ class ImpactKSamplerAdvancedBasicPipe:
             pipe.model, noise_seed, steps, cfg, sampler_name, scheduler, pipe.positive, pipe.negative,
             door.latent(latent_image), 1.0,
         )  # fmt: skip
-        progress = host.Progress.of_node()
-        latent = sample_steps(
-            call, scheduler_func_opt, start_at_step, end_at_step, add_noise, not return_with_leftover_noise, door.node,
-            progress,
-        )  # fmt: skip
+        progress = host.progress.Progress.of_node()
+        part = Steps(start_at_step, end_at_step, add_noise, finish=not return_with_leftover_noise)
+        latent = sample_steps(call, scheduler_func_opt, part, door.node, progress)
         progress.done()
         return basic_pipe, latent, pipe.vae
 
@@ -178,7 +175,9 @@ class RemoveNoiseMask:
 
     def doit(self, samples: Any) -> tuple[Latent]:
         latent = Door("RemoveNoiseMask").latent(samples, "samples")
-        return ({key: value for key, value in latent.items() if key != "noise_mask"},)
+        kept = latent.copy()
+        kept.pop("noise_mask", None)
+        return (kept,)
 
 
 class ImpactNegativeConditioningPlaceholder:
@@ -225,7 +224,7 @@ class GITSSchedulerFuncProvider:
 
     def doit(self, coeff: float, denoise: float) -> tuple[SchedulerFunc]:
         def schedule(model: Any, sampler_name: str, steps: int) -> torch.Tensor:
-            return host.gits_sigmas(coeff, steps, denoise)
+            return host.schedules.gits_sigmas(coeff, steps, denoise)
 
         return (schedule,)
 
@@ -234,7 +233,7 @@ class _SchedulerNames:
     """A COMBO output that is read at call time: packs add schedulers, and ComfyUI compares the lists."""
 
     def __get__(self, node: Any, kind: type) -> tuple[list[str]]:
-        return (host.scheduler_names(),)
+        return (host.schedules.scheduler_names(),)
 
 
 class ImpactSchedulerAdapter:
@@ -257,8 +256,8 @@ class ImpactSchedulerAdapter:
         extra = "Replaces scheduler; None: doesn't."
         return {
             "required": {
-                "scheduler": (host.core_scheduler_names(), {"defaultInput": True, "tooltip": scheduler}),
-                "extra_scheduler": ([NO_EXTRA_SCHEDULER, *host.extra_scheduler_names()], {"tooltip": extra}),
+                "scheduler": (host.schedules.core_scheduler_names(), {"defaultInput": True, "tooltip": scheduler}),
+                "extra_scheduler": ([NO_EXTRA_SCHEDULER, *host.schedules.extra_scheduler_names()], {"tooltip": extra}),
             }
         }
 

@@ -175,7 +175,7 @@ class SegsToCombinedMask:
 
     def doit(self, segs: Any) -> tuple[torch.Tensor]:
         mask = to_combined_mask(Door("SegsToCombinedMask").segs(segs))
-        return (mask.to(host.intermediate_device()),)
+        return (mask.to(host.devices.intermediate_device()),)
 
 
 class SEGSToImageList:
@@ -203,7 +203,7 @@ class SEGSToImageList:
     def doit(self, segs: Any, fallback_image_opt: Any = None) -> tuple[list[torch.Tensor]]:
         door = Door("SEGSToImageList")
         fallback = None if fallback_image_opt is None else door.image(fallback_image_opt, "fallback_image_opt")
-        device = host.intermediate_device()
+        device = host.devices.intermediate_device()
         return ([picture.to(device) for picture in to_image_list(door.segs(segs), fallback)],)
 
 
@@ -223,7 +223,7 @@ class ImpactSEGSToMaskList:
         return {"required": {"segs": inputs.link("SEGS", "The segments whose masks are wanted.")}}
 
     def doit(self, segs: Any) -> tuple[list[torch.Tensor]]:
-        device = host.intermediate_device()
+        device = host.devices.intermediate_device()
         return ([mask.to(device) for mask in to_mask_list(Door("ImpactSEGSToMaskList").segs(segs))],)
 
 
@@ -243,7 +243,7 @@ class ImpactSEGSToMaskBatch:
 
     def doit(self, segs: Any) -> tuple[torch.Tensor]:
         masks = to_mask_list(Door("ImpactSEGSToMaskBatch").segs(segs))
-        return (torch.cat(masks).to(host.intermediate_device()),)
+        return (torch.cat(masks).to(host.devices.intermediate_device()),)
 
 
 class SEGSPreview:
@@ -283,9 +283,9 @@ class SEGSPreview:
             picture, mask = preview.picture, preview.mask[..., None]
             shown += torch.cat([picture, mask.clamp(min=min_alpha)], dim=-1) if alpha_mode else picture
             pictures.append(picture * mask if alpha_mode else picture.clone())
-        device = host.intermediate_device()
+        device = host.devices.intermediate_device()
         return {
-            "ui": {"images": host.save_previews(shown, "impact_seg_preview")},
+            "ui": {"images": host.folders.save_previews(shown, "impact_seg_preview")},
             "result": ([picture.to(device) for picture in pictures or [black_picture()]],),
         }
 

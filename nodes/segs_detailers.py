@@ -7,7 +7,9 @@ from typing import Any
 import torch
 
 from ..core import SEGS, Size
-from ..detailer import engine, host
+from ..detailer import host
+from ..detailer.pipeline import run as engine
+from ..detailer.pipeline.recipe import Recipe
 from ..segs import black_picture, paste
 from . import inputs
 from .checks import Door
@@ -64,9 +66,8 @@ class SEGSDetailer:
         pipe = door.basic_pipe(basic_pipe)
         door.fits_latent(Size(*frames.shape[1:3]), pipe.vae)
         refiner = door.refiner(widgets.get("refiner_basic_pipe_opt"), widgets["refiner_ratio"])
-        refined, hints = engine.refine(
-            frames[..., :3], door.segs(segs), pipe, settings_of(door, widgets), refiner, widgets["batch_size"]
-        )
+        recipe = Recipe(pipe, settings_of(door, widgets), refiner, source=door.node)
+        refined, hints = engine.refine(frames[..., :3], door.segs(segs), recipe, widgets["batch_size"])
         return refined, hints or [black_picture()]
 
 
@@ -104,7 +105,7 @@ class SEGSPaste:
         if ref_image_opt is not None:
             reference = door.image(ref_image_opt, "ref_image_opt")[..., :3]
         pasted = paste(frames[..., :3], door.segs(segs), feather, alpha / 255, reference)
-        return (torch.cat([pasted, frames[..., 3:]], dim=-1).to(host.intermediate_device()),)
+        return (torch.cat([pasted, frames[..., 3:]], dim=-1).to(host.devices.intermediate_device()),)
 
 
 NODE_CLASS_MAPPINGS = {"SEGSDetailer": SEGSDetailer, "SEGSPaste": SEGSPaste}

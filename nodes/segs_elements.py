@@ -116,7 +116,7 @@ class ImpactFrom_SEG_ELT:
 
     def doit(self, seg_elt: Any) -> tuple[Any, torch.Tensor | None, torch.Tensor, Any, Any, Any, float, str]:
         seg = Door("ImpactFrom_SEG_ELT").seg(seg_elt)
-        device, image = host.intermediate_device(), seg_image(seg)
+        device, image = host.devices.intermediate_device(), seg_image(seg)
         return (
             seg_elt,
             None if image is None else image.to(device, torch.float32, copy=True),

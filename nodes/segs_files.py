@@ -44,7 +44,7 @@ class SaveSEGS:
         door = Door("SaveSEGS")
         checked = door.segs(segs)
         try:
-            path, shown = host.new_output(filename_prefix, files.ENDING, header_size(checked))
+            path, shown = host.folders.new_output(filename_prefix, files.ENDING, header_size(checked))
         except ValueError as error:
             fix = f"Write a name such as {FOLDER}/faces, without .. and not from the root of a disk"
             raise door.error("filename_prefix", f"'{filename_prefix}': {error}", fix) from error
@@ -72,13 +72,13 @@ class LoadSEGS:
             "The file: one in ComfyUI's input folder, or one that Save SEGS left in the output folder's segs (marked "
             "[output]). Press R to see new ones."
         )
-        return {"required": {"file": (host.saved_files(files.ENDING, FOLDER), {"tooltip": file})}}
+        return {"required": {"file": (host.folders.saved_files(files.ENDING, FOLDER), {"tooltip": file})}}
 
     @classmethod
     def VALIDATE_INPUTS(cls, file: Any = None) -> bool | str:
         """True, or what is wrong. Takes files that came after the list was made; None stands for a link."""
         try:
-            if file is None or host.saved_file(file).is_file():
+            if file is None or host.folders.saved_file(file).is_file():
                 return True
         except (OSError, ValueError):
             pass
@@ -87,13 +87,13 @@ class LoadSEGS:
     @classmethod
     def IS_CHANGED(cls, file: str) -> str:
         """What differs once the file is another."""
-        found = host.saved_file(file).stat()
+        found = host.folders.saved_file(file).stat()
         return f"{found.st_mtime_ns} {found.st_size}"
 
     def doit(self, file: str) -> tuple[SEGS]:
         door = Door("LoadSEGS")
         try:
-            path = host.saved_file(file)
+            path = host.folders.saved_file(file)
         except ValueError as error:
             raise door.error("file", f"'{file}': {error}", "Choose a file from the list") from error
         try:

@@ -54,7 +54,7 @@ class Sharing:
         """Once all packs are loaded: take what is ours, and say who serves what."""
         self._look()
         if self.choice == OURS:
-            registered, names = host.registered_nodes(), host.registered_names()
+            registered, names = host.nodes.registered_nodes(), host.nodes.registered_names()
             for node_id in set[str]().union(*self.others.values()):
                 registered[node_id] = self.nodes[node_id]
                 names[node_id] = self.names[node_id]
@@ -63,22 +63,22 @@ class Sharing:
             logger.info(
                 'Mask Detailer: %d node ids are also in %s; %s serves them. To change that, set %s=%s, or {"%s": "%s"} '
                 "in %s, and restart",
-                len(ids), pack, server, VARIABLE, other, KEY, other, host.settings_file(),
+                len(ids), pack, server, VARIABLE, other, KEY, other, host.folders.settings_file(),
             )  # fmt: skip
 
     def _look(self) -> None:
-        registered = host.registered_nodes()
+        registered = host.nodes.registered_nodes()
         for node_id in self.nodes.keys() - self.own:
             node = registered.get(node_id)
             if node is not None and not node.__module__.startswith(f"{_PACKAGE}."):
-                self.others.setdefault(host.pack_of(node), set()).add(node_id)
+                self.others.setdefault(host.nodes.pack_of(node), set()).add(node_id)
 
 
 def choice() -> str:
     """The user's: the environment variable, else the settings file, else ``impact``."""
     where, value = VARIABLE, os.environ.get(VARIABLE)
     if value is None:
-        where, value = str(host.settings_file()), _from_file()
+        where, value = str(host.folders.settings_file()), _from_file()
     if value is None:
         return IMPACT
     chosen = str(value).strip().lower()
@@ -89,7 +89,7 @@ def choice() -> str:
 
 
 def _from_file() -> Any:
-    file = host.settings_file()
+    file = host.folders.settings_file()
     if file is None or not file.is_file():
         return None
     try:

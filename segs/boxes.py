@@ -42,7 +42,7 @@ class Found:
         """The box rounded outwards and cut to a picture of ``size``; empty where it lies outside."""
         x1, y1, x2, y2 = self.box
         box = Region(math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2))
-        return box.intersection(Region.whole(size))
+        return box.within(size)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def to_segs(found: Iterable[Found], size: Size, crops: Crops, hook: Any = None) 
         region = box.grown(crops.crop_factor, size)
         if hook is not None:
             region = Region.of(hook.post_crop_region(size, box.as_tuple(), region.as_list()))
-            region = region.intersection(Region.whole(size))
+            region = region.within(size)
         if region.is_empty:
             continue
         mask = _mask(one.mask, box, region, size, crops.dilation)
@@ -133,9 +133,7 @@ def to_segs(found: Iterable[Found], size: Size, crops: Crops, hook: Any = None) 
 
 def _mask(mask: torch.Tensor | None, box: Region, region: Region, size: Size, dilation: int) -> np.ndarray:
     """A segment's mask, dilated as if in the whole picture: what lies near its crop takes part."""
-    reach = abs(dilation)
-    area = Region(region.x1 - reach, region.y1 - reach, region.x2 + reach, region.y2 + reach)
-    area = area.intersection(Region.whole(size))
+    area = region.padded(abs(dilation)).within(size)
     if mask is None:
         part = torch.zeros(1, *area.size)
         part[0][box.intersection(area).relative_to(area).slices] = 1.0

@@ -126,7 +126,7 @@ def _each(segs: SEGS, operation: Operation, canvas: torch.Tensor) -> SEGS:
 def _applied(seg: SEG, operation: Operation, canvas: torch.Tensor) -> SEG:
     """``operation`` on a segment's mask and its part of ``canvas`` ``[1,H,W]``, which is 0 outside."""
     region = crop_region(seg)
-    visible = region.intersection(Region.whole(Size(*canvas.shape[-2:])))
+    visible = region.within(Size(*canvas.shape[-2:]))
     other = torch.zeros(1, *region.size)
     other[(..., *visible.relative_to(region).slices)] = canvas[(..., *visible.slices)]
     mask = resize_mask(seg_mask(seg).cpu(), region.size).clamp(0.0, 1.0)

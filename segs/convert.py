@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ..core import SEG, SEGS, Region, Size, crop_region, header_size, resize_mask, seg_image, seg_mask
+from ..core.reflect import cut_inside
 from .rescale import rescale
 
 BLACK_PICTURE_SIDE = 64
@@ -73,9 +74,7 @@ def to_image_list(segs: SEGS, fallback: torch.Tensor | None = None) -> list[torc
     for seg in segs[1]:
         picture = seg_image(seg)
         if picture is None and fallback is not None:
-            visible = crop_region(seg).intersection(Region.whole(Size(*fallback.shape[1:3])))
-            rows, columns = visible.slices
-            picture = None if visible.is_empty else fallback[:, rows, columns]
+            picture = cut_inside(fallback, crop_region(seg))
         pictures.append(black_picture() if picture is None else picture.to(torch.float32, copy=True))
     return pictures or [black_picture()]
 
@@ -102,8 +101,7 @@ def to_previews(segs: SEGS, fallback: torch.Tensor | None = None) -> list[Previe
     for seg in segs[1]:
         picture = seg_image(seg)
         if picture is None and fallback is not None:
-            visible = crop_region(seg).intersection(Region.whole(Size(*fallback.shape[1:3])))
-            picture = fallback[(slice(None), *visible.slices)]
+            picture = cut_inside(fallback, crop_region(seg))
         if picture is None or 0 in picture.shape:
             continue
         most = len(picture) if most is None else most

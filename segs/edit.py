@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..core import SEG, SEGS, Region, Size, blur_mask, crop_region, dilate_mask, seg_mask
+from ..core.reflect import cut_inside
 from .rescale import rescale
 
 
@@ -72,11 +73,10 @@ def with_default_images(segs: SEGS, image: torch.Tensor, override: bool) -> SEGS
     header, elements = rescale(segs, size)
 
     def filled(seg: SEG) -> SEG:
-        visible = crop_region(seg).intersection(Region.whole(size))
-        if visible.is_empty or (seg.cropped_image is not None and not override):
+        crop = cut_inside(image, crop_region(seg))
+        if crop is None or (seg.cropped_image is not None and not override):
             return seg
-        rows, columns = visible.slices
-        return with_fields(seg, cropped_image=image[:, rows, columns].clone())
+        return with_fields(seg, cropped_image=crop.clone())
 
     return header, [filled(seg) for seg in elements]
 

@@ -6,7 +6,8 @@ import logging
 
 import torch
 
-from ..core import SEG, SEGS, Region, Size, blur_mask, crop_region, paste_, resample, resize_mask, seg_image, seg_mask
+from ..core import SEGS, Size, blur_mask, crop_region, own_image, paste_, resample, resize_mask, seg_mask
+from ..core.reflect import cut_inside
 from .rescale import rescale
 
 logger = logging.getLogger("mask_detailer")
@@ -36,14 +37,14 @@ def paste(
         reference = resample(reference, picture).clamp_(0.0, 1.0)
     for number, seg in enumerate(rescale(segs, picture)[1], start=1):
         region = crop_region(seg)
-        visible = region.intersection(Region.whole(picture))
-        image = _image(seg, region) if reference is None else reference[(slice(None), *visible.slices)]
-        if visible.is_empty or image is None or not len(image):
-            why = "it lies outside the picture" if visible.is_empty else "it has no image of its own"
-            logger.info("segment %d: not pasted, %s", number, why)
+        visible = region.within(picture)
+        if visible.is_empty:
+            logger.info("segment %d: not pasted, it lies outside the picture", number)
             continue
-        if reference is None:
-            image = image[(slice(None), *visible.relative_to(region).slices)]
+        image = own_image(seg, visible) if reference is None else cut_inside(reference, visible)
+        if image is None:
+            logger.info("segment %d: not pasted, it has no image of its own", number)
+            continue
         masks = resize_mask(seg_mask(seg), region.size)[(slice(None), *visible.relative_to(region).slices)]
         masks = masks if len(masks) == len(frames) else masks.amax(dim=0, keepdim=True)
         alphas = (blur_mask(masks.clamp(0.0, 1.0), feather) * alpha).to(out.device)
@@ -52,14 +53,3 @@ def paste(
             patch = image[min(index, len(image) - 1)][None]
             paste_(out[index : index + 1], patch, alphas[min(index, len(alphas) - 1)][None], visible)
     return out
-
-
-def _image(seg: SEG, region: Region) -> torch.Tensor | None:
-    """The segment's own image ``[n,h,w,3]`` float32 at the size of its region."""
-    image = seg_image(seg)
-    if image is None or 0 in image.shape:
-        return None
-    image = image[..., :3].to(torch.float32)
-    if Size(*image.shape[1:3]) == region.size:
-        return image
-    return resample(image, region.size).clamp_(0.0, 1.0)

@@ -10,10 +10,18 @@ import numpy as np
 import torch
 
 from ..core import SEG, SEGS, Region, Size, bbox, dilate_mask, header_size, mask_to_segs, resize_mask
+from ..core.tables import chosen
 from .convert import to_combined_mask
 
-IRREGULAR_MODES = ("Reuse fast", "Reuse quality", "All random fast", "All random quality")
 FAST_CANVAS, CANVAS = 128, 512  # sides on which an irregular mask is drawn
+# By mode: the side, and whether one mask serves all tiles.
+_MODES = {
+    "Reuse fast": (FAST_CANVAS, True),
+    "Reuse quality": (CANVAS, True),
+    "All random fast": (CANVAS, False),
+    "All random quality": (CANVAS, False),
+}
+IRREGULAR_MODES = tuple(_MODES)
 LEAST_RIM, LEAST_RADIUS = 6, 5  # in pixels of that canvas
 
 
@@ -48,7 +56,11 @@ def make_tiles(size: Size, tiling: Tiling, inside: SEGS | None = None, outside: 
     Returns:
         SEGS of confidence 1 and an empty label, without images. The tiles of a whole picture cover each of its pixels.
         A tile whose mask is empty is left out. The same call always gives the same masks.
+
+    Raises:
+        ValueError: for another mode.
     """
+    chosen(_MODES, tiling.mode, "mode of irregular tiles")
     header = (size.height, size.width)
     inner, outer = (_area_mask(segs, size, tiling.dilation) for segs in (inside, outside))
     area = Region.whole(size)
@@ -86,7 +98,7 @@ def _with_rim(tiling: Tiling) -> Tiling:
 
 
 def _canvas_side(tiling: Tiling) -> int:
-    return FAST_CANVAS if tiling.mode == "Reuse fast" else CANVAS
+    return _MODES[tiling.mode][0]
 
 
 def _rim(tiling: Tiling) -> int:
@@ -128,7 +140,7 @@ def _shapes(tiling: Tiling) -> Iterator[np.ndarray]:
     if tiling.irregularity <= 0:
         return repeat(np.ones((tiling.side, tiling.side), np.float32))
     draw = _rough_masks(tiling)
-    if tiling.mode.startswith("Reuse"):
+    if _MODES[tiling.mode][1]:
         return repeat(draw())
     return (draw() for _ in repeat(None))
 

@@ -25,7 +25,6 @@ PRESS = """([id, name]) => {
     window.app.graph.getNodeById(id).widgets.find(widget => widget.name === name).callback();
 }"""
 VALUE = "([id, name]) => window.app.graph.getNodeById(id).widgets.find(widget => widget.name === name).value"
-IMAGES = "id => (window.app.graph.getNodeById(id).imgs ?? []).map(image => image.src)"
 SAVED = "id => window.app.graph.serialize().nodes.find(node => String(node.id) === String(id)).widgets_values"
 
 
@@ -85,17 +84,46 @@ def test_toggles_that_were_saved_as_text(page: Any) -> None:
     assert {name: made[name] for name in expected} == expected
 
 
+def show_preview(page: Any, node_id: str, **more: str) -> None:
+    item = {"filename": "picture.png", "subfolder": "", "type": "input"}
+    page.evaluate(
+        "detail => { window.app.api.dispatchEvent(new CustomEvent('impact-preview', {detail})) }",
+        {"node_id": node_id, "item": item, **more},
+    )
+
+
+def previews(page: Any, count: int) -> list[Any]:
+    """The pictures of preview hooks that stand on the page, loaded and large enough to see something."""
+    shown = page.locator(".mask-detailer-preview img")
+    shown.nth(count - 1).wait_for(timeout=10_000)
+    assert shown.count() == count
+    for index in range(count):
+        picture = shown.nth(index).element_handle()
+        page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=picture)
+        page.wait_for_function("image => image.clientHeight >= 100 && image.clientWidth >= 100", arg=picture)
+    return [shown.nth(index) for index in range(count)]
+
+
 def test_preview_event_shows_the_picture(page: Any) -> None:
     node = page.evaluate(ADD, "PreviewDetailerHookProvider")
-    page.evaluate(
-        """async ([id]) => {
-            const detail = {node_id: String(id), item: {filename: "picture.png", subfolder: "", type: "input"}};
-            window.app.api.dispatchEvent(new CustomEvent("impact-preview", {detail}));
-        }""",
-        [node],
-    )
-    page.wait_for_function(f"() => ({IMAGES})({node}).length === 1", timeout=10_000)
-    assert "filename=picture.png" in page.evaluate(IMAGES, node)[0]
+    look_at(page, node)
+    before = page.evaluate(SAVED, node)
+    for _ in range(2):  # the second takes the first one's place
+        show_preview(page, str(node))
+    (picture,) = previews(page, 1)
+    assert "filename=picture.png" in picture.get_attribute("src")
+    page.wait_for_timeout(300)
+    page.screenshot(path=SCREENSHOTS / "preview.png")
+    assert page.evaluate(SAVED, node) == before
+
+
+def test_preview_event_of_other_nodes(page: Any) -> None:
+    """Of none that is there, of one that another pack serves, or of one in another workflow."""
+    show_preview(page, str(page.evaluate(ADD, "PreviewDetailerHookProvider")), workflow="another")
+    for node_id in ("404", "404:1", str(page.evaluate(ADD, "EmptySegs")) + ":1", str(page.evaluate(ADD, "LoadImage"))):
+        show_preview(page, node_id)
+    page.wait_for_timeout(300)
+    assert page.locator(".mask-detailer-preview").count() == 0
 
 
 def pressed(page: Any) -> list[str]:

@@ -9,8 +9,7 @@ from support.page import SCREENSHOTS
 from support.server import Server
 
 import locales
-
-from .conftest import READY, Opened
+from browser.conftest import READY, Opened
 
 NODE = """type => {
     const node = window.LiteGraph.createNode(type);

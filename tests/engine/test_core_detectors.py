@@ -17,9 +17,9 @@ from engine.tiny_models import Pipe, SpaceToDepth, flow_pipe, lossless_vae, mask
 from engine.tiny_models import unet_model as wrong_model
 from mask_detailer import NODE_CLASS_MAPPINGS as OFFERED
 from mask_detailer.core import Region, Size, seg_mask
-from mask_detailer.detailer import host_detectors
-from mask_detailer.detailer.core_detectors import FACE_PARTS, hull
-from mask_detailer.detailer.upright_faces import FaceFinder, UprightFaceHook, quarter_turned_back
+from mask_detailer.detailer import host
+from mask_detailer.detailer.detection.core_models import FACE_PARTS, hull
+from mask_detailer.detailer.hooks.upright_faces import FaceFinder, UprightFaceHook, quarter_turned_back
 from mask_detailer.nodes import core_detectors as nodes
 from mask_detailer.nodes.checks import InputError
 from mask_detailer.nodes.detectors import BboxDetectorSEGS, SAMDetectorCombined, SegmDetectorSEGS
@@ -35,7 +35,7 @@ FACE_WIDGETS: dict[str, Any] = dict(
     scheduler="normal", denoise=0.5, feather=4, noise_mask=True, force_inpaint=True, cycle=1, wildcard="",
 )  # fmt: skip
 
-needs_models = pytest.mark.skipif(not host_detectors.has_rtdetr(), reason="this ComfyUI has no detection models")
+needs_models = pytest.mark.skipif(not host.detection.has_rtdetr(), reason="this ComfyUI has no detection models")
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ class Kept:
 def boxed(corners: list[float]) -> tuple[int, ...]:
     x1, y1, x2, y2 = corners
     box = Region(math.floor(x1), math.floor(y1), math.ceil(x2), math.ceil(y2))
-    return box.intersection(Region.whole(SIZE)).as_tuple()
+    return box.within(SIZE).as_tuple()
 
 
 @needs_models

@@ -23,9 +23,9 @@ from engine.running import (
 )
 from engine.tiny_models import Pipe, flow_pipe, lossless_vae, mask_of, picture, unet_pipe
 from mask_detailer.core.blend import BLENDS
-from mask_detailer.core.colour import COLOUR_MATCHES
 from mask_detailer.core.fill import FILLS
 from mask_detailer.core.masks import RAMPS
+from mask_detailer.core.surroundings.colour import COLOUR_MATCHES
 from mask_detailer.detailer.options import (
     BlendOptions,
     ColourOptions,

@@ -19,8 +19,8 @@ from engine.running import Recorder, same
 from engine.tiny_models import Pipe, mask_of, tiny_control_net
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG, SEGS, header_size
-from mask_detailer.detailer import host_detectors
-from mask_detailer.detailer.hook_objects import DetailerHook
+from mask_detailer.detailer import host
+from mask_detailer.detailer.hooks.builtin import DetailerHook
 from mask_detailer.detailer.options import DetailOptions
 from mask_detailer.nodes.checks import InputError
 from mask_detailer.segs import files
@@ -142,7 +142,7 @@ def values(unet: Pipe, control_net: Any) -> Values:
 
 def core_models() -> Values:
     """ComfyUI's own detection models, where it has them; those of the kind MODEL for the one input that takes them."""
-    if not host_detectors.has_rtdetr():
+    if not host.detection.has_rtdetr():
         return {}
     return {
         "MaskDetailerRTDETRProvider.model": tiny_detectors.rtdetr(),

@@ -9,7 +9,7 @@ import pytest
 import torch
 from engine.running import Recorder, do_detail, same
 from engine.tiny_models import Pipe, unet_pipe
-from mask_detailer.detailer.hook_objects import CombinedHook, OrderedFilterHook
+from mask_detailer.detailer.hooks.builtin import CombinedHook, OrderedFilterHook
 from mask_detailer.nodes.checks import InputError
 from mask_detailer.nodes.faces import FaceDetailer, FaceDetailerPipe
 from mask_detailer.segs import mask_by_segs, to_combined_mask

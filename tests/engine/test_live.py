@@ -70,7 +70,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return lambda *arguments: (made.append(name), call(*arguments))[1]
 
     monkeypatch.setattr(live, "thumbnail", counted("thumbnail", live.thumbnail))
-    monkeypatch.setattr(host, "latent_colours", counted("latent", host.latent_colours))
+    monkeypatch.setattr(host.latents, "latent_colours", counted("latent", host.latents.latent_colours))
     return made
 
 
@@ -193,14 +193,14 @@ def test_preview_is_comfyuis(unet: Pipe) -> None:
     model, latents = unet[0], torch.randn(3, 4, 24, 16, generator=torch.Generator().manual_seed(3))
     form = model.model.latent_format
     previewer = latent_preview.Latent2RGBPreviewer(form.latent_rgb_factors, form.latent_rgb_factors_bias)
-    ours = host.latent_colours(model, latents, 96)
+    ours = host.latents.latent_colours(model, latents, 96)
     assert ours is not None
     for item, shown in zip(latents.split(1), ours, strict=True):
         theirs = np.asarray(previewer.decode_latent_to_preview(item)).astype(float)
         assert np.abs(255 * shown.numpy() - theirs).max() <= 1.001  # theirs are cut to bytes
-    assert torch.equal(host.latent_colours(model, latents, 12), ours[:, ::2, ::2])  # type: ignore[arg-type]
-    assert torch.equal(host.latent_colours(model, latents[:, :, None], 96), ours)  # type: ignore[arg-type]
-    assert host.latent_colours(model, torch.zeros(1, 7, 8, 8), 96) is None
+    assert torch.equal(host.latents.latent_colours(model, latents, 12), ours[:, ::2, ::2])  # type: ignore[arg-type]
+    assert torch.equal(host.latents.latent_colours(model, latents[:, :, None], 96), ours)  # type: ignore[arg-type]
+    assert host.latents.latent_colours(model, torch.zeros(1, 7, 8, 8), 96) is None
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def latents(pipe: Pipe, **changes: Any) -> tuple[torch.Tensor, torch.Tensor, tor
     return encoded["samples"], sampled["samples"], encoded.get("noise_mask")
 
 
-@pytest.mark.parametrize("name", host.sampler_names())
+@pytest.mark.parametrize("name", host.schedules.sampler_names())
 def test_every_sampler_details(unet: Pipe, name: str) -> None:
     image = picture(*SIZE)
     made = detail(image, MASK, unet, sampler_name=name, scheduler="karras", steps=3, denoise=0.6)

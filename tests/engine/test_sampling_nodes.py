@@ -158,7 +158,7 @@ def test_scheduler_function(unet: Pipe) -> None:
 
     def schedule(model: Any, sampler_name: str, steps: int) -> torch.Tensor:
         asked.append((model, sampler_name, steps))
-        return host.sigmas_for(model, "euler", "karras", steps)
+        return host.schedules.sigmas_for(model, "euler", "karras", steps)
 
     given = ours(unet, latent_of(), 0.4, steps=4, scheduler_func_opt=schedule)
     assert asked == [(unet[0], "euler", 10)]
@@ -175,7 +175,7 @@ def test_schedule_that_ends_before_the_start(unet: Pipe, told: pytest.LogCapture
 def test_schedulers_beyond_cores(unet: Pipe, scheduler: str) -> None:
     model, asked = watched(unet[0])
     ours(pipe_with(unet, model=model), latent_of(), 0.5, scheduler=scheduler, cfg=1.0)
-    assert asked == pytest.approx(host.sigmas_for(model, "euler", scheduler, 10)[5:-1].tolist(), rel=1e-2)
+    assert asked == pytest.approx(host.schedules.sigmas_for(model, "euler", scheduler, 10)[5:-1].tolist(), rel=1e-2)
 
 
 def test_latent_is_not_written_to(unet: Pipe) -> None:

@@ -10,7 +10,7 @@ import torch
 from engine.running import Recorder, detail, pipe_with, watched
 from engine.tiny_models import Pipe, mask_of, picture
 from mask_detailer.detailer import host
-from mask_detailer.detailer.sampling import Stages
+from mask_detailer.detailer.ksampler import Stages
 
 pytestmark = pytest.mark.filterwarnings("ignore:Should have t")  # a Brownian tree on rounding
 
@@ -18,7 +18,7 @@ SIZE = (48, 56)
 MASK = mask_of(*SIZE, (16, 16, 32, 32))
 CORE = list(comfy.samplers.KSampler.SCHEDULERS)
 FLOW_ONLY = ("OSS FLUX", "OSS Wan", "OSS Chroma", "LTXV[default]")
-NAMES = host.scheduler_names()
+NAMES = host.schedules.scheduler_names()
 
 
 def test_names_are_cores_and_then_ours() -> None:
@@ -30,7 +30,7 @@ def test_names_are_cores_and_then_ours() -> None:
 
 def test_names_of_other_packs_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(comfy.samplers.KSampler, "SCHEDULERS", [*CORE, "another"])
-    assert "another" in host.scheduler_names()
+    assert "another" in host.schedules.scheduler_names()
 
 
 @pytest.mark.parametrize("steps", [1, 4, 20, 37])
@@ -38,7 +38,7 @@ def test_names_of_other_packs_are_offered(monkeypatch: pytest.MonkeyPatch) -> No
 def test_schedule_descends_to_zero(unet: Pipe, flow: Pipe, name: str, steps: int) -> None:
     steps = max(steps, 2) if name == "kl_optimal" else steps  # ComfyUI divides by steps - 1 there
     model = (flow if name in FLOW_ONLY else unet)[0]
-    sigmas = host.sigmas_for(model, "euler", name, steps)
+    sigmas = host.schedules.sigmas_for(model, "euler", name, steps)
     assert sigmas.ndim == 1
     assert len(sigmas) == steps + 1 or name in ("ddim_uniform", "beta")
     assert sigmas[-1] == 0
@@ -60,21 +60,21 @@ def test_levels_are_those_of_ksampler(unet: Pipe, name: str, sampler_name: str) 
     steps, denoise = 7, 0.45
     wanted = comfy.samplers.KSampler(unet[0], steps, "cpu", sampler_name, name, denoise).sigmas
     stages = Stages.of(steps, denoise)
-    sigmas = stages.cut(host.sigmas_for(unet[0], sampler_name, name, stages.total))
+    sigmas = stages.cut(host.schedules.sigmas_for(unet[0], sampler_name, name, stages.total))
     assert torch.equal(sigmas[stages.start :], wanted)
 
 
 @pytest.mark.parametrize("name", ["AYS SD1", "GITS[coeff=1.2]"])
 def test_two_evaluation_samplers_lose_the_last_level_but_one(unet: Pipe, name: str) -> None:
-    whole = host.sigmas_for(unet[0], "euler", name, 9)
-    assert torch.equal(host.sigmas_for(unet[0], "dpm_2", name, 8), torch.cat([whole[:-2], whole[-1:]]))
+    whole = host.schedules.sigmas_for(unet[0], "euler", name, 9)
+    assert torch.equal(host.schedules.sigmas_for(unet[0], "dpm_2", name, 8), torch.cat([whole[:-2], whole[-1:]]))
 
 
 def test_schedule_that_is_longer_than_asked_for(unet: Pipe) -> None:
     """It is cut after as many steps as were asked for, and starts where one of the right length would."""
     steps, denoise = 3, 0.42
     total = int(steps / denoise)
-    whole = host.sigmas_for(unet[0], "euler", "ddim_uniform", total)
+    whole = host.schedules.sigmas_for(unet[0], "euler", "ddim_uniform", total)
     assert len(whole) > total + 1
     model, asked = watched(unet[0])
     pipe = pipe_with(unet, model=model)
@@ -126,7 +126,7 @@ def test_scheduler_functions_tensor_is_not_changed(unet: Pipe, sampler_name: str
 def test_scheduler_function_replaces_the_scheduler(unet: Pipe) -> None:
     made = detail(
         picture(*SIZE), MASK, unet, scheduler="normal",
-        scheduler_func_opt=lambda model, _, steps: host.sigmas_for(model, "euler", "karras", steps),
+        scheduler_func_opt=lambda model, _, steps: host.schedules.sigmas_for(model, "euler", "karras", steps),
     )  # fmt: skip
     assert torch.equal(made.image, detail(picture(*SIZE), MASK, unet, scheduler="karras").image)
 

@@ -12,8 +12,10 @@ from engine import running
 from engine.running import SEGS_SIZE, Made, Recorder, near, pipe_with, segs_of, unchanged_outside
 from engine.tiny_models import Pipe, mask_of, picture, pooled_prompt, text_encoder, tiny_control_net, unet_pipe
 from mask_detailer.core import SEGS, mask_to_segs
-from mask_detailer.detailer import engine, host
+from mask_detailer.detailer import host
 from mask_detailer.detailer.control import ControlNetWrapper, with_control_net
+from mask_detailer.detailer.pipeline import run as engine
+from mask_detailer.detailer.pipeline.recipe import Recipe
 from mask_detailer.detailer.values import BasicPipe
 from mask_detailer.nodes.checks import Door
 from mask_detailer.nodes.detailers import settings_of
@@ -75,7 +77,7 @@ def test_eight_crops_cost_the_calls_of_one(unet: Pipe, sampler_name: str) -> Non
 
 
 @pytest.mark.parametrize("mask_mode", [True, False])
-@pytest.mark.parametrize("name", host.sampler_names())
+@pytest.mark.parametrize("name", host.schedules.sampler_names())
 def test_every_sampler_gives_each_crop_its_own_noise(unet: Pipe, name: str, mask_mode: bool) -> None:
     image, mask = picture(*SIZE), mask_of(*SIZE, *EIGHT[:3])
     settings: dict[str, Any] = dict(sampler_name=name, scheduler="karras", steps=3, denoise=0.6, mask_mode=mask_mode)
@@ -84,7 +86,7 @@ def test_every_sampler_gives_each_crop_its_own_noise(unet: Pipe, name: str, mask
     most = max(calls)
     alone = detail(image, mask, pipe, **settings, crop_batch=1)
     assert largest_difference(together.image, alone.image) < CLOSE
-    assert most == (2 if host.couples_crops(name) else 6)
+    assert most == (2 if host.sampling.couples_crops(name) else 6)
 
 
 VARIATIONS: dict[str, Callable[[], dict[str, Any]]] = {
@@ -248,7 +250,7 @@ def test_retries_without_a_hook_that_judges(unet: Pipe) -> None:
     settings = settings_of(Door("test"), FOR_EACH | {"crop_batch": 0, "max_retries": 3})
     segs = eight()
     frame = engine.Picture(picture(*SIZE), segs, 7)
-    list(engine.detail([frame], 1, BasicPipe(*pipe), settings))
+    list(engine.detail([frame], 1, Recipe(BasicPipe(*pipe), settings)))
     assert set(calls) == {16}
 
 
@@ -329,7 +331,7 @@ def test_a_clip_streams_through(unet: Pipe) -> None:
             yield engine.Picture(frame.clone(), segs, 7)
 
     asked_by_then = []
-    for index, done in enumerate(engine.detail(pictures(), 12, BasicPipe(*unet), settings)):
+    for index, done in enumerate(engine.detail(pictures(), 12, Recipe(BasicPipe(*unet), settings))):
         asked_by_then.append(len(asked))
         alone = detail(frames[index], mask_of(*SIZE, EIGHT[index % 8]), unet)
         assert largest_difference(done.image, alone.image) < CLOSE

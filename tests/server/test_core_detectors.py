@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engine import tiny_detectors
-from mask_detailer.detailer import host_detectors
+from mask_detailer.detailer import host
 from safetensors.torch import save_file
 from support.checkpoint import make_checkpoint
 from support.client import Client, Prompt, PromptError, RefusedError
@@ -17,7 +17,7 @@ from support.pictures import decode
 from support.server import Server
 from support.workflow import CHECKPOINT, mask_detail
 
-pytestmark = pytest.mark.skipif(not host_detectors.has_rtdetr(), reason="this ComfyUI has no detection models")
+pytestmark = pytest.mark.skipif(not host.detection.has_rtdetr(), reason="this ComfyUI has no detection models")
 
 FACE_FILE = "face.safetensors"
 WIDGETS: dict[str, Any] = dict(

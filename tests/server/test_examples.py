@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mask_detailer.detailer import host_detectors
+from mask_detailer.detailer import host
 from safetensors.torch import save_file
 from support import examples, pictures
 from support.client import Client, Prompt
@@ -23,7 +23,7 @@ def prepared(server: Server) -> Server:
     """The server with what the examples load."""
     examples.write_inputs(server.base / "input")
     shutil.copy(WEIGHTS, server.base / "models" / "checkpoints")
-    if host_detectors.has_rtdetr():
+    if host.detection.has_rtdetr():
         from engine import tiny_detectors
 
         (server.base / "models" / "detection").mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from mask_detailer.core import Size, mask_to_segs, resample
 from mask_detailer.detailer import host
-from mask_detailer.detailer.plan import CropPlan, make_plan
+from mask_detailer.detailer.pipeline.plan import CropPlan, make_plan
 from mask_detailer.nodes.checks import Door
 from mask_detailer.nodes.detailers import MaskDetailerPipe, settings_of
 from skimage.color import rgb2lab
@@ -144,7 +144,7 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
 def _plan(vae: Any, mask: torch.Tensor, settings: Mapping[str, Any], case: int) -> CropPlan:
     segs = mask_to_segs(mask, False, settings["crop_factor"], False, settings["drop_size"])
     widgets = settings_of(Door("quality"), {**settings, "seed": case, "noise_mask": True, "force_inpaint": True})
-    (plan,) = make_plan(segs, Size(*mask.shape[1:]), widgets, case, host.pixels_per_cell(vae)).crops
+    (plan,) = make_plan(segs, Size(*mask.shape[1:]), widgets, case, host.vae.pixels_per_cell(vae)).crops
     return plan
 
 
@@ -194,6 +194,6 @@ def colour_shift(vae: Any, crop: torch.Tensor, mask: torch.Tensor, working: Size
     size.
     """
     fitted = resample(crop, working).clamp(0.0, 1.0)
-    back = resample(host.decode(vae, host.encode(vae, fitted)), Size(*crop.shape[1:3])).clamp(0.0, 1.0)
+    back = resample(host.vae.decode(vae, host.vae.encode(vae, fitted)), Size(*crop.shape[1:3])).clamp(0.0, 1.0)
     difference = np.linalg.norm(rgb2lab(crop[0].numpy()) - rgb2lab(back[0].numpy()), axis=-1)
     return float(difference[mask.numpy() < 0.5].mean())

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from mask_detailer.core import blur_mask, mask_to_segs
 
-from . import oracles
+from unit import oracles
 
 logger = logging.getLogger(__name__)
 

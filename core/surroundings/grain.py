@@ -1,0 +1,71 @@
+"""Grain and sharpness: what the VAE took from the surroundings' fine structure, given back to the whole crop."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from ..frames import by_frame_told
+from .ring import too_small
+
+BANDS = (0.8, 1.6)  # pixels: the finest band lies below the first Gaussian, the next between the two
+LEAST_GAIN, LARGEST_GAIN = 0.7, 1.5
+LARGEST_GRAIN = 0.03  # standard deviation of a band, in 0..1
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+
+
+def match_detail(
+    before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor, seed: int
+) -> tuple[torch.Tensor, str]:
+    """The refined crop with the grain and sharpness that its surroundings had; each frame on its own.
+
+    In each of two fine bands, on the ring: what of the picture's structure is still there but weaker (or stronger) is
+    the regression of before on after, and is put right by that factor (a gentle unsharp mask, or blur). What is then
+    missing between the edges has no likeness in the refined crop: it is grain, and is added as noise, the same in all
+    channels. It is measured by medians, so that missing edges, which are few and strong, don't pass for grain.
+
+    Args:
+        before: ``[N,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
+        refined: the same size, as it came out.
+        ring: ``[N or 1,h,w]`` bool (``ring_of``).
+        seed: of the grain, which lies the same in every frame.
+
+    Returns:
+        ``[N,h,w,3]`` 0..1, or the refined crop itself; and what was done, in words.
+    """
+    return by_frame_told(partial(_matched, seed=seed), refined, before, ring)
+
+
+def _matched(refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor, seed: int) -> tuple[torch.Tensor, str]:
+    reason = too_small(ring)
+    if reason:
+        return refined, f"detail not matched: {reason}"
+    was, now = (image[0].detach().cpu().numpy().astype(np.float32) for image in (before, refined))
+    seen = ring[0].numpy()
+    noise = np.random.default_rng(seed).standard_normal(seen.shape, np.float32)[..., None]
+    out = now.copy()
+    words = []
+    for had, has, grain in zip(_bands(was @ LUMA), _bands(now), _bands(noise), strict=True):
+        wanted, given = (band[seen].astype(np.float64) for band in (had, has @ LUMA))
+        gain = float(wanted @ given / max(given @ given, 1e-9))
+        gain = min(max(gain, LEAST_GAIN), LARGEST_GAIN)
+        missing = _spread(wanted) ** 2 - (gain * _spread(given)) ** 2
+        sigma = min(max(missing, 0.0) ** 0.5, LARGEST_GRAIN)
+        out += (gain - 1) * has + sigma / float(grain.std()) * grain
+        words.append(f"x{gain:.2f} and grain {sigma * 255:.1f}")
+    return torch.from_numpy(np.clip(out, 0.0, 1.0)).to(refined)[None], f"detail matched: fine {', next '.join(words)}"
+
+
+def _spread(values: np.ndarray) -> float:
+    """The standard deviation of what is normally distributed, whatever the tails: the median absolute value's."""
+    return 1.4826 * float(np.median(np.abs(values)))
+
+
+def _bands(image: np.ndarray) -> list[np.ndarray]:
+    """The two finest bands of ``[h,w,C]``."""
+    import cv2
+
+    blurred = [cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape) for sigma in BANDS]
+    return [image - blurred[0], blurred[0] - blurred[1]]

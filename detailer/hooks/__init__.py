@@ -1,0 +1,1 @@
+"""Detailer hooks: the protocol, and the hooks we ship."""

@@ -1,0 +1,201 @@
+"""The hooks we ship: plain objects that speak the detailer hook protocol, made by the nodes of the hooks group."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ...core import SEGS, encoded
+from ...core.pixels import shrunk_bytes
+from ...segs.filters import by_label, by_order, by_range
+from .. import host
+from ..host.protocols import Model
+from ..ksampler import unsample
+from ..values import Conditioning, KSampleCall, Latent, wrapped_seed
+from .events import DetailerHook, Event
+from .protocol import Hook
+
+logger = logging.getLogger("mask_detailer")
+
+OVERRIDE = "override_bbox_by_segm"  # FaceDetailer only asks whether a hook has it
+CYCLE_SCHEDULES = ("skip_start", "from_start")
+PREVIEW_FOLDER = "pvhook"
+PREVIEW_EVENT = "impact-preview"
+LARGEST_WEBP = 16383
+
+
+class CombinedHook(DetailerHook):
+    """Hooks of any packs as one; how their answers become one is each event's rule."""
+
+    def __init__(self, first: object, *others: object) -> None:
+        self.hooks = first, *others
+        for hook in reversed(self.hooks):
+            if hasattr(hook, OVERRIDE):
+                setattr(self, OVERRIDE, getattr(hook, OVERRIDE))
+
+    def answers_event(self, event: str) -> bool:
+        return any(Hook(hook).answers(event) for hook in self.hooks)
+
+    def at(self, event: Event, arguments: Sequence[object]) -> object:
+        super().at(event, arguments)
+        return event.joined(self.hooks, *arguments)
+
+
+class DenoiseScheduleHook(DetailerHook):
+    """Denoise goes from the detailer's own in the first cycle to ``target`` in the last, in equal steps."""
+
+    def __init__(self, target: float) -> None:
+        self.target = target
+
+    def pre_ksample(self, *arguments: object) -> tuple[object, ...]:
+        call = KSampleCall._make(arguments)
+        if self.total_step < 2:
+            return call
+        change = (self.target - call.denoise) * self.cur_step / (self.total_step - 1)
+        return call._replace(denoise=call.denoise + change)
+
+
+@dataclass(frozen=True)
+class CycleRamp:
+    """A value that goes from ``start`` towards ``end`` over the cycles, and never gets there.
+
+    Attributes:
+        skip_start: not in the first cycle; the start comes in the second.
+    """
+
+    start: float
+    end: float
+    skip_start: bool
+
+    def at(self, cycle: int, cycles: int) -> tuple[int, float] | None:
+        """How often it was used before this cycle, and the value; None where it is skipped."""
+        used, uses = (cycle - 1, cycles - 1) if self.skip_start else (cycle, cycles)
+        if used < 0:
+            return None
+        return used, self.start + (self.end - self.start) * used / max(uses, 1)
+
+
+class NoiseInjectionHook(DetailerHook):
+    """Adds noise to the latent before each cycle, with a seed two higher each time."""
+
+    def __init__(self, source: str, seed: int, strength: CycleRamp) -> None:
+        self.source = source
+        self.seed = seed
+        self.strength = strength
+
+    def cycle_latent(self, latent: Latent) -> Latent:
+        now = self.strength.at(self.cur_step, self.total_step)
+        if now is None:
+            return latent
+        used, strength = now
+        samples: torch.Tensor = latent["samples"]
+        device = host.devices.sampling_device() if self.source == "GPU" else torch.device("cpu")
+        generator = torch.Generator(device).manual_seed(wrapped_seed(self.seed + 2 * used))
+        noise = torch.randn(samples.shape, dtype=torch.float32, device=device, generator=generator).to(samples.device)
+        noised = host.latents.under_mask(samples + noise * strength, samples, latent.get("noise_mask"))
+        return {**latent, "samples": noised}
+
+
+class VariationNoiseHook(DetailerHook):
+    """Mixes a second noise into the one that a segment starts from, its deviation kept."""
+
+    def __init__(self, seed: int, strength: float) -> None:
+        self.seed = seed
+        self.strength = strength
+
+    def get_custom_noise(self, seed: int, noise: torch.Tensor, is_touched: bool) -> tuple[torch.Tensor, bool]:
+        like: Latent = {"samples": torch.zeros_like(noise, dtype=torch.float32, device="cpu")}
+        own = noise.to("cpu", torch.float32) if is_touched else host.sampling.noise_for(like, [seed])
+        other = host.sampling.noise_for(like, [self.seed])
+        kept = 1.0 - self.strength
+        mixed = (kept * own + self.strength * other) / (kept**2 + self.strength**2) ** 0.5
+        return mixed, True
+
+
+class UnsamplerHook(DetailerHook):
+    """Before each cycle, samples the latent backwards to the noise that would lead to it."""
+
+    def __init__(
+        self,
+        model: Model,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        normalize: bool,
+        positive: Conditioning,
+        negative: Conditioning,
+        end_at_step: CycleRamp,
+    ) -> None:
+        nothing: Latent = {"samples": torch.empty(0)}
+        self.call = KSampleCall(model, 0, steps, cfg, sampler_name, scheduler, positive, negative, nothing, 1.0)
+        self.normalize = normalize
+        self.end_at_step = end_at_step
+
+    def cycle_latent(self, latent: Latent) -> Latent:
+        now = self.end_at_step.at(self.cur_step, self.total_step)
+        if now is None:
+            return latent
+        return unsample(self.call._replace(latent=latent), int(now[1]), self.normalize)
+
+
+class OrderedFilterHook(DetailerHook):
+    """Keeps what a detector found by its place after sorting; see ``by_order``."""
+
+    def __init__(self, target: str, descending: bool, start: int, count: int) -> None:
+        self.chosen = (target, descending, start, count)
+
+    def post_detection(self, segs: SEGS) -> SEGS:
+        return by_order(segs, *self.chosen)[0]
+
+
+class RangeFilterHook(DetailerHook):
+    """Keeps what a detector found by what it measures; see ``by_range``."""
+
+    def __init__(self, target: str, inside: bool, least: float, most: float) -> None:
+        self.chosen = (target, inside, least, most)
+
+    def post_detection(self, segs: SEGS) -> SEGS:
+        return by_range(segs, *self.chosen)[0]
+
+
+class LabelFilterHook(DetailerHook):
+    """Keeps what a detector found by its label; see ``by_label``."""
+
+    def __init__(self, labels: list[str]) -> None:
+        self.labels = labels
+
+    def post_detection(self, segs: SEGS) -> SEGS:
+        return by_label(segs, self.labels)[0]
+
+
+class PreviewHook(DetailerHook):
+    """Shows the picture after each segment in the node that made the hook.
+
+    Args:
+        node_id: that node's, as the browser knows it: inside a subgraph with the ids of the nodes around it, ``12:5``.
+        quality: of the lossy WebP, 1 to 100.
+    """
+
+    def __init__(self, node_id: str, quality: int) -> None:
+        self.node_id = node_id
+        self.quality = quality
+
+    def answers_event(self, event: str) -> bool:
+        return False  # it looks at the picture and leaves it as it is
+
+    def post_paste(self, image: torch.Tensor) -> torch.Tensor:
+        name = re.sub(r"[^\w.-]", "_", self.node_id) + ".webp"  # within a subgraph ids hold a colon
+        try:
+            file = encoded(shrunk_bytes(image[0, ..., :3], LARGEST_WEBP), "webp", self.quality)
+            (host.folders.temp_folder(PREVIEW_FOLDER) / name).write_bytes(file)
+        except OSError as error:
+            logger.warning("preview of node %s: it can't be written (%s); the work goes on", self.node_id, error)
+            return image
+        item = {"filename": name, "subfolder": PREVIEW_FOLDER, "type": "temp"}
+        host.server.send_event(PREVIEW_EVENT, {"node_id": self.node_id, "item": item})
+        return image

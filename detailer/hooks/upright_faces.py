@@ -1,0 +1,124 @@
+"""A hook that turns the face in a crop upright before it is sampled, and back afterwards."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ...core import Size, Turn, resample, resize_mask, to_bytes
+from .. import host
+from ..detection.core_models import part_of
+from ..host.protocols import FaceModel
+from ..values import Latent
+from .events import DetailerHook
+
+logger = logging.getLogger("mask_detailer")
+
+RAMP = 1 / 32  # of the shorter side: how softly the turned crop ends where the crop's corners begin
+
+# Models of upright faces miss those that lie or stand on their head: the crop is shown in quarter turns too.
+QUARTERS = (0, 1, 3, 2)
+
+
+@dataclass(frozen=True)
+class FaceFinder:
+    """How faces are found in a crop.
+
+    Attributes:
+        model: of the kind FACE_DETECTION_MODEL.
+        variant: ``short`` or ``full``.
+        threshold: 0..1, the least score.
+    """
+
+    model: FaceModel
+    variant: str
+    threshold: float
+
+    def turn(self, pixels: torch.Tensor, near: tuple[float, float]) -> Turn | None:
+        """How to turn the face that is nearest to a point upright; None where there is none.
+
+        Args:
+            pixels: ``[B,H,W,C]`` float 0..1; the first picture counts.
+        """
+        size = Size(*pixels.shape[1:3])
+        turns = []
+        for quarters in QUARTERS:
+            seen = to_bytes(torch.rot90(pixels[0, ..., :3], quarters, dims=(0, 1)))
+            for face in host.detection.faces_in(self.model, np.ascontiguousarray(seen), self.threshold, self.variant):
+                eyes = (part_of(face, self.model, eye).mean(axis=0) for eye in ("right_eye", "left_eye"))
+                left, right = (quarter_turned_back((float(x), float(y)), quarters, size) for x, y in eyes)
+                try:
+                    turns.append(Turn.of_eyes(left, right))
+                except ValueError:
+                    continue
+            if turns:
+                break
+        return min(turns, key=lambda turn: math.dist(turn.centre, near), default=None)
+
+
+def quarter_turned_back(point: tuple[float, float], quarters: int, size: Size) -> tuple[float, float]:
+    """Where a point of ``torch.rot90(picture, quarters)`` lies in the picture, which is of ``size``."""
+    x, y = point
+    return ((x, y), (size.width - y, x), (size.width - x, size.height - y), (y, size.height - x))[quarters % 4]
+
+
+class UprightFaceHook(DetailerHook):
+    """Between ``post_upscale`` and ``post_decode`` the crop's face stands upright, and the noise mask with it.
+
+    It keeps what it did to one crop until that crop is decoded: crops go through it one after another.
+
+    Args:
+        least_degrees: faces that lean less than that stay as they are.
+    """
+
+    def __init__(self, finder: FaceFinder, least_degrees: float) -> None:
+        self.finder = finder
+        self.least_degrees = least_degrees
+        self._turned: tuple[Turn, torch.Tensor] | None = None
+
+    def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        self._turned = None
+        turn = self.finder.turn(pixels, _middle(Size(*pixels.shape[1:3]), mask))
+        if turn is None:
+            logger.info("upright faces: no face is found in this crop; it stays as it is")
+            return pixels
+        if abs(turn.degrees) < self.least_degrees:
+            return pixels
+        logger.info("upright faces: the face leans by %.0f degrees and is turned upright", turn.degrees)
+        self._turned = turn, pixels
+        return turn.upright(pixels.to(host.devices.sampling_device())).clamp_(0.0, 1.0).to(pixels.device)
+
+    def post_encode(self, samples: Latent) -> Latent:
+        mask = samples.get("noise_mask")
+        if self._turned is None or mask is None:
+            return samples
+        turn, before = self._turned
+        frames = resize_mask(mask.reshape(-1, *mask.shape[-2:]).float(), Size(*before.shape[1:3]))
+        turned = turn.upright_mask(frames)
+        return {**samples, "noise_mask": turned.reshape(*mask.shape[:-2], *turned.shape[-2:])}
+
+    def post_decode(self, pixels: torch.Tensor) -> torch.Tensor:
+        if self._turned is None:
+            return pixels
+        (turn, before), self._turned = self._turned, None
+        size, old = Size(*pixels.shape[1:3]), Size(*before.shape[1:3])
+        back = turn.scaled(old, size).back(pixels.to(host.devices.sampling_device())).to(pixels.device)
+        known = turn.scaled(old, size).coverage(size, RAMP * size.shorter).to(pixels)[..., None]
+        around = before[..., : pixels.shape[-1]].to(pixels)
+        return back * known + (around if old == size else resample(around, size)) * (1.0 - known)
+
+
+def _middle(size: Size, mask: torch.Tensor | None) -> tuple[float, float]:
+    """The mask's centre of mass in a picture of ``size``, which may have another than the mask; or its middle."""
+    weights = None if mask is None else mask.reshape(-1, *mask.shape[-2:]).amax(dim=0)
+    if weights is None or not bool(weights.sum() > 0):
+        return size.width / 2, size.height / 2
+    total = weights.sum()
+    height, width = weights.shape
+    x = (weights.sum(dim=0) * (torch.arange(width).to(weights) + 0.5)).sum() / total
+    y = (weights.sum(dim=1) * (torch.arange(height).to(weights) + 0.5)).sum() / total
+    return float(x) * size.width / width, float(y) * size.height / height

@@ -1,0 +1,130 @@
+"""ComfyUI's folders and the files in them: which there are, what lies in them, and names for new ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from ...core import Size, encoded, to_bytes
+
+
+def temp_folder(name: str) -> Path:
+    """A folder for files that are gone after a restart; the browser finds it as ``subfolder``, type ``temp``."""
+    import folder_paths
+
+    folder = Path(folder_paths.get_temp_directory()) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def base_folder() -> Path:
+    """ComfyUI's own, or the one that its user named instead."""
+    import folder_paths
+
+    return Path(folder_paths.base_path)
+
+
+def registered_folders(kind: str) -> list[Path]:
+    """The folders that packs and the user's settings registered for a kind of files; none where nobody did."""
+    import folder_paths
+
+    return [Path(folder) for folder in folder_paths.folder_names_and_paths.get(kind, ([],))[0]]
+
+
+def pack_folders() -> list[Path]:
+    """What lies where packs are installed, by name."""
+    import folder_paths
+
+    return [pack for packs in folder_paths.get_folder_paths("custom_nodes") for pack in sorted(Path(packs).glob("*"))]
+
+
+def settings_file() -> Path | None:
+    """Where the pack's settings may lie; None where ComfyUI does not run."""
+    folders = sys.modules.get("folder_paths")
+    return None if folders is None else Path(folders.get_user_directory()) / "mask_detailer.json"
+
+
+def save_previews(pictures: Iterable[torch.Tensor], prefix: str) -> list[dict[str, str]]:
+    """Write pictures ``[H,W,3 or 4]`` float 0..1 as lossy WebP files to ComfyUI's folder for previews.
+
+    Returns:
+        what a node's ``ui`` says of each, in order.
+    """
+    import folder_paths
+
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_temp_directory())
+    saved = []
+    for number, picture in enumerate(pictures, start=counter):
+        file = f"{name}_{number:05}_.webp"
+        (Path(folder) / file).write_bytes(encoded(to_bytes(picture), "webp"))
+        saved.append({"filename": file, "subfolder": subfolder, "type": "temp"})
+    return saved
+
+
+def new_output(prefix: str, ending: str, size: Size) -> tuple[Path, dict[str, str]]:
+    """A file that is not there yet in ComfyUI's output folder, its folder made, and what a node's ``ui`` says of it.
+
+    Args:
+        prefix: folders and the beginning of the name; ComfyUI fills in ``%year%`` and the like.
+        size: stands for ``%width%`` and ``%height%``.
+
+    Raises:
+        ValueError: where that would not lie inside the output folder.
+    """
+    import folder_paths
+
+    output = Path(folder_paths.get_output_directory())
+    prefix = prefix.strip()
+    if not prefix.strip("./\\") or not _is_inside(output, output / prefix):
+        raise ValueError("it does not name a file inside ComfyUI's output folder")
+    try:
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
+            prefix, str(output), size.width, size.height
+        )
+    except OSError as error:
+        raise ValueError(f"its folder can't be made or read ({error})") from error
+    file = f"{name}_{counter:05}_{ending}"
+    return Path(folder) / file, {"filename": file, "subfolder": subfolder, "type": "output"}
+
+
+def saved_files(ending: str, subfolder: str) -> list[str]:
+    """Files to choose from: in the input folder, then those below ``subfolder`` of the output folder, last name first.
+
+    They are named as ``saved_file`` wants them.
+    """
+    import folder_paths
+
+    given = sorted(path.name for path in Path(folder_paths.get_input_directory()).glob(f"*{ending}") if path.is_file())
+    output = Path(folder_paths.get_output_directory())
+    made = sorted(
+        (path.relative_to(output).as_posix() for path in (output / subfolder).rglob(f"*{ending}") if path.is_file()),
+        reverse=True,
+    )
+    return [*given, *(f"{name} [output]" for name in made)]
+
+
+def saved_file(name: str) -> Path:
+    """The file of a name below ComfyUI's input folder, or the folder in brackets at its end: ``a/b.png [output]``.
+
+    Raises:
+        ValueError: where it would lie outside that folder, by its name or through a link.
+    """
+    import folder_paths
+
+    plain, folder = folder_paths.annotated_filepath(name)
+    base = Path(folder or folder_paths.get_input_directory())
+    path = base / plain.strip()
+    if not _is_inside(base, path):
+        raise ValueError("it lies outside ComfyUI's folder")
+    return path
+
+
+def _is_inside(folder: Path, path: Path) -> bool:
+    """Links followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a name that no file can have, or links in a circle
+        return False

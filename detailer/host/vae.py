@@ -1,0 +1,136 @@
+"""Pictures to latents and back: how much a VAE takes at once, tiles, and the conditioning of inpaint models."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from .conditioning import entry
+from .devices import free_memory, intermediate_device, is_out_of_memory
+from .nodes import node_class
+from .protocols import CondEntry, Conditioning, CondOptions, Latent, Vae
+
+logger = logging.getLogger("mask_detailer")
+
+DEFAULT_PIXELS_PER_CELL = 8
+
+# The VAE takes this many pixels at once: it needs some hundred times as many values on its way.
+_VAE_PIXELS = 2**20
+
+
+def pixels_per_cell(vae: Vae) -> int:
+    """How many pixels a side of the VAE's latent cell covers."""
+    ratio = getattr(vae, "spacial_compression_encode", None)
+    return int(ratio()) if ratio is not None else DEFAULT_PIXELS_PER_CELL
+
+
+def encode(vae: Vae, pixels: torch.Tensor, tiled: bool = False) -> torch.Tensor:
+    """``[B,H,W,3]`` -> the latents ``[B,C,h,w]`` or ``[B,C,T,h,w]``; tiled where that is asked or memory runs out."""
+
+    def some(part: torch.Tensor) -> torch.Tensor:
+        if tiled:
+            return _encode_in_tiles(vae, part)
+        return _tiled_on_oom("encode", lambda: vae.encode(part), lambda: _encode_in_tiles(vae, part))
+
+    # a video VAE takes a batch for the frames of one clip
+    at_once = 1 if getattr(vae, "latent_dim", 2) == 3 else _vae_items(pixels.shape[1] * pixels.shape[2])
+    return _joined([some(part) for part in pixels.split(at_once)])
+
+
+def decode(vae: Vae, samples: torch.Tensor, tiled: bool = False) -> torch.Tensor:
+    """Latents -> ``[B,H,W,3]`` float32, the first frames where the VAE gives clips; tiled as in ``encode``."""
+
+    def some(part: torch.Tensor) -> torch.Tensor:
+        def in_tiles() -> torch.Tensor:
+            return vae.decode_tiled(part, **_tile(vae))
+
+        pixels = in_tiles() if tiled else _tiled_on_oom("decode", lambda: vae.decode(part), in_tiles)
+        return pixels[:, 0] if pixels.ndim == 5 else pixels
+
+    at_once = 1 if samples.ndim == 5 else _vae_items(samples.shape[2] * samples.shape[3] * pixels_per_cell(vae) ** 2)
+    return _joined([some(part) for part in samples.split(at_once)]).to(intermediate_device(), torch.float32)
+
+
+def _vae_items(pixels: int) -> int:
+    return max(_VAE_PIXELS // pixels, 1)
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def encode_for_inpainting(
+    conditionings: tuple[Conditioning, Conditioning],
+    vae: Vae,
+    pixels: torch.Tensor,
+    noise_mask: torch.Tensor,
+    tiled: bool = False,
+) -> tuple[Conditioning, Conditioning, Latent]:
+    """ComfyUI's InpaintModelConditioning on crops ``[B,H,W,3]`` float 0..1, encoded as in ``encode``.
+
+    Args:
+        conditionings: positive and negative; a placeholder is passed on.
+        noise_mask: ``[B,h,w]`` of any size, 0..1.
+
+    Returns:
+        both conditionings with what the model is shown of the crops, and the crops' latent with its noise mask.
+    """
+    positive, negative = conditionings
+    node = node_class("nodes", "InpaintModelConditioning")()
+    has_negative = not isinstance(negative, str)
+    positive, other, latent = node.encode(
+        positive, negative if has_negative else positive, pixels, _Encoder(vae, tiled), noise_mask, noise_mask=True
+    )
+    if len(pixels) > 1 and latent["samples"].ndim == 5:
+        positive, other = _mask_for_each_clip(positive), _mask_for_each_clip(other)
+    return positive, other if has_negative else negative, latent
+
+
+def _mask_for_each_clip(conditioning: Conditioning) -> Conditioning:
+    """Of four axes ComfyUI takes a mask's first for the frames of one clip."""
+    if isinstance(conditioning, str):
+        return conditioning
+    return [_with_clip_axis(embedding, options) for embedding, options in conditioning]
+
+
+def _with_clip_axis(embedding: torch.Tensor, options: CondOptions) -> CondEntry:
+    mask = options["concat_mask"]
+    assert isinstance(mask, torch.Tensor)  # as InpaintModelConditioning made it
+    return entry(embedding, {**options, "concat_mask": mask[:, :, None]})
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """A VAE that encodes as we do."""
+
+    vae: Vae
+    tiled: bool
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        return encode(self.vae, pixels, self.tiled)
+
+
+def _encode_in_tiles(vae: Vae, pixels: torch.Tensor) -> torch.Tensor:
+    """Tiles of 512 pixels that share 64: ComfyUI's own sizes, which older releases lack for VAEs with a time axis."""
+    return vae.encode_tiled(pixels, tile_x=512, tile_y=512, overlap=64)
+
+
+def _tile(vae: Vae) -> dict[str, int]:
+    """Sizes in latent cells for tiles of 512 pixels that share 64."""
+    ratio = pixels_per_cell(vae)
+    return {"tile_x": max(512 // ratio, 1), "tile_y": max(512 // ratio, 1), "overlap": max(64 // ratio, 1)}
+
+
+def _tiled_on_oom(what: str, whole: Callable[[], torch.Tensor], tiled: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """ComfyUI's VAE retries in tiles by itself; this does it for VAEs of other packs."""
+    try:
+        return whole()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        logger.warning("VAE %s ran out of memory (%s): trying again in tiles", what, error)
+    free_memory()
+    return tiled()

@@ -1,0 +1,57 @@
+"""What happens when memory runs out: the whole ladder, from a full batch down to what the user is told.
+
+1. As many crops at once as the model is estimated to hold (``batching.crops_at_once``), or as the node says.
+2. Half as many, from then on in the whole run, and half of that again (``Room``).
+3. The VAE in tiles, both ways (``host.vae``; ComfyUI's own does it by itself, this is for VAEs of other packs).
+4. One crop alone that doesn't fit: its name and what needs less memory go to the log, and ComfyUI gets the error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .. import host
+from .crop import Crop
+
+logger = logging.getLogger("mask_detailer")
+
+
+@dataclass
+class Room:
+    """How many crops fit into memory at once, as far as running out of it has taught; None: nothing yet."""
+
+    most: int | None = None
+    _ran_out: bool = False
+
+    def within(self, wanted: int) -> int:
+        """The number that is wanted, or as many as fit."""
+        return wanted if self.most is None else min(wanted, self.most)
+
+    @contextmanager
+    def learning(self, crops: Sequence[Crop]) -> Iterator[None]:
+        """Work on crops at once. Where memory runs out on several, the block just ends, and fewer fit from then on.
+
+        Raises:
+            what the block raises, unless that is a lack of memory for several crops.
+        """
+        try:
+            yield
+        except Exception as error:
+            if not host.devices.is_out_of_memory(error):
+                raise
+            if len(crops) == 1:
+                logger.warning("%s: not enough memory. A lower guide_size or max_size needs less", crops[0].name)
+                raise
+            self.most, self._ran_out = len(crops) // 2, True
+            logger.warning(
+                "not enough memory for %d crops at once (%s): going on with %d at a time", len(crops), error, self.most
+            )
+
+    def tidy(self) -> None:
+        """Give back what is held but not used, where memory ran out just before; the failed work is let go by then."""
+        if self._ran_out:
+            self._ran_out = False
+            host.devices.free_memory()

@@ -1,0 +1,113 @@
+"""A picture in the making: its crops put back without a seam, and kept to be shown."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from ...core import SEG, crop_region, paste_
+from ...core.blend import paste_mask, seamless
+from ...segs import kept_image, kept_mask, with_fields
+from ..values import Detailed
+from .crop import Crop, seen
+from .plan import CropPlan, Plan
+from .recipe import Recipe
+
+logger = logging.getLogger("mask_detailer")
+
+
+@dataclass
+class Canvas:
+    """A picture whose crops come back one by one.
+
+    Attributes:
+        plan: what is to be done with it.
+        work: ``[N,H,W,3]`` float 0..1, written to where crops are pasted.
+        pastes: crops go into the picture; else each is kept by itself, cut from its own image where it has one.
+        made: the finished crops by number.
+    """
+
+    plan: Plan
+    work: torch.Tensor
+    pastes: bool = True
+    made: dict[int, Crop] = field(default_factory=dict)
+
+    @property
+    def is_finished(self) -> bool:
+        return len(self.made) == len(self.plan.to_visit)
+
+    def share(self, plan: CropPlan) -> float:
+        """The crop's part of the picture's work."""
+        return 0.0 if plan.skipped else 1 / len(self.plan.to_sample)
+
+    def put(self, crop: Crop, recipe: Recipe) -> torch.Tensor:
+        """Take a finished crop in.
+
+        Returns:
+            what is to be seen of it, ``[N,h,w,3]``.
+        """
+        if self.pastes:
+            crop = paste(self.work, crop, recipe)
+        self.made[crop.plan.number] = crop
+        return seen(self.work, crop.plan.region) if self.pastes else crop.pixels
+
+    def detailed(self) -> Detailed:
+        """The picture as it is now, and the lists of its crops in the order of their numbers."""
+        made = [self.made[number] for number in sorted(self.made)]
+        pasted = [(crop.pixels, crop.alpha) for crop in made if crop.alpha is not None]
+        segs = [self._kept(crop) for crop in made] if self.pastes else [self._refined(crop) for crop in self.plan.crops]
+        return Detailed(
+            self.work,
+            _largest_first([crop.before for crop in made]),
+            _largest_first([pixels for pixels, _ in pasted]),
+            _largest_first([torch.cat([pixels, alpha[..., None]], dim=-1) for pixels, alpha in pasted]),
+            [hint for crop in made for hint in crop.hints],
+            ((self.plan.picture.height, self.plan.picture.width), segs),
+        )
+
+    def _kept(self, crop: Crop) -> SEG:
+        """The segment with what was pasted as its image."""
+        return with_fields(crop.plan.seg, cropped_image=None) if crop.fault else _with_refined(crop)
+
+    def _refined(self, plan: CropPlan) -> SEG:
+        """The segment with its refined crop as image and without ControlNet, or as it came where it was skipped."""
+        crop = self.made.get(plan.number)
+        if crop is None or crop.fault:
+            return plan.seg
+        return with_fields(_with_refined(crop.within_picture()), control_net_wrapper=None)
+
+
+def paste(work: torch.Tensor, crop: Crop, recipe: Recipe) -> Crop:
+    """Put a crop into the picture, in place; nothing is where it has a fault. What lies past the border is left out.
+
+    Args:
+        work: ``[N,H,W,3]`` float 0..1; where the paste mask is 0, it stays bit for bit.
+    """
+    feather, blend = recipe.settings.mask.feather, recipe.settings.options.blend
+    alpha = None if crop.fault else paste_mask(crop.mask, feather, blend.ramp, blend.grow)
+    crop = replace(crop, alpha=alpha).within_picture()
+    if crop.alpha is None:
+        return crop
+    region = crop.plan.region
+    now = work[(slice(None), *region.slices)]
+    patch = seamless(now, crop.pixels, crop.alpha, blend.method, blend.width, region, crop.picture)
+    paste_(work, patch, crop.alpha, region)
+    seen_by_hook = recipe.hook.post_paste(work)
+    if seen_by_hook is not work:
+        work.copy_(seen_by_hook)
+    return replace(crop, pixels=patch)
+
+
+def _with_refined(crop: Crop) -> SEG:
+    """The segment with its crop as image; with its region and mask there too, where the detail options moved it."""
+    seg = with_fields(crop.plan.seg, cropped_image=kept_image(crop.pixels))
+    region = crop.plan.region
+    if crop.plan.why and region != crop_region(crop.plan.seg):
+        seg = with_fields(seg, crop_region=region.as_list(), cropped_mask=kept_mask(crop.mask))
+    return seg
+
+
+def _largest_first(crops: list[torch.Tensor]) -> list[torch.Tensor]:
+    return sorted(crops, key=lambda crop: tuple(crop.shape), reverse=True)

@@ -1,0 +1,192 @@
+"""What will be done, as a value: which segments, in which order, at which size, with which seed. Samples nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+
+from ...core import SEG, SEGS, Region, Size, bbox, crop_region, own_image, resize_mask, seg_mask
+from ...core.blend import paste_reach
+from ...core.masks import covered_region
+from ...core.reflect import cut_mirrored, moved_mask
+from ...segs import rescale
+from ..options import UNTURNED
+from ..prompts.segment_text import SegmentText
+from ..values import DetailSettings, wrapped_seed
+from .working_size import working_size
+
+NOWHERE = Region(0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """One segment's way through the engine.
+
+    Attributes:
+        number: its place in the order of work, from 1, skipped ones counted.
+        region: what is cut out of the picture; lies inside it, unless the detail options let it reach past the border.
+        scale: wished size over the region's size.
+        wished: the enlarged size in pixels before it is snapped to the latent grid.
+        working: the size sampled at: ``wished`` rounded down to multiples of ``multiple``, at least one.
+        multiple: what both sides of ``working`` are multiples of: a latent cell's pixels, or more if asked for.
+        seed: the noise seed of the first cycle.
+        denoise: how much is made anew, 0..1.
+        reach: what putting it back can change in the picture.
+        text: this segment's own prompt, None for the node's conditioning.
+        adds_text: it is added to the node's positive instead of replacing it.
+        skipped: why it is not worked on, None if it is.
+        too_large: that is why: its size.
+        why: its size in words, where the detail options had a say.
+    """
+
+    number: int
+    seg: SEG
+    region: Region
+    scale: float
+    wished: Size
+    multiple: int
+    seed: int
+    denoise: float = 1.0
+    reach: Region = NOWHERE
+    text: str | None = None
+    adds_text: bool = False
+    skipped: str | None = None
+    too_large: bool = False
+    why: str = ""
+
+    @property
+    def working(self) -> Size:
+        return self.wished.rounded_down(self.multiple)
+
+    def goes_with(self, other: CropPlan) -> bool:
+        """Whether both can be sampled as one batch, as far as the plan knows."""
+        if self.skipped or other.skipped:
+            return False
+        return self.working == other.working and self.denoise == other.denoise
+
+    def resized(self, wished: Size) -> CropPlan:
+        """The same crop at another wished size (a hook's ``touch_scaled_size``)."""
+        return replace(self, wished=wished)
+
+    def mask(self, picture: Size | None = None) -> torch.Tensor:
+        """The segment's mask over ``region``, ``[1,h,w]`` float32 0..1; the frames of a mask batch are merged.
+
+        Past the border of ``picture`` it is mirrored as the crop is, so that a blur sees no edge there.
+        """
+        mask = seg_mask(self.seg).amax(dim=0, keepdim=True)
+        whole = crop_region(self.seg)
+        mask = resize_mask(mask, whole.size)
+        inside = self.region if picture is None else self.region.within(picture)
+        part = inside.relative_to(whole)
+        mask = mask[(slice(None), *part.slices)] if part.inside(whole.size) else moved_mask(mask, whole, inside)
+        if inside != self.region:
+            mask = cut_mirrored(mask[..., None], self.region.relative_to(inside))[..., 0]
+        return mask.clamp(0.0, 1.0)
+
+    def own_image(self) -> torch.Tensor | None:
+        """The first frame of the segment's own image over ``region``, ``[1,h,w,3]`` float32, or None."""
+        return own_image(self.seg, self.region, most=1)
+
+    @property
+    def words(self) -> str:
+        """What is done with it, for the log."""
+        if self.skipped:
+            return f"skipped, {self.skipped}"
+        return (
+            f"crop {self.region}, scale {self.scale:.2f}, worked on at {self.working}, seed {self.seed}"
+            f"{f' ({self.why})' if self.why else ''}"
+        )
+
+    def __str__(self) -> str:
+        return f"segment {self.number}: {self.words}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A crop of one of several pictures: the picture's index, from 0."""
+
+    picture: int
+    crop: CropPlan
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All segments of one picture, in the order of work."""
+
+    picture: Size
+    crops: tuple[CropPlan, ...]
+
+    @property
+    def to_visit(self) -> tuple[CropPlan, ...]:
+        """Those to sample, and those skipped for their size, whose crops are shown."""
+        return tuple(crop for crop in self.crops if not crop.skipped or crop.too_large)
+
+    @property
+    def to_sample(self) -> tuple[CropPlan, ...]:
+        return tuple(crop for crop in self.crops if not crop.skipped)
+
+    def unpasted(self, seed: int) -> Plan:
+        """The plan of crops that are not put back, so that none waits for another; all with one seed."""
+        return replace(self, crops=tuple(replace(crop, seed=seed, reach=NOWHERE) for crop in self.crops))
+
+    def __str__(self) -> str:
+        head = f"picture {self.picture}, {len(self.to_sample)} of {len(self.crops)} segments"
+        return "\n".join([head, *(str(crop) for crop in self.crops)])
+
+
+def make_plan(segs: SEGS, picture: Size, settings: DetailSettings, seed: int, multiple: int) -> Plan:
+    """The plan for one picture.
+
+    Args:
+        segs: made for any size; they are moved to ``picture``.
+        picture: the picture's size in pixels.
+        settings: their seed doesn't count.
+        seed: segment ``i`` (from 0, in the order of work) has ``seed + i`` unless its text names one.
+        multiple: pixels a latent cell covers.
+    """
+    segs = rescale(segs, picture)
+    prompts = SegmentText.parse(settings.text or "", seed)
+    crops = []
+    for index, (seg, prompt) in enumerate(prompts.deal(segs[1])):
+        if prompt.stop:
+            break
+        crop = _crop(seg, picture, settings, multiple, index + 1, wrapped_seed(seed + index))
+        if prompt.skip:
+            crop = replace(crop, skipped="its text says [SKIP]", too_large=False)
+        seed_of_crop = crop.seed if prompt.seed is None else wrapped_seed(prompt.seed)
+        crops.append(replace(crop, text=prompt.text, adds_text=prompts.concat, seed=seed_of_crop))
+    return Plan(picture, tuple(crops))
+
+
+def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, number: int, seed: int) -> CropPlan:
+    region = crop_region(seg).within(picture)
+    crop = CropPlan(number, seg, region, 1.0, region.size, multiple, seed)
+    if region.is_empty:
+        return replace(crop, skipped=f"its crop region lies outside the {picture} picture")
+    support = covered_region(crop.mask()[0]).shifted(crop.region.x1, crop.region.y1)
+    if support.is_empty:
+        return replace(crop, skipped="its mask is empty")
+    box, options = bbox(seg), settings.options
+    # a ControlNet's hint was cut for the segment's own crop region
+    sizes = options.size if getattr(seg, "control_net_wrapper", None) is None else UNTURNED.size
+    chosen = working_size(region, box, picture, settings.size, multiple, sizes, support)
+    reach = paste_reach(support, chosen.region, settings.mask.feather, options.blend.grow).within(picture)
+    return replace(
+        crop,
+        region=chosen.region,
+        scale=chosen.scale,
+        wished=chosen.wished,
+        multiple=chosen.multiple,
+        denoise=options.denoise.denoise(settings.sampling.denoise, box.width * box.height),
+        reach=NOWHERE if chosen.skipped else reach,
+        skipped=chosen.skipped,
+        too_large=chosen.skipped is not None,
+        why="" if sizes == UNTURNED.size else chosen.text,
+    )
+
+
+def above_max_size(crops: Iterable[CropPlan], max_size: float) -> list[CropPlan]:
+    """The crops that are worked on at more than ``max_size``, since they are that large themselves."""
+    return [crop for crop in crops if not crop.skipped and crop.wished.longer > max_size]

@@ -1,0 +1,68 @@
+"""What is the same for every crop of a run, made once where a node comes in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from ...core import Size
+from ...core.tables import chosen
+from .. import host
+from ..hooks.protocol import Hook
+from ..values import BasicPipe, DetailSettings, Refiner, VaeTiles
+
+# which way through the VAE goes in tiles; None: as the node's switches say
+TILINGS = {"auto": None, "always": VaeTiles(True, True), "never": VaeTiles(False, False)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """With what, and how, the crops of a run are detailed.
+
+    Attributes:
+        pipe: model, CLIP, VAE and conditionings.
+        settings: what the node's widgets say.
+        refiner: takes over the last steps where given.
+        hook: any pack's detailer hook, or one that does nothing.
+        source: the node that was asked, for log and errors.
+    """
+
+    pipe: BasicPipe
+    settings: DetailSettings
+    refiner: Refiner | None = None
+    hook: Hook = field(default_factory=Hook)
+    source: str = "Mask Detailer"
+
+    def prepared(self) -> Recipe:
+        """As it is carried out: with Differential Diffusion where the noise mask is soft, and the VAE's tiles
+        as the detail options say.
+        """
+        pipe, settings = self.pipe, self.settings
+        if settings.mask.noise_mask and settings.mask.noise_mask_feather > 0:
+            pipe = pipe._replace(model=host.models.with_differential_diffusion(pipe.model))
+        tiles = chosen(TILINGS, settings.options.tiling, "tiling")
+        if tiles is not None:
+            settings = replace(settings, vae_tiles=tiles)
+        return replace(self, pipe=pipe, settings=settings)
+
+    @property
+    def multiple(self) -> int:
+        """What sides must be multiples of; InpaintModelConditioning cuts all else off to multiples of 8."""
+        cell = host.vae.pixels_per_cell(self.pipe.vae)
+        return math.lcm(cell, 8) if self.settings.mask.inpaint_model else cell
+
+    def cells(self, working: Size) -> Size:
+        """The size of the latent of a crop that is worked on at a size."""
+        return Size(*(side // host.vae.pixels_per_cell(self.pipe.vae) for side in working))
+
+    @cached_property
+    def why_alone(self) -> str | None:
+        """Why no two crops may be sampled at once; None where they may."""
+        if self.hook.crop_methods:
+            return f"the detailer_hook may treat each in its own way ({', '.join(self.hook.crop_methods)})"
+        if self.settings.attempts and self.hook.judges:
+            return "the detailer_hook may want each tried again"
+        if host.sampling.couples_crops(self.settings.sampling.sampler_name):
+            return f"the sampler {self.settings.sampling.sampler_name} would let one change another"
+        return None

@@ -1,0 +1,65 @@
+"""From what was decoded back to the crop's size: shrunk, drift undone, colour and grain matched to its surroundings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from ...core import resample
+from ...core.decoded import fault_of
+from ...core.surroundings.colour import match_colour
+from ...core.surroundings.grain import match_detail
+from ...core.surroundings.registration import undo_drift
+from ...core.surroundings.ring import ring_of
+from ...core.tables import chosen
+from .crop import Crop
+from .recipe import Recipe
+
+logger = logging.getLogger("mask_detailer")
+
+# from the crop before and after and the ring: the crop, and what was done in words
+DRIFTS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, str]]] = {
+    "off": lambda before, pixels, ring: (pixels, ""),
+    "correct": undo_drift,
+}
+
+# the same, with the seed of what is added
+DETAILS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, str]]] = {
+    "off": lambda before, pixels, ring, seed: (pixels, ""),
+    "match": match_detail,
+}
+
+
+def restore(crop: Crop, recipe: Recipe) -> Crop:
+    """The decoded crop at its size in the picture, within 0..1; as it was, with the fault, where it can't be used."""
+    retries = recipe.settings.options.retries
+    fault = fault_of(crop.pixels, crop.before, flat_too=retries > 0)
+    if fault is not None:
+        logger.warning(
+            "%s: the decoded picture is %s (black squares); its crop is kept as it was%s. A VAE in fp16 often does "
+            "this: try an fp32 or bf16 VAE",
+            crop.name, fault, " if no retry is better" if retries else "",
+        )  # fmt: skip
+        return replace(crop, pixels=crop.before, fault=fault)
+    decoded = crop.pixels.to(crop.before.device, torch.float32)
+    small = resample(decoded, crop.plan.region.size).clamp_(0.0, 1.0)
+    return _matched(replace(crop, pixels=small), recipe)
+
+
+def _matched(crop: Crop, recipe: Recipe) -> Crop:
+    """The crop fitted to its surroundings by what it shows of them before and after."""
+    options = recipe.settings.options
+    colour = options.colour
+    if (options.drift, colour.match, options.detail) == ("off", "off", "off"):
+        return crop
+    ring = ring_of(crop.mask, crop.noise_mask)
+    before, said = crop.before, ["", "", ""]
+    # drift first: the others compare pixel by pixel
+    pixels, said[0] = chosen(DRIFTS, options.drift, "drift correction")(before, crop.pixels, ring)
+    pixels, said[1] = match_colour(before, pixels, ring, colour.match, colour.limit)
+    pixels, said[2] = chosen(DETAILS, options.detail, "detail match")(before, pixels, ring, crop.plan.seed)
+    logger.info("%s: %s", crop.name, "; ".join(filter(None, said)))
+    return replace(crop, pixels=pixels)

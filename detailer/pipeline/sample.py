@@ -1,0 +1,124 @@
+"""Crops of one size, encoded, sampled and decoded at once; each comes out as it would alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from ...core import Size, resize_mask
+from .. import host
+from ..host.stacking import stacked
+from ..ksampler import Run, Stages
+from ..values import BasicPipe, KSampleCall, Latent, Refiner, wrapped_seed
+from .crop import Crop
+from .recipe import Recipe
+
+logger = logging.getLogger("mask_detailer")
+
+
+def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progress) -> list[Crop]:
+    """Crops that go into one batch (``batching.alike``), each with what was decoded.
+
+    The hook sees the batch: with a hook that acts on crops there is one crop in it.
+
+    Returns:
+        the crops, their pixels as the VAE gave them: of the working size, and of any range.
+    """
+    first, hook = crops[0], recipe.hook
+    pixels = torch.cat([crop.pixels for crop in crops])
+    if not hook.skips_sampling():
+        cells = recipe.cells(first.plan.working)
+        pipe, latent = _encoded(crops, pixels, recipe, cells)
+        sampling = recipe.settings.sampling
+        call = KSampleCall(
+            model=pipe.model,
+            seed=first.plan.seed,
+            steps=sampling.steps,
+            cfg=sampling.cfg,
+            sampler_name=sampling.sampler_name,
+            scheduler=sampling.scheduler,
+            positive=pipe.positive,
+            negative=pipe.negative,
+            latent=hook.post_encode(latent),
+            denoise=first.plan.denoise,
+        )
+        latent = _cycles(call, crops, recipe, _stacked_refiner(crops, cells), progress)
+        tiled = recipe.settings.vae_tiles.decode
+        pixels = host.vae.decode(pipe.vae, hook.pre_decode(latent)["samples"], tiled)
+    pixels = hook.post_decode(pixels)
+    decoded = [pixels] if len(crops) == 1 else pixels.split([crop.frames for crop in crops])
+    return [replace(crop, pixels=own) for crop, own in zip(crops, decoded, strict=True)]
+
+
+def _encoded(crops: Sequence[Crop], pixels: torch.Tensor, recipe: Recipe, cells: Size) -> tuple[BasicPipe, Latent]:
+    """The crops' pipe, and their latent with their noise masks; for inpaint models the pipe knows what is masked."""
+    pipe = first = crops[0].pipe
+    each = [crop.pipe for crop in crops for _ in range(crop.frames)]
+    pipe = first._replace(
+        positive=stacked([one.positive for one in each], cells), negative=stacked([one.negative for one in each], cells)
+    )
+    masks = [mask for crop in crops if crop.noise_mask is not None for mask in crop.noise_mask.split(1)]
+    tiled = recipe.settings.vae_tiles.encode
+    if recipe.settings.mask.inpaint_model and masks:
+        size = Size(*pixels.shape[1:3])
+        mask = masks[0] if len(masks) == 1 else torch.cat([resize_mask(mask, size) for mask in masks])
+        positive, negative, latent = host.vae.encode_for_inpainting(
+            (pipe.positive, pipe.negative), pipe.vae, pixels, mask, tiled
+        )
+        return pipe._replace(positive=positive, negative=negative), host.latents.fitted_to(pipe.model, latent)
+    latent = host.latents.fitted_to(pipe.model, {"samples": host.vae.encode(pipe.vae, pixels, tiled)})
+    if masks:
+        latent["noise_mask"] = masks[0] if len(masks) == 1 else host.latents.noise_masks_at(masks, latent["samples"])
+    return pipe, latent
+
+
+def _stacked_refiner(crops: Sequence[Crop], cells: Size) -> Refiner | None:
+    each = [crop.refiner for crop in crops for _ in range(crop.frames) if crop.refiner is not None]
+    if not each:
+        return None
+    return replace(
+        each[0],
+        positive=stacked([one.positive for one in each], cells),
+        negative=stacked([one.negative for one in each], cells),
+    )
+
+
+def _cycles(
+    call: KSampleCall, crops: Sequence[Crop], recipe: Recipe, refiner: Refiner | None, progress: host.progress.Progress
+) -> Latent:
+    """All cycles: each on the result before, with the seeds one higher.
+
+    The hook may change each cycle's arguments, latent, noise and sampler. Changes never add up: every cycle starts from
+    ``call``.
+
+    Args:
+        call: the first cycle's arguments, its seed that of the first crop; its latent is the encoded crops.
+        refiner: takes over the last steps of each cycle.
+
+    Returns:
+        the latent with the refined samples, its noise mask kept.
+    """
+    hook, sampling = recipe.hook, recipe.settings.sampling
+    name = ", ".join(crop.name for crop in crops)
+    seeds = [crop.plan.seed for crop in crops for _ in range(crop.frames)]
+    custom_sampler = hook.custom_sampler()
+    latent: Latent = call.latent
+    for cycle, part in enumerate(progress.split(sampling.cycle)):
+        hook.set_steps(cycle, sampling.cycle)
+        latent = hook.cycle_latent(latent)
+        seed = wrapped_seed(call.seed + cycle)
+        this = hook.pre_ksample(call._replace(seed=seed))._replace(latent=latent)
+        noise = hook.custom_noise(seed, call.latent["samples"])
+        if this.denoise <= 0.0:
+            logger.info("%s: denoise is 0, the latent stays as it is", name)
+            continue
+        now = tuple(wrapped_seed(this.seed + other - call.seed) for other in seeds)
+        if noise is None:
+            noise = host.sampling.noise_for(latent, now)
+        stages = Stages.of(this.steps, this.denoise, refiner.ratio if refiner else 0.0)
+        run = Run(name, this, now, stages, sampling.scheduler_func, custom_sampler)
+        latent = {**latent, "samples": run.sample(refiner, noise, part)}
+    return latent

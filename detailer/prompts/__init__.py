@@ -1,0 +1,1 @@
+"""What a segment's text says, and how it is read."""

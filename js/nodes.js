@@ -1,0 +1,28 @@
+/* Nodes by the ids that the server runs them under: inside a subgraph the ids of the nodes around it come first, "12:5". */
+import { app } from "../../scripts/app.js";
+
+const rootGraph = () => app.rootGraph ?? app.graph;
+
+/* Another workflow may have a node of the same id, and be the one that is open. Without an id any is taken for it. */
+export function isOpen(workflow) {
+  const { id } = rootGraph();
+  return !workflow || !id || workflow === id;
+}
+
+/* The node that runs under this id, whichever graph is open; null where there is none. */
+export function nodeAt(id) {
+  let graph = rootGraph();
+  let node = null;
+  for (const part of String(id).split(":")) {
+    node = graph?.getNodeById(Number(part)) ?? graph?.getNodeById(part) ?? null;
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+/* The ids that a node runs under: one, or several where its subgraph is used several times. */
+export function idsOf(node, graph = rootGraph(), before = "") {
+  if (graph === node.graph) return [`${before}${node.id}`];
+  const around = graph.nodes.filter((other) => other.subgraph);
+  return around.flatMap((other) => idsOf(node, other.subgraph, `${before}${other.id}:`));
+}

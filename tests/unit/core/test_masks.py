@@ -1,0 +1,151 @@
+"""Masks of every rank, and the blur."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mask_detailer.core import Size, as_mask_batch, blur_mask, resize_mask
+from mask_detailer.core.masks import blur_kernel_size
+from unit import oracles
+
+
+@pytest.mark.parametrize(
+    ("shape", "frames"),
+    [((5, 7), 1), ((1, 5, 7), 1), ((3, 5, 7), 3), ((1, 1, 5, 7), 1), ((1, 3, 5, 7), 3), ((3, 1, 5, 7), 3)],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.uint8, np.bool_])
+def test_masks_of_every_rank(shape: tuple[int, ...], frames: int, dtype: type) -> None:
+    array = (np.arange(np.prod(shape)).reshape(shape) % 2).astype(dtype)
+    for mask in (array, torch.from_numpy(array)):
+        batch = as_mask_batch(mask)
+        assert batch.shape == (frames, 5, 7)
+        assert batch.dtype == torch.float32
+        assert np.array_equal(batch.numpy().ravel(), array.ravel().astype(np.float32))
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 3, 5, 7), (1, 1, 1, 5, 7)])
+def test_other_ranks_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="a mask is"):
+        as_mask_batch(torch.zeros(shape))
+
+
+def test_a_mirrored_array_is_a_mask() -> None:
+    array = np.arange(12, dtype=np.float32).reshape(3, 4)
+    assert np.array_equal(as_mask_batch(array[::-1, ::-1])[0].numpy(), array[::-1, ::-1])
+
+
+def test_resizing_is_bilinear_with_half_pixel_centres() -> None:
+    mask = torch.tensor([[[0.0, 1.0]]])
+    assert torch.allclose(resize_mask(mask, Size(1, 4)), torch.tensor([[[0.0, 0.25, 0.75, 1.0]]]))
+    assert resize_mask(mask, Size(3, 2)).shape == (1, 3, 2)
+    assert resize_mask(mask, Size(1, 2)) is mask
+
+
+@pytest.mark.parametrize(
+    ("shorter", "feather", "kernel"),
+    [
+        (20, 10, 11),
+        (21, 10, 11),
+        (22, 10, 21),
+        (500, 100, 201),
+        (201, 100, 101),
+        (202, 100, 201),
+        (64, 5, 11),
+        (11, 5, 5),
+        (10, 5, 5),
+        (12, 5, 11),
+        (5, 10, 3),
+        (4, 10, 3),
+        (6, 10, 3),
+        (8, 10, 5),
+        (3, 10, 0),
+        (2, 10, 0),
+        (1, 10, 0),
+        (3, 1, 0),
+        (4, 1, 3),
+        (64, 0, 0),
+        (64, -3, 0),
+    ],
+)
+def test_kernel_size(shorter: int, feather: int, kernel: int) -> None:
+    assert blur_kernel_size(Size(shorter, shorter + 40), feather) == kernel
+    assert blur_kernel_size(Size(shorter + 40, shorter), feather) == kernel
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "feather", "kernel"),
+    [
+        (40, 57, 1, 3),
+        (40, 57, 5, 11),
+        (64, 100, 20, 41),
+        (130, 61, 30, 31),  # the shorter side is not larger than 61: half of it, made odd
+        (43, 62, 20, 41),
+        (22, 22, 10, 21),
+        (20, 21, 10, 11),
+        (5, 90, 10, 3),
+        (300, 41, 15, 31),
+    ],
+)
+def test_blur_equals_a_convolution_in_two_dimensions(height: int, width: int, feather: int, kernel: int) -> None:
+    source = np.random.default_rng(height * width)
+    soft = source.random((height, width), np.float32)
+    hard = (source.random((height, width)) > 0.7).astype(np.float32)
+    out = blur_mask(torch.from_numpy(np.stack([soft, hard])), feather)
+    assert out.shape == (2, height, width)
+    for frame, mask in zip(out.numpy(), (soft, hard), strict=True):
+        assert np.abs(frame - oracles.blurred(mask, kernel)).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("size", "feather"), [((1, 50), 10), ((2, 50), 10), ((50, 3), 10), ((50, 50), 0), ((50, 50), -4)]
+)
+def test_nothing_to_blur_is_the_same_object(size: tuple[int, int], feather: int) -> None:
+    mask = torch.rand(1, *size)
+    assert blur_mask(mask, feather) is mask
+
+
+def test_blur_never_writes_into_its_input() -> None:
+    mask = torch.rand(1, 50, 60)
+    kept = mask.clone()
+    blur_mask(mask, 7).fill_(5.0)
+    assert torch.equal(mask, kept)
+
+
+@pytest.mark.parametrize("feather", [3, 10, 25])
+def test_an_edge_becomes_a_symmetric_ramp_no_wider_than_feather(feather: int) -> None:
+    mask = torch.zeros(1, 90, 120)
+    mask[..., 60:] = 1.0
+    out = blur_mask(mask, feather)
+    line = out[0, 45]
+    assert (line.diff() >= -1e-6).all()
+    assert (line[60 - feather : 60 + feather].diff() > 0).all()
+    assert torch.equal(line[: 60 - feather], torch.zeros(60 - feather))
+    assert (line[60 + feather :] > 1 - 1e-6).all()
+    assert line[60 - feather] > 0 and line[59 + feather] < 1 - 1e-6
+    assert (line + line.flip(0) - 1).abs().max() < 1e-6
+    for axis in (1, 2):
+        assert (blur_mask(mask.flip(axis), feather).flip(axis) - out).abs().max() < 1e-6
+    assert (blur_mask(mask.mT, feather).mT - out).abs().max() < 1e-6
+
+
+def test_blur_stays_within_0_and_1() -> None:
+    full = blur_mask(torch.ones(2, 77, 93), 20)
+    assert full.max() <= 1.0 and full.min() > 1 - 1e-6
+    assert torch.equal(blur_mask(torch.zeros(1, 77, 93), 20), torch.zeros(1, 77, 93))
+    hard = (torch.rand(1, 150, 150, generator=torch.Generator().manual_seed(1)) > 0.5).float()
+    out = blur_mask(hard, 30)
+    assert out.min() >= 0.0 and out.max() <= 1.0
+
+
+def test_blur_of_one_pixel_reaches_a_square_of_feather() -> None:
+    mask = torch.zeros(1, 101, 101)
+    mask[0, 50, 50] = 1.0
+    rows, columns = torch.nonzero(blur_mask(mask, 12)[0], as_tuple=True)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (38, 62, 38, 62)
+
+
+def test_each_mask_of_a_batch_is_what_it_is_alone() -> None:
+    masks = torch.rand(4, 60, 70, generator=torch.Generator().manual_seed(2))
+    together = blur_mask(masks, 9)
+    assert all(torch.equal(together[i : i + 1], blur_mask(masks[i : i + 1], 9)) for i in range(4))

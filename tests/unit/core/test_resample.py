@@ -1,0 +1,149 @@
+"""Lanczos resampling, held against Pillow's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mask_detailer.core import Size, resample
+from unit import oracles
+
+SIZES = [
+    ((37, 53), (91, 131)),
+    ((91, 131), (37, 53)),
+    ((64, 64), (512, 384)),
+    ((333, 211), (64, 97)),
+    ((17, 19), (17, 64)),  # one side stays
+    ((17, 19), (64, 19)),
+    ((50, 40), (20, 90)),  # one side shrinks, the other grows
+    ((1, 1), (7, 5)),
+    ((1, 30), (12, 11)),
+    ((30, 1), (11, 12)),
+    ((2, 3), (100, 101)),
+    ((100, 101), (2, 3)),
+    ((45, 67), (1, 1)),
+    ((29, 31), (29, 31)),
+    ((127, 255), (128, 256)),
+    ((400, 300), (399, 301)),
+    ((5, 700), (11, 33)),
+]
+
+
+def picture(
+    height: int, width: int, batch: int = 1, channels: int = 3, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    source = torch.Generator().manual_seed(height * 1000 + width)
+    return torch.rand(batch, height, width, channels, generator=source, dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize(("old", "new"), SIZES)
+def test_equals_pillow(old: tuple[int, int], new: tuple[int, int]) -> None:
+    image = picture(*old)
+    expected = oracles.pillow_lanczos(image[0].numpy(), *new)
+    assert np.abs(resample(image, Size(*new))[0].numpy() - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize(("old", "new"), SIZES)
+def test_shape_and_a_constant_stays(old: tuple[int, int], new: tuple[int, int]) -> None:
+    out = resample(torch.full((2, *old, 4), 0.7), Size(*new))
+    assert out.shape == (2, *new, 4)
+    assert (out - 0.7).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(("old", "new"), [((37, 53), (91, 131)), ((91, 130), (36, 53)), ((40, 41), (41, 40))])
+def test_mirrors_commute(old: tuple[int, int], new: tuple[int, int]) -> None:
+    image = picture(*old, dtype=torch.float64)
+    straight = resample(image, Size(*new))
+    for axis in (1, 2):
+        mirrored = resample(image.flip(axis), Size(*new)).flip(axis)
+        assert (straight - mirrored).abs().max() < 1e-12
+    turned = resample(image.transpose(1, 2), Size(new[1], new[0])).transpose(1, 2)
+    assert (straight - turned).abs().max() < 1e-12
+
+
+def test_same_size_is_the_same_picture_in_other_memory() -> None:
+    image = picture(20, 30)
+    out = resample(image, Size(20, 30))
+    assert torch.equal(out, image)
+    out.zero_()
+    assert image.max() > 0
+
+
+@pytest.mark.parametrize("new", [(20, 30), (20, 45), (50, 30), (50, 45), (7, 9)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_input_and_output_share_nothing(new: tuple[int, int], channels: int) -> None:
+    image = picture(20, 30, channels=channels)
+    kept = image.clone()
+    resample(image, Size(*new)).fill_(9.0)
+    assert torch.equal(image, kept)
+
+
+@pytest.mark.parametrize("new", [(41, 77), (9, 12), (20, 77)])
+def test_a_batch_item_is_what_it_is_alone(new: tuple[int, int]) -> None:
+    batch = picture(20, 30, batch=5)
+    together = resample(batch, Size(*new))
+    for index in range(len(batch)):
+        assert torch.equal(together[index : index + 1], resample(batch[index : index + 1], Size(*new)))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float16, 4e-3), (torch.bfloat16, 3e-2)])
+@pytest.mark.parametrize("new", [(41, 77), (9, 12)])
+def test_dtypes_stay(dtype: torch.dtype, tolerance: float, new: tuple[int, int]) -> None:
+    image = picture(20, 30)
+    out = resample(image.to(dtype), Size(*new))
+    assert out.dtype == dtype
+    assert (out.to(torch.float32) - resample(image, Size(*new))).abs().max() < tolerance
+
+
+def test_double_precision_is_kept() -> None:
+    image = 1000.0 + picture(20, 30, dtype=torch.float64) * 1e-6
+    out = resample(image, Size(41, 77))
+    assert (out - 1000.0).std() > 1e-7
+
+
+@pytest.mark.parametrize("new", [(41, 77), (9, 12), (40, 30)])
+def test_memory_layout_does_not_matter(new: tuple[int, int]) -> None:
+    large = picture(60, 80, channels=4)
+    views = [
+        large[:, 5:45, 10:40, :3],
+        large[:, ::2, ::3],
+        large.transpose(1, 2),
+        large.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1),
+        picture(40, 30, channels=1).expand(3, 40, 30, 3),
+    ]
+    for view in views:
+        assert torch.equal(resample(view, Size(*new)), resample(view.contiguous(), Size(*new)))
+
+
+def test_values_of_any_range() -> None:
+    image = picture(20, 30, dtype=torch.float64) * 500.0 - 250.0
+    out = resample(image, Size(33, 21))
+    assert torch.allclose(out, resample(image / 500.0, Size(33, 21)) * 500.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3), (1, 1, 20, 30, 3)])
+def test_other_ranks_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"\[B,H,W,C\]"):
+        resample(torch.zeros(shape), Size(10, 10))
+
+
+def centroid(image: torch.Tensor) -> np.ndarray:
+    """The middle of a picture's mass, in shares of its height and width."""
+    plane = image[0, ..., 0].to(torch.float64).numpy()
+    rows, columns = np.indices(plane.shape) + 0.5
+    mass = plane.sum()
+    return np.array([(rows * plane).sum() / mass / plane.shape[0], (columns * plane).sum() / mass / plane.shape[1]])
+
+
+@pytest.mark.parametrize("middle", [(32.0, 40.0), (29.3, 43.8), (20.5, 51.25)])
+@pytest.mark.parametrize("factor", [2, 3, 2.5, 0.5])
+def test_nothing_moves(middle: tuple[float, float], factor: float) -> None:
+    height, width = 64, 80
+    rows, columns = np.indices((height, width)) + 0.5
+    blob = np.exp(-((rows - middle[0]) ** 2 + (columns - middle[1]) ** 2) / (2 * 3.0**2))
+    image = torch.from_numpy(blob)[None, ..., None]
+    enlarged = resample(image, Size(int(height * factor), int(width * factor)))
+    moved = (centroid(enlarged) - centroid(image)) * (height, width)
+    assert np.abs(moved).max() < 0.02
+    back = resample(enlarged, Size(height, width))
+    assert np.abs((centroid(back) - centroid(image)) * (height, width)).max() < 0.02

@@ -12,7 +12,6 @@ from mask_detailer.core import SEGS, Region, bbox, crop_region, seg_mask
 from mask_detailer.detailer.detection.detect import HINTS, DetectionSettings, SamSettings, detect_faces
 from mask_detailer.detailer.hooks.builtin import LabelFilterHook
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS
-from mask_detailer.nodes.checks import Door, InputError
 from mask_detailer.nodes.detectors import (
     BboxDetectorCombined_v2,
     BboxDetectorSEGS,
@@ -23,6 +22,8 @@ from mask_detailer.nodes.detectors import (
     SegmDetectorCombined_v2,
     SegmDetectorSEGS,
 )
+from mask_detailer.nodes.door import Door
+from mask_detailer.nodes.validate import InputError
 from scipy.ndimage import maximum_filter
 from support.detectors import (
     BoxDetector,

@@ -22,7 +22,7 @@ from mask_detailer.core import SEG, SEGS, header_size
 from mask_detailer.detailer import host
 from mask_detailer.detailer.hooks.builtin import DetailerHook
 from mask_detailer.detailer.options import DetailOptions
-from mask_detailer.nodes.checks import InputError
+from mask_detailer.nodes.validate import InputError
 from mask_detailer.segs import files
 from support.detectors import BoxDetector, Disc, FloodSam, FoundSEG, OutlineDetector, SamModel, drawn
 

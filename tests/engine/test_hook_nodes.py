@@ -20,7 +20,7 @@ from engine.running import Recorder, RecorderV7, detail, same, segs_of
 from engine.tiny_models import Pipe, conditioning, mask_of, picture
 from mask_detailer.detailer.hooks.protocol import Hook
 from mask_detailer.nodes import hooks as nodes
-from mask_detailer.nodes.checks import InputError
+from mask_detailer.nodes.validate import InputError
 from PIL import Image
 
 SIZE = (96, 112)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
 from ..core import SEG, SEGS, Region, Size, crop_region, header_size, resample
 from ..segs import with_fields
 from . import host
-from .values import Conditioning
+from .host.control_net import Steering
+from .host.protocols import Conditioning, ControlNet, Model, Preprocessor, SegControlNet, Vae
 
 logger = logging.getLogger("mask_detailer")
 
@@ -38,13 +38,13 @@ class ControlNetWrapper:
             the VAE, and used for the negative too while sampling with CFG.
     """
 
-    control_net: Any
+    control_net: ControlNet
     strength: float
     start_percent: float = 0.0
     end_percent: float = 1.0
-    preprocessor: Any = None
-    vae: Any = None
-    prev_control_net: Any = None
+    preprocessor: Preprocessor | None = None
+    vae: Vae | None = None
+    prev_control_net: SegControlNet | None = None
     control_image: torch.Tensor | None = None
     positive_only: bool = False
 
@@ -72,10 +72,8 @@ class ControlNetWrapper:
         if self.positive_only:
             positive = host.control_net.with_control_net_on_positive(positive, self.control_net, hint, self.strength)
         else:
-            percents = (self.start_percent, self.end_percent)
-            positive, negative = host.control_net.with_control_net(
-                positive, negative, self.control_net, hint, self.strength, percents, self.vae
-            )
+            steering = Steering(self.control_net, self.strength, self.start_percent, self.end_percent, self.vae)
+            positive, negative = host.control_net.with_control_net(positive, negative, hint, steering)
         return positive, negative, [*images, hint]
 
     def _hint(self, image: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -84,12 +82,12 @@ class ControlNetWrapper:
             return self.control_image[: len(image)]
         return image if self.preprocessor is None else self.preprocessor.apply(image, mask)
 
-    def doit_ipadapter(self, model: Any) -> tuple[Any, list[torch.Tensor]]:
+    def doit_ipadapter(self, model: Model) -> tuple[Model, list[torch.Tensor]]:
         """The model with what the wrappers before this one do to it, and the pictures they used."""
         return adapted_model(self.prev_control_net, model)
 
 
-def adapted_model(wrapper: Any, model: Any) -> tuple[Any, list[torch.Tensor]]:
+def adapted_model(wrapper: object, model: Model) -> tuple[Model, list[torch.Tensor]]:
     """The model with what a wrapper of any pack does to it, and the pictures used; as it is for None and for others."""
     adapt = getattr(wrapper, "doit_ipadapter", None)
     return (model, []) if adapt is None else adapt(model)
@@ -112,13 +110,13 @@ def without_control_net(segs: SEGS) -> SEGS:
     return segs[0], [with_fields(seg, control_net_wrapper=None) for seg in segs[1]]
 
 
-def stored_hint(wrapper: Any) -> torch.Tensor | None:
+def stored_hint(wrapper: object) -> torch.Tensor | None:
     """The first control image ``[n,h,w,3]`` along a chain of wrappers, from the last one set back; None without one."""
     hints = (getattr(link, "control_image", None) for link in _chain(wrapper))
     return next((hint for hint in hints if hint is not None), None)
 
 
-def _chain(wrapper: Any) -> Iterator[Any]:
+def _chain(wrapper: object) -> Iterator[object]:
     while wrapper is not None:
         yield wrapper
         wrapper = getattr(wrapper, "prev_control_net", None)

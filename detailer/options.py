@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-DRIFTS = ("off", "correct")
-DETAILS = ("off", "match")
-DENOISES = ("off", "less_for_larger")
-TILINGS = ("auto", "always", "never")
-SIZE_MODES = ("guide_size", "guide_size_exact", "short_side", "pixel_budget", "fixed_size")
 MULTIPLES = ("auto", "8", "16", "32", "64")
 BORDERS = ("stop", "mirror")
 
@@ -48,7 +44,7 @@ class WorkingSizeOptions:
     """At which size a crop is worked on, and what of the picture is in it.
 
     Attributes:
-        mode: one of ``SIZE_MODES``.
+        mode: one of ``SIZE_MODES`` (``pipeline.working_size``).
         short_side: pixels, for ``short_side``.
         megapixels: millions of pixels, for ``pixel_budget``.
         width, height: pixels, for ``fixed_size``.
@@ -69,6 +65,22 @@ class WorkingSizeOptions:
     border: str = "stop"
 
 
+def _less_for_larger(denoise: float, side: float, full_up_to: int) -> float:
+    """``denoise * sqrt(full_up_to / side)``, never more than the node's and never less than half of it: four times the
+    side halves it.
+
+    Large parts need less made anew, since they have their detail already; and what changes in them is seen sooner.
+    """
+    return denoise if side <= full_up_to else denoise * max((full_up_to / side) ** 0.5, 0.5)
+
+
+# from the node's denoise, the part's side in pixels (the square root of its box's area) and ``full_up_to``
+DENOISES: dict[str, Callable[[float, float, int], float]] = {
+    "off": lambda denoise, side, full_up_to: denoise,
+    "less_for_larger": _less_for_larger,
+}
+
+
 @dataclass(frozen=True)
 class DenoiseOptions:
     """How the denoise follows a part's size.
@@ -82,16 +94,10 @@ class DenoiseOptions:
     full_up_to: int = 256
 
     def denoise(self, denoise: float, area: int) -> float:
-        """The denoise of a part whose box covers ``area`` pixels of the picture.
-
-        ``less_for_larger``: ``denoise * sqrt(full_up_to / side)`` with ``side = sqrt(area)``, never more than the
-        node's and never less than half of it: four times the side halves it. Large parts need less made anew, since
-        they have their detail already; and what changes in them is seen sooner.
-        """
-        side = max(area, 1) ** 0.5
-        if self.by_size == "off" or side <= self.full_up_to:
-            return denoise
-        return denoise * max((self.full_up_to / side) ** 0.5, 0.5)
+        """The denoise of a part whose box covers ``area`` pixels of the picture."""
+        if self.by_size not in DENOISES:
+            raise ValueError(f"'{self.by_size}' is no denoise by size; it must be one of {', '.join(DENOISES)}")
+        return DENOISES[self.by_size](denoise, max(area, 1) ** 0.5, self.full_up_to)
 
 
 @dataclass(frozen=True)
@@ -100,11 +106,11 @@ class DetailOptions:
 
     Attributes:
         fill: one of ``FILLS`` (``core.fill``), what is encoded under the noise mask.
-        drift: one of ``DRIFTS``.
-        detail: one of ``DETAILS``.
+        drift: one of ``DRIFTS`` (``pipeline.restore``).
+        detail: one of ``DETAILS`` (``pipeline.restore``).
         retries: how often a segment is sampled again, each time with the next seed, when it decodes to values that are
             not finite or to flat black.
-        tiling: one of ``TILINGS``. ``auto``: as the node's switches say; ``always``: both ways through the VAE;
+        tiling: one of ``TILINGS`` (``pipeline.recipe``). ``auto``: as the node's switches say; ``always``: both ways;
             ``never``: neither, whatever the switches say. Where memory runs out, the VAE goes in tiles in any case.
     """
 

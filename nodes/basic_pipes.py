@@ -86,7 +86,7 @@ class EditBasicPipe(Node, name="Edit BasicPipe", menu=PIPE):
             "required": {"basic_pipe": schema.link("BASIC_PIPE", "The pipe to change; it is left as it is.")},
             "optional": {
                 name: schema.link(kind, f"Replaces the pipe's {name}; not connected, it stays.")
-                for name, (kind, _) in schema.pipe_parts().items()
+                for name, kind in zip(BasicPipe._fields, PART_TYPES, strict=True)
             },
         }
 

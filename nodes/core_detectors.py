@@ -16,6 +16,7 @@ from ..detailer.detection.core_models import (
     SAM3Model,
     SAM3TextDetector,
     SAM3Wrapper,
+    TextSearch,
     sam3_text_detectors,
 )
 from ..detailer.hooks.upright_faces import FaceFinder, UprightFaceHook
@@ -224,7 +225,9 @@ class MaskDetailerSAM3Provider(
         self, model: object, text: str, max_detections: int, refine_iterations: int, clip: Clip | None = None
     ) -> tuple[SAM3TextDetector, SAM3TextDetector, SAM3Model]:
         checked = cast(Model, _SAM3.checked(self.door, model))
-        boxes, outlines = sam3_text_detectors(checked, clip, text, max_detections, refine_iterations, self.ID)
+        boxes, outlines = sam3_text_detectors(
+            TextSearch(checked, clip, text, max_detections, refine_iterations, self.ID)
+        )
         return boxes, outlines, SAM3Model(SAM3Wrapper(checked, refine_iterations))
 
 

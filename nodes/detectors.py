@@ -8,12 +8,12 @@ import torch
 
 from ..core import SEGS
 from ..detailer import host
-from ..detailer.detection.detect import DetectionSettings, SamSettings, detect_simple, sam_mask, sam_masks
+from ..detailer.detection.detect import DetectionSettings, FindSettings, SamSettings, detect_simple, sam_mask, sam_masks
 from ..detailer.host.protocols import DetailerHook
 from ..segs.filters import by_label, split_text
 from . import schema
 from .detailer_pipes import detailer_pipe_of
-from .finders import BBOX, IN_PIPE, OWN_INPUTS, SEGM, Finders
+from .finders import BBOX, IN_PIPE, OWN_INPUTS, SEGM, finders_of
 from .registry import DETECTOR, Node
 from .schema import Inputs, InputTypes
 
@@ -197,21 +197,15 @@ class _MoreSimpleWidgets(_SimpleWidgets, total=False):
     segm_detector_opt: object
 
 
-def _found_by(finders: Finders, picture: torch.Tensor, widgets: _MoreSimpleWidgets) -> tuple[SEGS]:
+def _settings(widgets: _MoreSimpleWidgets) -> FindSettings:
     crop_factor, drop_size = widgets["crop_factor"], widgets["drop_size"]
-    sub_threshold, sub_dilation = widgets["sub_threshold"], widgets["sub_dilation"]
-    segs = detect_simple(
-        picture,
-        finders.bbox_detector,
-        finders.segm_detector,
-        finders.sam,
-        DetectionSettings(widgets["bbox_threshold"], widgets["bbox_dilation"], crop_factor, drop_size),
-        DetectionSettings(sub_threshold, sub_dilation, crop_factor, drop_size),
-        SamSettings("center-1", sub_threshold, sub_dilation, widgets["sub_bbox_expansion"]),
-        widgets.get("post_dilation", 0),
-        finders.hook,
+    threshold, dilation = widgets["sub_threshold"], widgets["sub_dilation"]
+    return FindSettings(
+        bbox=DetectionSettings(widgets["bbox_threshold"], widgets["bbox_dilation"], crop_factor, drop_size),
+        segm=DetectionSettings(threshold, dilation, crop_factor, drop_size),
+        sam=SamSettings("center-1", threshold, dilation, widgets["sub_bbox_expansion"]),
+        post_dilation=widgets.get("post_dilation", 0),
     )
-    return (segs,)
 
 
 class ImpactSimpleDetectorSEGS(Node, name="Simple Detector (SEGS)", menu=DETECTOR):
@@ -239,7 +233,7 @@ class ImpactSimpleDetectorSEGS(Node, name="Simple Detector (SEGS)", menu=DETECTO
     def doit(self, bbox_detector: object, image: object, **widgets: Unpack[_MoreSimpleWidgets]) -> tuple[SEGS]:
         picture = self.door.one_image(image)
         pipe = self.door.detailer_pipe(detailer_pipe_of({**widgets, "bbox_detector": bbox_detector}))
-        return _found_by(Finders.of(self.door, pipe, OWN_INPUTS), picture, widgets)
+        return (detect_simple(picture, finders_of(self.door, pipe, OWN_INPUTS), _settings(widgets)),)
 
 
 class ImpactSimpleDetectorSEGSPipe(Node, name="Simple Detector (SEGS/pipe)", menu=DETECTOR):
@@ -263,7 +257,8 @@ class ImpactSimpleDetectorSEGSPipe(Node, name="Simple Detector (SEGS/pipe)", men
 
     def doit(self, detailer_pipe: object, image: object, **widgets: Unpack[_MoreSimpleWidgets]) -> tuple[SEGS]:
         pipe, picture = self.door.detailer_pipe(detailer_pipe), self.door.one_image(image)
-        return _found_by(Finders.of(self.door, pipe, IN_PIPE), picture, widgets)
+        finders = finders_of(self.door, pipe, IN_PIPE)
+        return (detect_simple(picture, finders, _settings(widgets), pipe.detailer_hook),)
 
 
 class _SamWidgets(TypedDict):

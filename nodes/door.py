@@ -14,6 +14,7 @@ import torch
 from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
 from ..detailer import host
 from ..detailer.detection.detect import Detector, Sam
+from ..detailer.host import protocols
 from ..detailer.host.protocols import Latent, Vae
 from ..detailer.options import UNTURNED, DetailOptions
 from ..detailer.values import BasicPipe, DetailerPipe, Refiner
@@ -102,7 +103,9 @@ class Door:
         """A MASK of any rank and size as ``[B,H,W]`` float32, clamped to 0..1."""
         masks = self.mask_frames(mask, name)
         if 0 in masks.shape:
-            raise self.error(name, f"it is empty (shape {list(mask.shape)})", "Connect a mask with pixels")
+            raise self.error(
+                name, f"it is empty (shape {list(cast(torch.Tensor, mask).shape)})", "Connect a mask with pixels"
+            )
         self._finite(masks, name)
         low, high = float(masks.min()), float(masks.max())
         if low < 0.0 or high > 1.0:
@@ -122,29 +125,6 @@ class Door:
             return as_mask_batch(mask)
         except ValueError as error:
             raise self.error(name, str(error), "Connect a MASK") from error
-
-    def pair_of_masks(self, mask1: object, mask2: object) -> tuple[torch.Tensor, torch.Tensor]:
-        """Two MASKs that can be reckoned with pixel by pixel: ``[B,H,W]`` float32 0..1 on the intermediate device.
-
-        The second is rescaled to the first's size. Either may have one mask where the other has several.
-
-        Raises:
-            InputError: as for one mask, and for two numbers of masks that do not pair.
-        """
-        device = host.devices.intermediate_device()
-        first, second = (
-            self.mask_of_any_size(mask, name).to(device) for mask, name in ((mask1, "mask1"), (mask2, "mask2"))
-        )
-        size, other = Size(*first.shape[-2:]), Size(*second.shape[-2:])
-        if other != size:
-            logger.info("%s: the %s mask2 is rescaled to mask1's %s", self.node, other, size)
-        if len(first) != len(second) and 1 not in (len(first), len(second)):
-            raise self.error(
-                "mask2",
-                f"{len(second)} masks for the {len(first)} of mask1",
-                "Give as many masks to both inputs, or one mask to either",
-            )
-        return first, resize_mask(second, size)
 
     def picture_frames(self, image: object, name: str = "image") -> torch.Tensor:
         """An IMAGE of any number of channels as ``[B,H,W,C]`` float32, its values as they are; it may have no frames.
@@ -317,7 +297,9 @@ class Door:
         if not hasattr(detector, "detect"):
             found = f"a {type(detector).__name__} is no {kind}: it can't detect"
             raise self.error(name, found, DETECTOR_SOURCES[kind])
-        return Detector(detector, partial(self.found_segs, name=name), partial(self.found_mask, name=name))
+        return Detector(
+            cast(protocols.Detector, detector), partial(self.found_segs, name=name), partial(self.found_mask, name=name)
+        )
 
     def optional_detector(self, detector: object, kind: str, name: str, needed: bool) -> Detector | None:
         """A detector, or None where none is connected, or where it can't detect and isn't needed."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..core import SEGS, Size
+from ..core import Size
 from ..detailer import host
-from ..detailer.detection.detect import DetectionSettings, SamSettings, detect_faces
+from ..detailer.detection.detect import DetectionSettings, Finders, FindSettings, SamSettings, detect_faces
+from ..detailer.host.protocols import DetailerHook
 from ..detailer.pipeline import run
 from ..detailer.values import Detailed, wrapped_seed
 from ..segs import rescale, to_combined_mask
@@ -18,7 +19,7 @@ from . import schema
 from .detailer_pipes import detailer_pipe_of
 from .detailing import Shot, shown_crops, work_on
 from .door import Door
-from .finders import IN_PIPE, OWN_INPUTS, Finders
+from .finders import IN_PIPE, OWN_INPUTS, finders_of
 from .registry import SIMPLE, Detailer
 from .schema import Inputs, InputTypes
 from .settings import DetailerWidgets, recipe_of, refiner_of
@@ -66,38 +67,22 @@ class _Widgets(DetailerWidgets):
     drop_size: int
 
 
-@dataclass(frozen=True)
-class _Search:
-    """How faces are looked for."""
-
-    finders: Finders
-    bbox: DetectionSettings
-    sam: SamSettings
-
-    @classmethod
-    def of(cls, finders: Finders, widgets: _Widgets) -> _Search:
-        return cls(
-            finders,
-            DetectionSettings(
-                threshold=widgets["bbox_threshold"],
-                dilation=widgets["bbox_dilation"],
-                crop_factor=widgets["bbox_crop_factor"],
-                drop_size=widgets["drop_size"],
-            ),
-            SamSettings(
-                hint=widgets["sam_detection_hint"],
-                threshold=widgets["sam_threshold"],
-                dilation=widgets["sam_dilation"],
-                bbox_expansion=widgets["sam_bbox_expansion"],
-                mask_hint_threshold=widgets["sam_mask_hint_threshold"],
-                negative=widgets["sam_mask_hint_use_negative"],
-            ),
-        )
-
-    def found(self, frame: torch.Tensor) -> SEGS:
-        """The SEGS of one picture ``[1,H,W,C]``."""
-        by = self.finders
-        return detect_faces(frame, by.bbox_detector, by.segm_detector, by.sam, self.bbox, self.sam, by.hook)
+def _find_settings(widgets: _Widgets) -> FindSettings:
+    asked = DetectionSettings(
+        threshold=widgets["bbox_threshold"],
+        dilation=widgets["bbox_dilation"],
+        crop_factor=widgets["bbox_crop_factor"],
+        drop_size=widgets["drop_size"],
+    )
+    sam = SamSettings(
+        hint=widgets["sam_detection_hint"],
+        threshold=widgets["sam_threshold"],
+        dilation=widgets["sam_dilation"],
+        bbox_expansion=widgets["sam_bbox_expansion"],
+        mask_hint_threshold=widgets["sam_mask_hint_threshold"],
+        negative=widgets["sam_mask_hint_use_negative"],
+    )
+    return FindSettings(bbox=asked, segm=asked, sam=sam)
 
 
 @dataclass
@@ -107,12 +92,15 @@ class _Faces:
     Attributes:
         frames: ``[B,H,W,3 or 4]``.
         seed: of the first frame; each further one has the next.
+        hook: as it is, for the detectors.
     """
 
     door: Door
-    search: _Search
     frames: torch.Tensor
     seed: int
+    finders: Finders
+    settings: FindSettings
+    hook: DetailerHook = None
     masks: list[torch.Tensor] = field(default_factory=list)
     refined: list[torch.Tensor] = field(default_factory=list)
     refined_alpha: list[torch.Tensor] = field(default_factory=list)
@@ -120,7 +108,7 @@ class _Faces:
 
     def shots(self) -> Iterator[Shot]:
         for index, frame in enumerate(self.frames.split(1)):
-            segs = self.door.segs(self.search.found(frame))
+            segs = self.door.segs(detect_faces(frame, self.finders, self.settings, self.hook))
             self.masks.append(to_combined_mask(rescale(segs, Size(*frame.shape[1:3]))))
             yield Shot(index, segs, wrapped_seed(self.seed + index))
 
@@ -189,8 +177,8 @@ class FaceDetailer(Detailer, menu=SIMPLE):
         frames, pipe_out = door.image(image), detailer_pipe_of(widgets)
         pipe = door.detailer_pipe(pipe_out)
         recipe = recipe_of(door, pipe.base, None, widgets)
-        search = _Search.of(Finders.of(door, pipe, OWN_INPUTS), widgets)
-        faces = _Faces(door, search, frames, recipe.settings.seed)
+        finders, settings = finders_of(door, pipe, OWN_INPUTS), _find_settings(widgets)
+        faces = _Faces(door, frames, recipe.settings.seed, finders, settings, pipe.detailer_hook)
         work = work_on(door, frames, faces.shots(), len(frames), recipe)
         for done in run.detail(work.pictures, work.count, recipe):
             faces.keep(done)
@@ -236,8 +224,8 @@ class FaceDetailerPipe(Detailer, name="FaceDetailer (pipe)", menu=SIMPLE):
         of_pipe = {"wildcard": pipe.wildcard, "detailer_hook": pipe.detailer_hook}
         refiner = refiner_of(pipe, widgets.get("refiner_ratio"))
         recipe = recipe_of(door, pipe.base, "detailer_pipe", {**widgets, **of_pipe}, refiner)
-        search = _Search.of(Finders.of(door, pipe, IN_PIPE), widgets)
-        faces = _Faces(door, search, frames, recipe.settings.seed)
+        finders, settings = finders_of(door, pipe, IN_PIPE), _find_settings(widgets)
+        faces = _Faces(door, frames, recipe.settings.seed, finders, settings, pipe.detailer_hook)
         work = work_on(door, frames, faces.shots(), len(frames), recipe)
         for done in run.detail(work.pictures, work.count, recipe):
             faces.keep(done)

@@ -1,11 +1,10 @@
-"""What finds things in a picture: the detectors, the SAM model and the hook of a node, checked together."""
+"""What finds things in a picture, checked together: the detectors and the SAM model of a node or of its pipe."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..detailer.detection.detect import Detector, Sam
-from ..detailer.host.protocols import DetailerHook
+from ..detailer.detection.detect import Finders
 from ..detailer.values import DetailerPipe
 from .door import Door
 
@@ -26,23 +25,15 @@ OWN_INPUTS = FinderInputs("bbox_detector", "segm_detector_opt", "sam_model_opt")
 IN_PIPE = FinderInputs("detailer_pipe", "detailer_pipe", "detailer_pipe")
 
 
-@dataclass(frozen=True)
-class Finders:
-    """A detector of rectangles, and what may limit the masks to outlines: SAM, else a detector of outlines."""
+def finders_of(door: Door, pipe: DetailerPipe, inputs: FinderInputs) -> Finders:
+    """The finders of a pipe.
 
-    bbox_detector: Detector
-    segm_detector: Detector | None
-    sam: Sam | None
-    hook: DetailerHook | None
-
-    @classmethod
-    def of(cls, door: Door, pipe: DetailerPipe, inputs: FinderInputs) -> Finders:
-        """Those of a pipe.
-
-        Raises:
-            InputError: for what can't detect and is needed.
-        """
-        sam = door.optional_sam(pipe.sam_model, inputs.sam)
-        bbox_detector = door.detector(pipe.bbox_detector, BBOX, inputs.bbox_detector)
-        segm_detector = door.optional_detector(pipe.segm_detector, SEGM, inputs.segm_detector, needed=sam is None)
-        return cls(bbox_detector, segm_detector, sam, pipe.detailer_hook)
+    Raises:
+        InputError: for what can't detect and is needed.
+    """
+    sam = door.optional_sam(pipe.sam_model, inputs.sam)
+    return Finders(
+        bbox_detector=door.detector(pipe.bbox_detector, BBOX, inputs.bbox_detector),
+        segm_detector=door.optional_detector(pipe.segm_detector, SEGM, inputs.segm_detector, needed=sam is None),
+        sam=sam,
+    )

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
-from ..core import blur_mask, dilate_mask, joined
+from ..core import Size, blur_mask, dilate_mask, joined, resize_mask
 from ..detailer import host
 from ..segs import black_picture
 from . import schema
+from .door import Door
 from .registry import OPERATION, UTIL, Node
 from .schema import InputTypes
+
+logger = logging.getLogger("mask_detailer")
+
+
+def _pair(door: Door, mask1: object, mask2: object) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two MASKs that can be reckoned with pixel by pixel: ``[B,H,W]`` float32 0..1 on the intermediate device.
+
+    The second is rescaled to the first's size. Either may have one mask where the other has several.
+
+    Raises:
+        InputError: as for one mask, and for two numbers of masks that do not pair.
+    """
+    device = host.devices.intermediate_device()
+    first = door.mask_of_any_size(mask1, "mask1").to(device)
+    second = door.mask_of_any_size(mask2, "mask2").to(device)
+    size, other = Size(*first.shape[-2:]), Size(*second.shape[-2:])
+    if other != size:
+        logger.info("%s: the %s mask2 is rescaled to mask1's %s", door.node, other, size)
+    if len(first) != len(second) and 1 not in (len(first), len(second)):
+        found = f"{len(second)} masks for the {len(first)} of mask1"
+        raise door.error("mask2", found, "Give as many masks to both inputs, or one mask to either")
+    return first, resize_mask(second, size)
 
 
 def _two_masks(first: str, second: str) -> InputTypes:
@@ -30,7 +55,7 @@ class BitwiseAndMask(Node, name="Pixelwise(MASK & MASK)", menu=OPERATION):
         return _two_masks("One mask. The result has its size.", "The other mask.")
 
     def doit(self, mask1: object, mask2: object) -> tuple[torch.Tensor]:
-        return (torch.minimum(*self.door.pair_of_masks(mask1, mask2)),)
+        return (torch.minimum(*_pair(self.door, mask1, mask2)),)
 
 
 class SubtractMask(Node, name="Pixelwise(MASK - MASK)", menu=OPERATION):
@@ -46,7 +71,7 @@ class SubtractMask(Node, name="Pixelwise(MASK - MASK)", menu=OPERATION):
         return _two_masks("The mask to take away from. The result has its size.", "The mask to take away.")
 
     def doit(self, mask1: object, mask2: object) -> tuple[torch.Tensor]:
-        first, second = self.door.pair_of_masks(mask1, mask2)
+        first, second = _pair(self.door, mask1, mask2)
         return ((first - second).clamp_(0.0, 1.0),)
 
 
@@ -63,7 +88,7 @@ class AddMask(Node, name="Pixelwise(MASK + MASK)", menu=OPERATION):
         return _two_masks("One mask. The result has its size.", "The mask to add.")
 
     def doit(self, mask1: object, mask2: object) -> tuple[torch.Tensor]:
-        first, second = self.door.pair_of_masks(mask1, mask2)
+        first, second = _pair(self.door, mask1, mask2)
         return ((first + second).clamp_(0.0, 1.0),)
 
 

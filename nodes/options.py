@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypedDict
 
 from ..core.blend import BLENDS
@@ -11,17 +12,16 @@ from ..core.surroundings.colour import COLOUR_MATCHES
 from ..detailer.options import (
     BORDERS,
     DENOISES,
-    DETAILS,
-    DRIFTS,
     MULTIPLES,
-    SIZE_MODES,
-    TILINGS,
     BlendOptions,
     ColourOptions,
     DenoiseOptions,
     DetailOptions,
     WorkingSizeOptions,
 )
+from ..detailer.pipeline.recipe import TILINGS
+from ..detailer.pipeline.restore import DETAILS, DRIFTS
+from ..detailer.pipeline.working_size import SIZE_MODES
 from . import schema
 from .registry import DETAILER, Node
 from .schema import Input, Inputs, InputTypes
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-def _choice(choices: tuple[str, ...], tooltip: str, **more: object) -> Input:
-    return list(choices), {"default": choices[0], "tooltip": tooltip, **more}
+def _choice(choices: Iterable[str], tooltip: str, **more: object) -> Input:
+    names = list(choices)
+    return names, {"default": names[0], "tooltip": tooltip, **more}
 
 
 def _pixels(default: int, least: int, most: int, tooltip: str, step: int = 1, **more: object) -> Input:

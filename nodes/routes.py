@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..detailer import host, live
 from ..detailer.picker import Candidates
-from ..detailer.prompts.wildcards import Wildcards
+from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 
 candidates = Candidates()
 
@@ -20,7 +20,7 @@ def _view(query: host.server.Query) -> host.server.Answer:
 
 
 def _wildcards(query: host.server.Query) -> host.server.Answer:
-    return {"data": [f"__{name}__" for name in Wildcards(host.folders.wildcard_folders())]}
+    return {"data": [f"__{name}__" for name in Wildcards(wildcard_folders())]}
 
 
 def _live(query: host.server.Query) -> host.server.Answer:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..detailer import host
 from ..detailer.detection.detect import HINTS, NEGATIVES
-from ..detailer.prompts.wildcards import Wildcards
+from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 
 MAX_SIZE = 16384
 MAX_SEED = 2**64 - 1
@@ -327,7 +327,7 @@ def detailer_pipe_text(tooltip: str) -> Inputs:
     """
     writing_help = "Choosing one adds it to the text. Has no effect when the workflow runs."
     loras = Unread(["Select the LoRA to add to the text", *host.models.lora_names()])
-    names = Wildcards(host.folders.wildcard_folders())
+    names = Wildcards(wildcard_folders())
     wildcards = Unread(["Select the Wildcard to add to the text", *(f"__{name}__" for name in names)])
     return {
         "wildcard": ("STRING", {"multiline": True, "dynamicPrompts": False, "tooltip": tooltip}),

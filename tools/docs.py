@@ -1,7 +1,8 @@
 """`dev.py docs`: writes the pages under docs/ that say what stands elsewhere.
 
 docs/nodes.md comes from the nodes themselves, docs/benchmarks.md from the figures in docs/benchmarks.json, which
-`dev.py bench NAMES --json docs/benchmarks.json` keeps there. With `--check` nothing is written: it names the pages that
+`dev.py bench NAMES --json docs/benchmarks.json` keeps there, the table of hook events in docs/architecture.md from the
+hooks' code. With `--check` nothing is written: it names the pages that
 are stale, and fails if there are any.
 """
 
@@ -17,6 +18,9 @@ from typing import Any
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HELP = Path(__file__).resolve().parents[1] / "js" / "docs"
+
+HOOKS_BEGIN = "<!-- hook events: made by `python dev.py docs` from detailer/hooks/events.py -->"
+HOOKS_END = "<!-- end of hook events -->"
 
 NODES = """\
 # Nodes
@@ -125,7 +129,21 @@ def benchmarks_page() -> str:
     return "\n".join([*parts, PICTURE])
 
 
-PAGES: dict[str, Callable[[], str]] = {"nodes.md": nodes_page, "benchmarks.md": benchmarks_page}
+def architecture_page() -> str:
+    """The page as it is written, with the table of hook events as the code has it."""
+    from mask_detailer.detailer.hooks.events import as_markdown
+
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    before, opening, rest = text.partition(HOOKS_BEGIN)
+    _, closing, after = rest.partition(HOOKS_END)
+    return f"{before}{opening}\n{as_markdown()}{closing}{after}"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "nodes.md": nodes_page,
+    "benchmarks.md": benchmarks_page,
+    "architecture.md": architecture_page,
+}
 
 
 def stale(folder: Path = DOCS) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ import torch
 from ...core import SEGS, Size, to_bytes
 from ...segs.boxes import Crops, Found, found_in, limited, to_mask, to_segs
 from .. import host
-from ..hooks.protocol import Hook
+from ..host.protocols import Clip, DetailerHook, FaceModel, Model
 
 # A face's parts: each a label, and the set of landmarks whose hull is its outline. Left is the person's left.
 FACE_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -24,11 +23,26 @@ FACE_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
 FACE_VARIANTS = ("short", "full")
 
 
+@dataclass(frozen=True)
+class _Told:
+    """A detailer hook, as a detector calls it; it may lack either method."""
+
+    hook: DetailerHook
+
+    def post_crop_region(self, size: Size, bbox: Sequence[int], crop_region: Sequence[int]) -> Sequence[int]:
+        function = getattr(self.hook, "post_crop_region", None)
+        return crop_region if function is None else function(size.width, size.height, bbox, crop_region)
+
+    def post_detection(self, segs: SEGS) -> SEGS:
+        function = getattr(self.hook, "post_detection", None)
+        return segs if function is None else function(segs)
+
+
 class CoreDetector:
     """The detector protocol over ``found``, which each of them has for itself."""
 
     def found(self, image: torch.Tensor, threshold: float) -> list[Found]:
-        """What is found in one picture ``[1,H,W,3]`` with at least that score."""
+        """What is found in one picture ``[1,H,W,3]`` float 0..1 with at least that score (0..1)."""
         raise NotImplementedError
 
     def setAux(self, text: str | None) -> None:
@@ -41,9 +55,9 @@ class CoreDetector:
         dilation: int,
         crop_factor: float,
         drop_size: int = 1,
-        detailer_hook: Any = None,
+        detailer_hook: DetailerHook = None,
     ) -> SEGS:
-        hook = Hook(detailer_hook)
+        hook = _Told(detailer_hook)
         size = Size(*image.shape[1:3])
         crops = Crops(crop_factor, dilation, drop_size)
         return hook.post_detection(to_segs(self.found(image, threshold), size, crops, hook))
@@ -62,7 +76,7 @@ class RTDETRDetector(CoreDetector):
         labels: which of them; ``all`` or none for everything.
     """
 
-    model: Any
+    model: Model
     labels: Sequence[str] = ()
 
     def found(self, image: torch.Tensor, threshold: float) -> list[Found]:
@@ -70,61 +84,74 @@ class RTDETRDetector(CoreDetector):
         return limited(found_in(boxes, "object"), self.labels)
 
 
-class SAM3TextDetector(CoreDetector):
-    """SAM3 led by text: boxes, or outlines too.
+@dataclass(frozen=True)
+class TextSearch:
+    """What SAM3 is asked to look for.
 
-    Args:
+    Attributes:
         clip: SAM3's own; without it nothing can be looked for.
         text: what to look for, several things separated by commas; each is a label.
         most: no more finds than that for each of them.
         refinements: how often SAM3 looks closer at each outline.
-        outlines: the masks are outlines, not boxes.
         source: where clip and text are given, for messages.
     """
 
-    def __init__(
-        self, model: Any, clip: Any, text: str, most: int, refinements: int, outlines: bool, source: str
-    ) -> None:
-        self.model, self.clip = model, clip
-        self.texts = _parts(text)
-        self.most, self.refinements = most, refinements
+    model: Model
+    clip: Clip | None
+    text: str
+    most: int
+    refinements: int
+    source: str
+
+
+class SAM3TextDetector(CoreDetector):
+    """SAM3 led by text: boxes, or outlines too.
+
+    Args:
+        outlines: the masks are outlines, not boxes.
+
+    Attributes:
+        bbox_detector: of the one that gives outlines, the one whose work it does too. Detector nodes look for the name.
+    """
+
+    bbox_detector: SAM3TextDetector
+
+    def __init__(self, search: TextSearch, outlines: bool) -> None:
+        self.search = search
+        self.texts = _parts(search.text)
         self.outlines = outlines
-        self.source = source
         self.aux: list[str] = []
 
     def setAux(self, text: str | None) -> None:
         self.aux = _parts(text or "")
 
     def found(self, image: torch.Tensor, threshold: float) -> list[Found]:
-        if self.clip is None:
+        search = self.search
+        if search.clip is None:
             raise ValueError(
-                f"{self.source}, input 'clip': nothing is connected, and without it SAM3 can't look for a text. "
+                f"{search.source}, input 'clip': nothing is connected, and without it SAM3 can't look for a text. "
                 "Connect the CLIP of the checkpoint loader that loads SAM3"
             )
         texts = self.texts or self.aux
         if not texts:
-            raise ValueError(f"{self.source}, input 'text': it is empty. Write what to look for, such as face")
-        refinements = self.refinements if self.outlines else 0
+            raise ValueError(f"{search.source}, input 'text': it is empty. Write what to look for, such as face")
+        refinements = search.refinements if self.outlines else 0
         found = []
         for text in texts:
             host.devices.check_interrupted()
-            prompt = host.text.encode_text(self.clip, text)
+            prompt = host.text.encode_text(search.clip, text)
             boxes, masks = host.detection.sam3_by_text(
-                self.model, image[..., :3], prompt, threshold, self.most, refinements
+                search.model, image[..., :3], prompt, threshold, search.most, refinements
             )
             for one, mask in zip(found_in(boxes, text), masks, strict=True):
                 found.append(Found(one.box, text, one.score, mask.cpu() if self.outlines else None))
         return found
 
 
-def sam3_text_detectors(
-    model: Any, clip: Any, text: str, most: int, refinements: int, source: str
-) -> tuple[SAM3TextDetector, SAM3TextDetector]:
+def sam3_text_detectors(search: TextSearch) -> tuple[SAM3TextDetector, SAM3TextDetector]:
     """One that gives boxes, and one that gives outlines and does the other's work itself."""
-    boxes, outlines = (
-        SAM3TextDetector(model, clip, text, most, refinements, wanted, source) for wanted in (False, True)
-    )
-    outlines.bbox_detector = boxes  # type: ignore[attr-defined]  # the name that detector nodes look for
+    boxes, outlines = (SAM3TextDetector(search, wanted) for wanted in (False, True))
+    outlines.bbox_detector = boxes
     return boxes, outlines
 
 
@@ -136,7 +163,7 @@ def _parts(text: str) -> list[str]:
 class SAM3Wrapper:
     """SAM3 asked by points and boxes, in the form of a SAM wrapper."""
 
-    model: Any
+    model: Model
     refinements: int
 
     def prepare_device(self) -> None:
@@ -184,7 +211,7 @@ class FaceLandmarkDetector(CoreDetector):
         outlines: the masks are the landmarks' hulls, not boxes.
     """
 
-    model: Any
+    model: FaceModel
     part: str
     variant: str
     outlines: bool
@@ -201,7 +228,7 @@ class FaceLandmarkDetector(CoreDetector):
         return found
 
 
-def part_of(face: host.detection.Face, model: Any, landmarks: str) -> np.ndarray:
+def part_of(face: host.detection.Face, model: FaceModel, landmarks: str) -> np.ndarray:
     """The landmarks of a part of a face, ``[n,2]`` ``x, y``."""
     edges = host.detection.face_edges(model, landmarks)
     return face.landmarks[sorted({point for edge in edges for point in edge})]

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ import torch
 from ...core import SEGS, Size, crop_region, dilate_mask, to_bytes
 from ...segs import dilate, mask_by_mask, mask_by_segs, rescale, to_combined_mask
 from .. import host
+from ..host import protocols
 from .sam_hints import HINTS, NEGATIVES, Prompt, SamSettings, prompts
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "NEGATIVES",
     "DetectionSettings",
     "Detector",
+    "FindSettings",
+    "Finders",
     "Sam",
     "SamSettings",
     "detect_faces",
@@ -35,8 +37,8 @@ logger = logging.getLogger("mask_detailer")
 FACE = "face"  # what a detector that is led by text looks for in FaceDetailer
 CROP_FACTOR_FOR_MASKS = 3.0  # room for a mask's dilation where only segments can be had
 
-ReadSegs = Callable[[Any], SEGS]
-ReadMask = Callable[[Any, Size], torch.Tensor]
+ReadSegs = Callable[[object], SEGS]
+ReadMask = Callable[[object, Size], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,11 @@ class Detector:
         read_mask: checks a mask and brings it to ``[1,H,W]`` float32 0..1 of a size; raises where it is no mask.
     """
 
-    detector: Any
+    detector: protocols.Detector
     read_segs: ReadSegs
     read_mask: ReadMask
 
-    def detect(self, image: torch.Tensor, settings: DetectionSettings, hook: Any = None) -> SEGS:
+    def detect(self, image: torch.Tensor, settings: DetectionSettings, hook: protocols.DetailerHook = None) -> SEGS:
         """What is found in one picture.
 
         Args:
@@ -108,7 +110,7 @@ class Detector:
         """Whether it does the other's work itself: it finds the same things, with outlines."""
         return getattr(self.detector, "bbox_detector", None) is other.detector
 
-    def replaces_boxes(self, hook: Any) -> bool:
+    def replaces_boxes(self, hook: protocols.DetailerHook) -> bool:
         """Whether its segments stand instead of those a bbox detector found.
 
         A hook without an attribute ``override_bbox_by_segm`` forbids it; the attribute's value is not looked at.
@@ -117,7 +119,7 @@ class Detector:
         return wants and (hook is None or hasattr(hook, "override_bbox_by_segm"))
 
 
-def _takes_hook(detect: Any) -> bool:
+def _takes_hook(detect: Callable[..., object]) -> bool:
     try:
         parameters = inspect.signature(detect).parameters.values()
     except (TypeError, ValueError):  # it doesn't say
@@ -140,7 +142,7 @@ class Sam:
         read_mask: as a Detector's.
     """
 
-    wrapper: Any
+    wrapper: protocols.SamWrapper
     read_mask: ReadMask
 
     def masks(
@@ -211,14 +213,31 @@ def _asked(image: torch.Tensor, segs: SEGS, sam: Sam, settings: SamSettings) -> 
     return sam.masks(image, questions, settings.threshold)
 
 
+@dataclass(frozen=True)
+class Finders:
+    """Who looks: a detector of boxes, and SAM or a detector of outlines that limits what it finds."""
+
+    bbox_detector: Detector
+    segm_detector: Detector | None = None
+    sam: Sam | None = None
+
+
+@dataclass(frozen=True)
+class FindSettings:
+    """What each of them is asked for.
+
+    Attributes:
+        post_dilation: how far each finished mask is grown within its crop, see ``dilate_mask``.
+    """
+
+    bbox: DetectionSettings
+    segm: DetectionSettings
+    sam: SamSettings
+    post_dilation: int = 0
+
+
 def detect_faces(
-    image: torch.Tensor,
-    bbox_detector: Detector,
-    segm_detector: Detector | None,
-    sam: Sam | None,
-    bbox: DetectionSettings,
-    sam_settings: SamSettings,
-    hook: Any = None,
+    image: torch.Tensor, finders: Finders, settings: FindSettings, hook: protocols.DetailerHook = None
 ) -> SEGS:
     """What FaceDetailer details: what the bbox detector finds, its masks limited by SAM or by a segm detector.
 
@@ -226,36 +245,27 @@ def detect_faces(
 
     Args:
         image: one picture, ``[1,H,W,3 or 4]`` float32 0..1.
-        bbox: what both detectors are asked for.
         hook: a DETAILER_HOOK as it is; it sees what the bbox detector finds, and nothing else.
 
     Returns:
         the bbox detector's segments, those with nothing left of their mask too; or the segm detector's own where it
         replaces them (``Detector.replaces_boxes``) and there is no SAM.
     """
-    bbox_detector.set_aux(FACE)
+    finders.bbox_detector.set_aux(FACE)
     try:
-        segs = bbox_detector.detect(image, bbox, hook)
+        segs = finders.bbox_detector.detect(image, settings.bbox, hook)
     finally:
-        bbox_detector.set_aux(None)
-    if sam is not None:
-        return mask_by_mask(segs, sam_mask(image, segs, sam, sam_settings))
-    if segm_detector is None:
+        finders.bbox_detector.set_aux(None)
+    if finders.sam is not None:
+        return mask_by_mask(segs, sam_mask(image, segs, finders.sam, settings.sam))
+    if finders.segm_detector is None:
         return segs
-    outlines = segm_detector.detect(image, bbox)
-    return outlines if segm_detector.replaces_boxes(hook) else mask_by_segs(segs, outlines)
+    outlines = finders.segm_detector.detect(image, settings.segm)
+    return outlines if finders.segm_detector.replaces_boxes(hook) else mask_by_segs(segs, outlines)
 
 
 def detect_simple(
-    image: torch.Tensor,
-    bbox_detector: Detector,
-    segm_detector: Detector | None,
-    sam: Sam | None,
-    bbox: DetectionSettings,
-    sub: DetectionSettings,
-    sam_settings: SamSettings,
-    post_dilation: int = 0,
-    hook: Any = None,
+    image: torch.Tensor, finders: Finders, settings: FindSettings, hook: protocols.DetailerHook = None
 ) -> SEGS:
     """What the bbox detector finds, its masks limited by SAM or by a segm detector, then dilated within their crops.
 
@@ -263,15 +273,15 @@ def detect_simple(
 
     Args:
         image: one picture, ``[1,H,W,3 or 4]`` float32 0..1.
-        bbox, sub: what the bbox detector and the segm detector are asked for.
         hook: a DETAILER_HOOK as it is, for both detectors.
     """
-    if segm_detector is not None and segm_detector.contains(bbox_detector):
-        segs = segm_detector.detect(image, sub, hook)
+    segm = finders.segm_detector
+    if segm is not None and segm.contains(finders.bbox_detector):
+        segs = segm.detect(image, settings.segm, hook)
     else:
-        segs = bbox_detector.detect(image, bbox, hook)
-        if sam is not None:
-            segs = mask_by_mask(segs, sam_mask(image, segs, sam, sam_settings))
-        elif segm_detector is not None:
-            segs = mask_by_segs(segs, segm_detector.detect(image, sub, hook))
-    return dilate(segs, post_dilation) if post_dilation else segs
+        segs = finders.bbox_detector.detect(image, settings.bbox, hook)
+        if finders.sam is not None:
+            segs = mask_by_mask(segs, sam_mask(image, segs, finders.sam, settings.sam))
+        elif segm is not None:
+            segs = mask_by_segs(segs, segm.detect(image, settings.segm, hook))
+    return dilate(segs, settings.post_dilation) if settings.post_dilation else segs

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import torch
 
-from ...core import SEGS, to_bytes
+from ...core import SEGS, encoded
+from ...core.pixels import shrunk_bytes
 from ...segs.filters import by_label, by_order, by_range
 from .. import host
+from ..host.protocols import Model
 from ..ksampler import unsample
 from ..values import Conditioning, KSampleCall, Latent, wrapped_seed
-from .events import EVENTS, DetailerHookProtocol, Event, with_every_event
+from .events import DetailerHook, Event
 from .protocol import Hook
 
 logger = logging.getLogger("mask_detailer")
@@ -26,36 +28,12 @@ PREVIEW_EVENT = "impact-preview"
 LARGEST_WEBP = 16383
 
 
-@with_every_event
-class DetailerHook(DetailerHookProtocol):
-    """Every method of the protocol, changing nothing: other packs' detailers call them without a look.
-
-    Attributes:
-        cur_step, total_step: the cycle that runs, from 0, and how many there are; both 0 before the first.
-    """
-
-    cur_step = 0
-    total_step = 0
-
-    def answers_event(self, event: str) -> bool:
-        """Whether it does anything there: it has a method of its own."""
-        return getattr(type(self), event) is not getattr(DetailerHook, event)
-
-    def at(self, event: Event, arguments: Sequence[object]) -> object:
-        """The answer to an event that has no method of its own."""
-        return event.rule.unanswered(event, arguments)
-
-    def set_steps(self, info: tuple[int, int]) -> None:
-        self.cur_step, self.total_step = info
-        self.at(EVENTS["set_steps"], (info,))
-
-
 class CombinedHook(DetailerHook):
     """Hooks of any packs as one; how their answers become one is each event's rule."""
 
-    def __init__(self, *hooks: object) -> None:
-        self.hooks = hooks
-        for hook in reversed(hooks):
+    def __init__(self, first: object, *others: object) -> None:
+        self.hooks = first, *others
+        for hook in reversed(self.hooks):
             if hasattr(hook, OVERRIDE):
                 setattr(self, OVERRIDE, getattr(hook, OVERRIDE))
 
@@ -63,6 +41,7 @@ class CombinedHook(DetailerHook):
         return any(Hook(hook).answers(event) for hook in self.hooks)
 
     def at(self, event: Event, arguments: Sequence[object]) -> object:
+        super().at(event, arguments)
         return event.joined(self.hooks, *arguments)
 
 
@@ -142,7 +121,7 @@ class UnsamplerHook(DetailerHook):
 
     def __init__(
         self,
-        model: object,
+        model: Model,
         steps: int,
         cfg: float,
         sampler_name: str,
@@ -210,13 +189,10 @@ class PreviewHook(DetailerHook):
         return False  # it looks at the picture and leaves it as it is
 
     def post_paste(self, image: torch.Tensor) -> torch.Tensor:
-        from PIL import Image
-
-        shown = Image.fromarray(to_bytes(image[0, ..., :3]))
-        shown.thumbnail((LARGEST_WEBP, LARGEST_WEBP))
         name = re.sub(r"[^\w.-]", "_", self.node_id) + ".webp"  # within a subgraph ids hold a colon
         try:
-            shown.save(host.folders.temp_folder(PREVIEW_FOLDER) / name, format="WEBP", quality=self.quality)
+            file = encoded(shrunk_bytes(image[0, ..., :3], LARGEST_WEBP), "webp", self.quality)
+            (host.folders.temp_folder(PREVIEW_FOLDER) / name).write_bytes(file)
         except OSError as error:
             logger.warning("preview of node %s: it can't be written (%s); the work goes on", self.node_id, error)
             return image

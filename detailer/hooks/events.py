@@ -10,16 +10,16 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 
 from ...core import SEGS
-from ..values import Conditioning, Latent
+from ..host.protocols import Sampler
+from ..values import Conditioning, KSampleCall, Latent
 
 Box = Sequence[int]  # x1, y1, x2, y2
 _Method = TypeVar("_Method", bound=Callable[..., object])
-_Kind = TypeVar("_Kind", bound=type)
 
 
 class ActsOn(Enum):
@@ -202,27 +202,47 @@ EVENTS: dict[str, Event] = {}  # in the order of the calls
 
 
 def _event(when: str, acts_on: ActsOn, rule: Told, *by_name: str) -> Callable[[_Method], _Method]:
-    """An entry of the table, of the method that it stands over."""
+    """An entry of the table, of the method that it stands over; what that does is ``DetailerHook.at``'s to say."""
 
-    def enter(method: _Method) -> _Method:
-        name = method.__name__
-        _, *parameters = inspect.signature(method).parameters.values()
-        EVENTS[name] = Event(name, tuple(parameters), when, acts_on, rule, by_name)
-        return method
+    def enter(declared: _Method) -> _Method:
+        signature = inspect.signature(declared)
+        _, *parameters = signature.parameters.values()
+        event = Event(declared.__name__, tuple(parameters), when, acts_on, rule, by_name)
+        EVENTS[event.name] = event
+
+        @functools.wraps(declared)
+        def method(self: DetailerHook, *given: object, **named: object) -> object:
+            bound = signature.bind(self, *given, **named)
+            bound.apply_defaults()
+            return self.at(event, bound.args[1:])
+
+        return cast("_Method", method)
 
     return enter
 
 
-_CHAINED_CALL = Chained(
-    ("model", "seed", "steps", "cfg", "sampler_name", "scheduler", "positive", "negative", "latent", "denoise")
-)
+class DetailerHook:
+    """A hook with every method, changing nothing: detailers of other packs call them without a look.
 
+    Hooks of other packs may lack any of them. Pictures are ``[B,h,w,3]`` float32 0..1, sizes pixels.
 
-class DetailerHookProtocol(Protocol):
-    """A hook with every method, as detailers of other packs call them without a look; here all may be missing.
-
-    Pictures are ``[B,h,w,3]`` float32 0..1, sizes pixels.
+    Attributes:
+        cur_step, total_step: the cycle that runs, from 0, and how many there are; both 0 before the first.
     """
+
+    cur_step = 0
+    total_step = 0
+
+    def answers_event(self, event: str) -> bool:
+        """Whether it does anything there: it has a method of its own."""
+        return getattr(type(self), event) is not getattr(DetailerHook, event)
+
+    def at(self, event: Event, arguments: Sequence[object]) -> object:
+        """The answer to an event that it has no method of its own for."""
+        if event.name == "set_steps":
+            (steps,) = arguments
+            self.cur_step, self.total_step = cast("tuple[int, int]", steps)
+        return event.rule.unanswered(event, arguments)
 
     @_event("by the detector, for each find that is large enough", ActsOn.DETECTION, Chained(("crop_region",)))
     def post_crop_region(self, w: int, h: int, item_bbox: Box, crop_region: Box) -> Box:
@@ -250,7 +270,7 @@ class DetailerHookProtocol(Protocol):
     def post_encode(self, samples: Latent) -> Latent: ...
 
     @_event("before the first cycle; None: the node's sampler", ActsOn.CROP, First())
-    def get_custom_sampler(self) -> object | None: ...
+    def get_custom_sampler(self) -> Sampler | None: ...
 
     @_event("at the start of each cycle: which, from 0, and how many", ActsOn.NOTHING, Told())
     def set_steps(self, info: tuple[int, int]) -> None: ...
@@ -258,7 +278,7 @@ class DetailerHookProtocol(Protocol):
     @_event("in each cycle, first of all: what the one before left", ActsOn.CROP, Chained(("latent",)))
     def cycle_latent(self, latent: Latent) -> Latent: ...
 
-    @_event("in each cycle: how it is sampled; the latent is not taken from the answer", ActsOn.CROP, _CHAINED_CALL)
+    @_event("in each cycle: how it is sampled, but for the latent", ActsOn.CROP, Chained(KSampleCall._fields))
     def pre_ksample(
         self,
         model: object,
@@ -292,35 +312,6 @@ class DetailerHookProtocol(Protocol):
 
     @_event("when it is pasted; the picture goes on as the hook gives it", ActsOn.PICTURE, Chained(("image",)))
     def post_paste(self, image: torch.Tensor) -> torch.Tensor: ...
-
-
-# --- what is made of it -------------------------------------------------------------------------------------------
-
-
-class _Asked(Protocol):
-    def at(self, event: Event, arguments: Sequence[object]) -> object: ...
-
-
-def with_every_event(kind: _Kind) -> _Kind:
-    """A class decorator: events that the class doesn't write out become methods that ask ``at(event, arguments)``."""
-    for event in EVENTS.values():
-        if event.name not in vars(kind):
-            setattr(kind, event.name, _method_for(event))
-    return kind
-
-
-def _method_for(event: Event) -> Callable[..., object]:
-    own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
-    signature = inspect.Signature([own, *event.parameters])
-
-    @functools.wraps(getattr(DetailerHookProtocol, event.name))
-    def method(self: _Asked, *given: object, **named: object) -> object:
-        bound = signature.bind(self, *given, **named)
-        bound.apply_defaults()
-        return self.at(event, bound.args[1:])
-
-    method.__signature__ = signature  # type: ignore[attr-defined]  another detailer may look how much it takes
-    return method
 
 
 def as_markdown() -> str:

@@ -8,17 +8,16 @@ from typing import TypeVar
 import torch
 
 from ...core import SEGS, Size
+from ..host.protocols import Sampler
 from ..values import KSampleCall, Latent
-from .events import EVENTS, DetailerHookProtocol
-
-__all__ = ["DetailerHookProtocol", "Hook"]
+from .events import EVENTS
 
 _Region = TypeVar("_Region")
 
 
 @dataclass(frozen=True)
 class Hook:
-    """An object (or None) that speaks the protocol, or part of it; see ``DetailerHookProtocol``.
+    """An object (or None) that speaks the protocol, or part of it; ``DetailerHook`` has all of it.
 
     Objects of other packs come as they are: a method that is missing means "no change", and nothing is ever tested for
     its type.
@@ -93,7 +92,7 @@ class Hook:
         """The answer to ``should_retry_patch`` or ``should_skip_by_cnet_image``; no where the hook hasn't got it."""
         return EVENTS[question].ask(self.hook, image)
 
-    def custom_sampler(self) -> object | None:
+    def custom_sampler(self) -> Sampler | None:
         return EVENTS["get_custom_sampler"].ask(self.hook)
 
     def skips_sampling(self) -> bool:

@@ -14,7 +14,7 @@ from .. import host
 from ..detection.core_models import part_of
 from ..host.protocols import FaceModel
 from ..values import Latent
-from .builtin import DetailerHook
+from .events import DetailerHook
 
 logger = logging.getLogger("mask_detailer")
 

@@ -1,7 +1,6 @@
-"""ComfyUI's own detection models as the adapters see them.
+"""ComfyUI's own detection models: whether the running ComfyUI has them, and how each is asked.
 
-Only this file and ``host``, for all else, know ComfyUI's internals. It is imported inside the functions; what it offers
-is found out without importing it.
+What it has is found out without importing it: its own code is imported only where a model is asked.
 """
 
 from __future__ import annotations
@@ -9,13 +8,14 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol, cast
 
 import numpy as np
 import torch
 
 from ...core import Size
-from .protocols import Conditioning
+from .nodes import outputs_of
+from .protocols import CondEntry, Conditioning, FaceModel, Model
 
 SAM3_SIDE = 1008  # pixels: SAM3 sees every picture at this size
 FACE_MODEL = "FACE_DETECTION_MODEL"  # the kind of its loader's output
@@ -62,7 +62,7 @@ def _has_nodes(name: str) -> bool:
 # --- RT-DETR ------------------------------------------------------------------------------------------------------
 
 
-def is_rtdetr(model: Any) -> bool:
+def is_rtdetr(model: object) -> bool:
     from comfy.ldm.rt_detr.rtdetr_v4 import RTv4
 
     return isinstance(_network(model), RTv4)
@@ -75,11 +75,11 @@ def rtdetr_labels() -> list[str]:
     return list(COCO_CLASSES)
 
 
-def rtdetr_boxes(model: Any, image: torch.Tensor, threshold: float) -> list[dict[str, Any]]:
+def rtdetr_boxes(model: Model, image: torch.Tensor, threshold: float) -> list[dict[str, object]]:
     """What ComfyUI's RTDETR_detect finds in one picture ``[1,H,W,3]``, the surest first."""
     from comfy_extras.nodes_rtdetr import RTDETR_detect
 
-    (frames,) = _outputs(
+    (frames,) = outputs_of(
         RTDETR_detect, model=model, image=image, threshold=threshold, class_name="all", max_detections=1000
     )
     return frames[0]
@@ -88,15 +88,15 @@ def rtdetr_boxes(model: Any, image: torch.Tensor, threshold: float) -> list[dict
 # --- SAM3 ---------------------------------------------------------------------------------------------------------
 
 
-def is_sam3(model: Any) -> bool:
+def is_sam3(model: object) -> bool:
     from comfy.ldm.sam3.detector import SAM3Model
 
     return isinstance(_network(model), SAM3Model)
 
 
 def sam3_by_text(
-    model: Any, image: torch.Tensor, prompt: Conditioning, threshold: float, most: int, refinements: int
-) -> tuple[list[dict[str, Any]], torch.Tensor]:
+    model: Model, image: torch.Tensor, prompt: Conditioning, threshold: float, most: int, refinements: int
+) -> tuple[list[dict[str, object]], torch.Tensor]:
     """What ComfyUI's SAM3_Detect finds for one text in one picture ``[1,H,W,3]``.
 
     Args:
@@ -108,11 +108,10 @@ def sam3_by_text(
     """
     from comfy_extras.nodes_sam3 import SAM3_Detect
 
-    entry: Any = prompt[0]
-    tokens, options = entry
+    tokens, options = cast("CondEntry", prompt[0])
     # its node takes one find for a text, unless told otherwise in this form
     one = {"cond": tokens, "attention_mask": options.get("attention_mask"), "max_detections": most}
-    masks, frames = _outputs(
+    masks, frames = outputs_of(
         SAM3_Detect,
         model=model,
         image=image,
@@ -124,7 +123,13 @@ def sam3_by_text(
     return frames[0], masks
 
 
-def load_sam3(model: Any) -> None:
+class _Sam3(Protocol):
+    """SAM3's network, which takes points, a box or masks, and gives masks ``[1,n,h,w]`` of logits."""
+
+    def forward_segment(self, image: torch.Tensor, **hints: object) -> torch.Tensor: ...
+
+
+def load_sam3(model: Model) -> None:
     """Bring the model to the device that it runs on."""
     import comfy.model_management
 
@@ -132,7 +137,7 @@ def load_sam3(model: Any) -> None:
 
 
 def sam3_by_hint(
-    model: Any,
+    model: Model,
     image: torch.Tensor,
     points: list[tuple[float, float]],
     labels: list[int],
@@ -152,20 +157,20 @@ def sam3_by_hint(
     import comfy.utils
 
     load_sam3(model)
-    network = _network(model)
-    where = {"device": comfy.model_management.get_torch_device(), "dtype": model.model.get_dtype()}
+    network = cast("_Sam3", _network(model))
+    device, dtype = comfy.model_management.get_torch_device(), model.model.get_dtype()
     size = Size(*image.shape[1:3])
     scale = torch.tensor([SAM3_SIDE / size.width, SAM3_SIDE / size.height])
     channels = image.movedim(-1, 1)
-    seen = comfy.utils.common_upscale(channels, SAM3_SIDE, SAM3_SIDE, "bilinear", crop="disabled").to(**where)
-    hints: dict[str, Any] = {}
+    seen = comfy.utils.common_upscale(channels, SAM3_SIDE, SAM3_SIDE, "bilinear", crop="disabled").to(device, dtype)
+    hints: dict[str, object] = {}
     if points:
         hints["point_inputs"] = {
-            "point_coords": (torch.tensor(points) * scale)[None].to(**where),
-            "point_labels": torch.tensor([labels], dtype=torch.int32, device=where["device"]),
+            "point_coords": (torch.tensor(points) * scale)[None].to(device, dtype),
+            "point_labels": torch.tensor([labels], dtype=torch.int32, device=device),
         }
     if box is not None:
-        hints["box_inputs"] = (torch.tensor(box).reshape(2, 2) * scale)[None].to(**where)
+        hints["box_inputs"] = (torch.tensor(box).reshape(2, 2) * scale)[None].to(device, dtype)
     logits = network.forward_segment(seen, **hints)
     for _ in range(max(refinements - 1, 0)):
         logits = network.forward_segment(seen, mask_inputs=logits)
@@ -176,12 +181,12 @@ def sam3_by_hint(
 # --- MediaPipe's face landmarks -----------------------------------------------------------------------------------
 
 
-def is_face_model(model: Any) -> bool:
+def is_face_model(model: object) -> bool:
     """Whether it is what ComfyUI's LoadMediaPipeFaceLandmarker gives."""
     return hasattr(model, "detect_batch") and hasattr(model, "connection_sets")
 
 
-def faces_in(model: Any, pixels: np.ndarray, threshold: float, variant: str, most: int = 0) -> list[Face]:
+def faces_in(model: FaceModel, pixels: np.ndarray, threshold: float, variant: str, most: int = 0) -> list[Face]:
     """The faces in a picture ``[H,W,3]`` uint8, the surest first.
 
     Args:
@@ -189,17 +194,13 @@ def faces_in(model: Any, pixels: np.ndarray, threshold: float, variant: str, mos
         most: no more than that; 0 for all.
     """
     (found,) = model.detect_batch([pixels], num_faces=most, score_thresh=threshold, variant=variant)
-    return [Face(np.asarray(face["landmarks_xy"], np.float32), float(face["score"])) for face in found]
+    return [Face(np.asarray(face["landmarks_xy"], np.float32), float(np.asarray(face["score"]))) for face in found]
 
 
-def face_edges(model: Any, part: str) -> frozenset[tuple[int, int]]:
+def face_edges(model: FaceModel, part: str) -> frozenset[tuple[int, int]]:
     """Which landmarks a part's outline joins: ``face_oval``, ``left_eye``, ``lips`` and so on; left is the person's."""
     return model.connection_sets[part]
 
 
-def _outputs(node: Any, **inputs: Any) -> tuple[Any, ...]:
-    return node.execute(**inputs).result
-
-
-def _network(model: Any) -> Any:
+def _network(model: object) -> torch.nn.Module | None:
     return getattr(getattr(model, "model", None), "diffusion_model", None)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import torch
 
 from ...core import Size
+from .protocols import Model
 
 # How back ends without an error type of their own say it; "illegal memory access" is another matter.
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")
-
-
-# More crops at once win nothing on today's hardware. On a CPU small ones do, as long as all their latent cells stay
-# near its caches; larger ones are slower together.
-MOST_AT_ONCE = 16
-
-
-MOST_CELLS_ON_CPU = 2048
 
 
 def intermediate_device() -> torch.device:
@@ -60,20 +53,24 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
 
 
-def crops_at_once(model: Any, cells: Size) -> int:
-    """How many crops with such a latent fit into memory when they are sampled together, by ComfyUI's own estimate; at
-    least 1.
+def samples_on_cpu(model: Model) -> bool:
+    """Whether a model is sampled on the CPU."""
+    import comfy.model_management
+
+    return bool(comfy.model_management.is_device_cpu(model.load_device))
+
+
+def room_for(model: Model, cells: Size) -> int:
+    """How many latents of so many cells fit into memory when they are sampled at once, by ComfyUI's own estimate: what
+    is free beside the model itself and what ComfyUI keeps back.
     """
     import comfy.model_management as memory
 
     device = model.load_device
-    on_cpu = memory.is_device_cpu(device)
-    if on_cpu or memory.is_device_mps(device):
-        free: Any = memory.get_free_memory(device)
-        room = free / 2  # the system's, which other programs want too
+    if memory.is_device_cpu(device) or memory.is_device_mps(device):
+        room = cast(int, memory.get_free_memory(device)) / 2  # the system's, which other programs want too
     else:
-        total: Any = memory.get_total_memory(device)
+        total = cast(int, memory.get_total_memory(device))
         room = total - memory.minimum_inference_memory() - model.model_size()
-    most = MOST_CELLS_ON_CPU // (cells.height * cells.width) if on_cpu else MOST_AT_ONCE
     with_and_without_prompt = [2, 4, *cells]  # the channels don't count
-    return max(min(int(room / max(model.model.memory_required(with_and_without_prompt), 1)), most), 1)
+    return max(int(room / max(model.model.memory_required(with_and_without_prompt), 1)), 0)

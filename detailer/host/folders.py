@@ -1,8 +1,7 @@
-"""ComfyUI's folders and the files in them."""
+"""ComfyUI's folders and the files in them: which there are, what lies in them, and names for new ones."""
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 import torch
 
 from ...core import Size, encoded, to_bytes
-
-logger = logging.getLogger("mask_detailer")
 
 
 def temp_folder(name: str) -> Path:
@@ -23,34 +20,25 @@ def temp_folder(name: str) -> Path:
     return folder
 
 
-def wildcard_folders() -> list[Path]:
-    """The folders that may hold users' wildcard files, the one that counts most first.
-
-    What is registered as ``wildcards`` with ComfyUI, its base folder's and this pack's ``wildcards``, and those of an
-    installed Impact Pack, so that lists made for it keep working.
-    """
+def base_folder() -> Path:
+    """ComfyUI's own, or the one that its user named instead."""
     import folder_paths
 
-    folders = [Path(folder) for folder in folder_paths.folder_names_and_paths.get("wildcards", ([],))[0]]
-    folders += [Path(folder_paths.base_path) / "wildcards", Path(__file__).resolve().parents[2] / "wildcards"]
-    for packs in folder_paths.get_folder_paths("custom_nodes"):
-        for pack in sorted(Path(packs).glob("*")):
-            if pack.name.lower() == "comfyui-impact-pack":
-                folders += [*_custom_wildcards(pack), pack / "custom_wildcards", pack / "wildcards"]
-    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+    return Path(folder_paths.base_path)
 
 
-def _custom_wildcards(pack: Path) -> list[Path]:
-    """The folder of one's own that the Impact Pack's settings name."""
-    import configparser
+def registered_folders(kind: str) -> list[Path]:
+    """The folders that packs and the user's settings registered for a kind of files; none where nobody did."""
+    import folder_paths
 
-    settings = configparser.ConfigParser(interpolation=None)
-    try:
-        settings.read(pack / "impact-pack.ini", encoding="utf-8")
-    except (configparser.Error, OSError, UnicodeDecodeError) as error:
-        logger.warning("the settings in %s can't be read: %s", pack, " ".join(str(error).split()))
-    named = settings.get("default", "custom_wildcards", fallback="").strip()
-    return [Path(named)] if named else []
+    return [Path(folder) for folder in folder_paths.folder_names_and_paths.get(kind, ([],))[0]]
+
+
+def pack_folders() -> list[Path]:
+    """What lies where packs are installed, by name."""
+    import folder_paths
+
+    return [pack for packs in folder_paths.get_folder_paths("custom_nodes") for pack in sorted(Path(packs).glob("*"))]
 
 
 def settings_file() -> Path | None:

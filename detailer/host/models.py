@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from .nodes import first_output, node_class, outputs_of
+from .nodes import first_output, node_class, outputs_of, registered_nodes
+from .protocols import Clip, Model
 
 
 def lora_names() -> list[str]:
@@ -14,28 +15,14 @@ def lora_names() -> list[str]:
     return list(folder_paths.get_filename_list("loras"))
 
 
-def find_lora(name: str) -> str | None:
-    """The entry of ``lora_names`` that a text means, None if there is none.
-
-    Without a model file's ending, ``.safetensors`` is meant. The whole name counts first, then the end of a path from a
-    folder on, then any end. Only ComfyUI's own list is looked through: a path elsewhere on the disk is never opened.
-    """
+def model_file_endings() -> tuple[str, ...]:
+    """How the names of model files may end, dot included."""
     import folder_paths
 
-    wanted = name.replace("\\", "/")
-    if not wanted.strip("/"):
-        return None
-    if not wanted.lower().endswith(tuple(folder_paths.supported_pt_extensions)):
-        wanted += ".safetensors"
-    listed = {entry.replace("\\", "/"): entry for entry in lora_names()}
-    for fits in (wanted.__eq__, lambda entry: entry.endswith(f"/{wanted}"), lambda entry: entry.endswith(wanted)):
-        for entry in listed:
-            if fits(entry):
-                return listed[entry]
-    return None
+    return tuple(folder_paths.supported_pt_extensions)
 
 
-def with_differential_diffusion(model: Any) -> Any:
+def with_differential_diffusion(model: Model) -> Model:
     """The model with ComfyUI's Differential Diffusion, or as it is where it has a denoise mask function already."""
     if "denoise_mask_function" in model.model_options:
         return model
@@ -43,26 +30,40 @@ def with_differential_diffusion(model: Any) -> Any:
     return first_output(node, model)
 
 
-def lora_loader() -> Any:
+@dataclass(frozen=True)
+class LoraBlocks:
+    """A weight for each block of the model, in the words of the Inspire Pack's block weight loader."""
+
+    vector: str
+    A: float = 1.0
+    B: float = 1.0
+
+
+def lora_loader() -> object:
     """One of ComfyUI's LoRA loaders; it remembers the last file that it read."""
     return node_class("nodes", "LoraLoader")()
 
 
-def with_lora(loader: Any, model: Any, clip: Any, name: str, strength: float, clip_strength: float) -> tuple[Any, Any]:
-    """Copies of model and CLIP with a LoRA, an entry of ``lora_names``."""
-    model, clip = outputs_of(loader, model, clip, name, strength, clip_strength)[:2]
+def with_lora(
+    loader: object, model: Model, clip: Clip | None, name: str, weights: tuple[float, float]
+) -> tuple[Model, Clip | None]:
+    """Copies of model and CLIP with a LoRA.
+
+    Args:
+        name: an entry of ``lora_names``.
+        weights: the model's and the CLIP's.
+    """
+    model, clip = outputs_of(loader, model, clip, name, *weights)[:2]
     return model, clip
 
 
 def with_lora_blocks(
-    model: Any, clip: Any, name: str, strength: float, clip_strength: float, A: float, B: float, vector: str
-) -> tuple[Any, Any] | None:
+    model: Model, clip: Clip | None, name: str, weights: tuple[float, float], blocks: LoraBlocks
+) -> tuple[Model, Clip | None] | None:
     """The same with a weight for each block, through the Inspire Pack's loader; None where the pack is absent."""
-    import nodes
-
-    node = nodes.NODE_CLASS_MAPPINGS.get("LoraLoaderBlockWeight //Inspire")
+    node = registered_nodes().get("LoraLoaderBlockWeight //Inspire")
     if node is None:
         return None
     inverse, seed, preset = False, 0, ""
-    outputs = outputs_of(node, model, clip, name, strength, clip_strength, inverse, seed, A, B, preset, vector)
+    outputs = outputs_of(node, model, clip, name, *weights, inverse, seed, blocks.A, blocks.B, preset, blocks.vector)
     return outputs[0], outputs[1]

@@ -12,8 +12,6 @@ from typing import Protocol, TypedDict
 import numpy as np
 import torch
 
-from ...core import SEGS
-
 # --- plain values -------------------------------------------------------------------------------------------------
 
 # What goes with a prompt's embedding, by ComfyUI's keys; whoever reads one looks what it is.
@@ -45,10 +43,6 @@ class Latent(_Samples, total=False):
     batch_index: list[int]
     downscale_ratio_spacial: int
     downscale_ratio_temporal: int
-
-
-# Left, top, right and bottom in pixels, as SEGs hold them.
-Box = Sequence[int]
 
 
 # --- models -------------------------------------------------------------------------------------------------------
@@ -205,42 +199,5 @@ class FaceModel(Protocol):
 
 # --- hooks --------------------------------------------------------------------------------------------------------
 
-
-class DetailerHook(Protocol):
-    """A DETAILER_HOOK, all of it. Those of other packs may lack any part, so it is only called through ``Hook``.
-
-    It may also have ``override_bbox_by_segm``, whose being there counts, and ``crop_methods()``, as ours have.
-    """
-
-    def set_steps(self, info: tuple[int, int], /) -> None: ...
-
-    def post_crop_region(self, w: int, h: int, item_bbox: Box, crop_region: Box, /) -> Box: ...
-
-    def post_detection(self, segs: SEGS, /) -> SEGS: ...
-
-    def touch_scaled_size(self, w: int, h: int, /) -> tuple[int, int]: ...
-
-    def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None = None, /) -> torch.Tensor: ...
-
-    def post_encode(self, samples: Latent, /) -> Latent: ...
-
-    def cycle_latent(self, latent: Latent, /) -> Latent: ...
-
-    @property
-    def pre_ksample(self) -> Callable[..., tuple[object, ...]]: ...
-
-    def get_custom_noise(self, seed: int, noise: torch.Tensor, /, is_touched: bool) -> tuple[torch.Tensor, bool]: ...
-
-    def get_custom_sampler(self) -> Sampler | None: ...
-
-    def get_skip_sampling(self) -> bool: ...
-
-    def should_retry_patch(self, patch: torch.Tensor, /) -> bool: ...
-
-    def should_skip_by_cnet_image(self, cnet_image: torch.Tensor, /) -> bool: ...
-
-    def pre_decode(self, samples: Latent, /) -> Latent: ...
-
-    def post_decode(self, pixels: torch.Tensor, /) -> torch.Tensor: ...
-
-    def post_paste(self, image: torch.Tensor, /) -> torch.Tensor: ...
+# A DETAILER_HOOK: any method of the hook protocol may be missing, so it is only called through ``hooks.protocol.Hook``.
+DetailerHook = object

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from .nodes import first_output, node_class
-from .protocols import SchedulerFunc
+from .protocols import Model, SchedulerFunc
 
 # Schedules that ComfyUI keeps in nodes of their own: name -> (module, class, arguments before and after the steps).
-_NODE_SCHEDULES: dict[str, tuple[str, str, tuple[Any, ...], tuple[Any, ...]]] = {
+_NODE_SCHEDULES: dict[str, tuple[str, str, tuple[object, ...], tuple[object, ...]]] = {
     "AYS SDXL": ("comfy_extras.nodes_align_your_steps", "AlignYourStepsScheduler", ("SDXL",), (1.0,)),
     "AYS SD1": ("comfy_extras.nodes_align_your_steps", "AlignYourStepsScheduler", ("SD1",), (1.0,)),
     "AYS SVD": ("comfy_extras.nodes_align_your_steps", "AlignYourStepsScheduler", ("SVD",), (1.0,)),
@@ -47,9 +45,9 @@ def extra_scheduler_names() -> list[str]:
 
 
 def sigmas_for(
-    model: Any, sampler_name: str, scheduler: str, steps: int, scheduler_func: SchedulerFunc | None = None
+    model: Model, sampler_name: str, scheduler: str, steps: int, scheduler_func: SchedulerFunc | None = None
 ) -> torch.Tensor:
-    """The noise levels of a whole schedule, descending, on the CPU: normally ``steps + 1`` of them, the last one 0.
+    """The noise levels ``[steps + 1]`` of a whole schedule, descending to 0, on the CPU; some schedules have others.
 
     Some samplers get one step more and lose the last level but one, as in ComfyUI's KSampler; a scheduler function's
     result is taken as it is.

@@ -1,14 +1,44 @@
-"""The server, and the browsers that it talks to."""
+"""The server: events to browsers, who queued the running prompt, routes, and prompts as they are queued."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+Query = Mapping[str, str]
+
+# Text, a PNG file, something for JSON, or None for a request that can't be answered (status 400).
+Answer = str | bytes | dict[str, object] | None
+
+# What came with a queued prompt: ``extra_pnginfo`` -> ``workflow`` -> ``id`` and more.
+_Extra = Mapping[str, Mapping[str, Mapping[str, str] | None] | None]
 
 
-def send_event(event: str, data: dict[str, Any]) -> None:
+class _Queue(Protocol):
+    """Number, prompt id, prompt and what came with it, and more, of each prompt that runs."""
+
+    currently_running: dict[int, tuple[float, str, object, _Extra]]
+
+
+class _Server(Protocol):
+    """ComfyUI's PromptServer."""
+
+    client_id: str | None
+    sockets: Container[str]
+    app: web.Application
+    prompt_queue: _Queue
+
+    def send_sync(self, event: str, data: Mapping[str, object], sid: str | None = None) -> None: ...
+
+    def add_on_prompt_handler(self, handler: Callable[[dict[str, object]], dict[str, object]]) -> None: ...
+
+
+def send_event(event: str, data: Mapping[str, object]) -> None:
     """Tell all browsers, at once and without waiting; nothing where no server runs."""
     running = _running_server()
     if running is not None:
@@ -34,7 +64,7 @@ class Browser:
         running = _running_server()
         return running is not None and self.client in running.sockets
 
-    def send(self, event: str, data: dict[str, Any]) -> None:
+    def send(self, event: str, data: Mapping[str, object]) -> None:
         """Tell it, at once and without waiting; the data also say which node, prompt and workflow they are about."""
         running = _running_server()
         if running is not None:
@@ -63,7 +93,7 @@ def node_shown(node_id: str) -> str:
     return str(get_progress_state().dynprompt.get_display_node_id(node_id))
 
 
-def _workflow_of(running: Any, prompt_id: str) -> str | None:
+def _workflow_of(running: _Server, prompt_id: str) -> str | None:
     for _, queued, _, extra, *_ in list(running.prompt_queue.currently_running.values()):
         if queued == prompt_id:
             workflow = (extra.get("extra_pnginfo") or {}).get("workflow") or {}
@@ -77,17 +107,10 @@ def when_serving(call: Callable[[], None]) -> None:
     if running is None or running.app.on_startup.frozen:
         return
 
-    async def started(_: Any) -> None:
+    async def started(_: object) -> None:
         call()
 
     running.app.on_startup.append(started)
-
-
-Query = Mapping[str, str]
-
-
-# Text, a PNG file, something for JSON, or None for a request that can't be answered (status 400).
-Answer = str | bytes | dict[str, Any] | None
 
 
 def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
@@ -95,11 +118,10 @@ def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
     from aiohttp import web
 
     running = _running_server()
-    taken = {resource.canonical for resource in running.app.router.resources()} if running else {path}
-    if path in taken:
+    if running is None or path in {resource.canonical for resource in running.app.router.resources()}:
         return
 
-    async def handler(request: Any) -> Any:
+    async def handler(request: web.Request) -> web.Response:
         found = answer(request.query)
         if found is None:
             return web.Response(status=400)
@@ -117,13 +139,14 @@ def on_prompt(call: Callable[[Iterable[str]], None]) -> None:
     if running is None:
         return
 
-    def queued(data: dict[str, Any]) -> dict[str, Any]:
-        call(data.get("prompt") or ())
+    def queued(data: dict[str, object]) -> dict[str, object]:
+        prompt = data.get("prompt")
+        call(prompt if isinstance(prompt, Iterable) else ())
         return data
 
     running.add_on_prompt_handler(queued)
 
 
-def _running_server() -> Any:
+def _running_server() -> _Server | None:
     # ComfyUI has imported it where it serves; importing it here would start half a server
     return getattr(getattr(sys.modules.get("server"), "PromptServer", None), "instance", None)

@@ -1,15 +1,19 @@
-"""Prompts as conditioning."""
+"""Prompts as conditioning: encoding, joining, and the guidance of distilled models."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from .nodes import first_output, node_class
-from .protocols import Conditioning
+from .protocols import Clip, Conditioning
 
 
-def encode_text(clip: Any, text: str) -> Conditioning:
-    """A prompt as conditioning."""
+def encode_text(clip: Clip | None, text: str) -> Conditioning:
+    """A prompt as conditioning.
+
+    Raises:
+        ValueError: without a CLIP.
+    """
+    if clip is None:
+        raise ValueError("there is no CLIP to encode a text with")
     return clip.encode_from_tokens_scheduled(clip.tokenize(text))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ...core import SEG, SEGS, Region, Size, bbox, crop_region, resample, resize_mask, seg_image, seg_mask
+from ...core import SEG, SEGS, Region, Size, bbox, crop_region, own_image, resize_mask, seg_mask
 from ...core.blend import paste_reach
 from ...core.masks import covered_region
 from ...core.reflect import cut_mirrored, moved_mask
@@ -58,7 +58,7 @@ class CropPlan:
 
     @property
     def working(self) -> Size:
-        return Size(*(max(side // self.multiple, 1) * self.multiple for side in self.wished))
+        return self.wished.rounded_down(self.multiple)
 
     def goes_with(self, other: CropPlan) -> bool:
         """Whether both can be sampled as one batch, as far as the plan knows."""
@@ -87,15 +87,7 @@ class CropPlan:
 
     def own_image(self) -> torch.Tensor | None:
         """The first frame of the segment's own image over ``region``, ``[1,h,w,3]`` float32, or None."""
-        image = seg_image(self.seg)
-        if image is None or 0 in image.shape:
-            return None
-        whole = crop_region(self.seg)
-        frame = image[:1, ..., :3].to(torch.float32)
-        if Size(*frame.shape[1:3]) != whole.size:
-            frame = resample(frame, whole.size).clamp_(0.0, 1.0)
-        part = self.region.relative_to(whole)
-        return frame[(slice(None), *part.slices)] if part.inside(whole.size) else cut_mirrored(frame, part)
+        return own_image(self.seg, self.region, most=1)
 
     @property
     def words(self) -> str:

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ...core import Size
+from ...core.tables import chosen
 from .. import host
 from ..hooks.protocol import Hook
 from ..values import BasicPipe, DetailSettings, Refiner, VaeTiles
+
+# which way through the VAE goes in tiles; None: as the node's switches say
+TILINGS = {"auto": None, "always": VaeTiles(True, True), "never": VaeTiles(False, False)}
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,9 @@ class Recipe:
         pipe, settings = self.pipe, self.settings
         if settings.mask.noise_mask and settings.mask.noise_mask_feather > 0:
             pipe = pipe._replace(model=host.models.with_differential_diffusion(pipe.model))
-        if settings.options.tiling != "auto":
-            always = settings.options.tiling == "always"
-            settings = replace(settings, vae_tiles=VaeTiles(always, always))
+        tiles = chosen(TILINGS, settings.options.tiling, "tiling")
+        if tiles is not None:
+            settings = replace(settings, vae_tiles=tiles)
         return replace(self, pipe=pipe, settings=settings)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -13,10 +14,23 @@ from ...core.surroundings.colour import match_colour
 from ...core.surroundings.grain import match_detail
 from ...core.surroundings.registration import undo_drift
 from ...core.surroundings.ring import ring_of
+from ...core.tables import chosen
 from .crop import Crop
 from .recipe import Recipe
 
 logger = logging.getLogger("mask_detailer")
+
+# from the crop before and after and the ring: the crop, and what was done in words
+DRIFTS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, str]]] = {
+    "off": lambda before, pixels, ring: (pixels, ""),
+    "correct": undo_drift,
+}
+
+# the same, with the seed of what is added
+DETAILS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, str]]] = {
+    "off": lambda before, pixels, ring, seed: (pixels, ""),
+    "match": match_detail,
+}
 
 
 def restore(crop: Crop, recipe: Recipe) -> Crop:
@@ -42,16 +56,10 @@ def _matched(crop: Crop, recipe: Recipe) -> Crop:
     if (options.drift, colour.match, options.detail) == ("off", "off", "off"):
         return crop
     ring = ring_of(crop.mask, crop.noise_mask)
-    before, pixels = crop.before, crop.pixels
-    words = []
-    if options.drift != "off":  # first: the others compare pixel by pixel
-        pixels, said = undo_drift(before, pixels, ring)
-        words.append(said)
-    if colour.match != "off":
-        pixels, said = match_colour(before, pixels, ring, colour.match, colour.limit)
-        words.append(said)
-    if options.detail != "off":
-        pixels, said = match_detail(before, pixels, ring, crop.plan.seed)
-        words.append(said)
-    logger.info("%s: %s", crop.name, "; ".join(words))
+    before, said = crop.before, ["", "", ""]
+    # drift first: the others compare pixel by pixel
+    pixels, said[0] = chosen(DRIFTS, options.drift, "drift correction")(before, crop.pixels, ring)
+    pixels, said[1] = match_colour(before, pixels, ring, colour.match, colour.limit)
+    pixels, said[2] = chosen(DETAILS, options.detail, "detail match")(before, pixels, ring, crop.plan.seed)
+    logger.info("%s: %s", crop.name, "; ".join(filter(None, said)))
     return replace(crop, pixels=pixels)

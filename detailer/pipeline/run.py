@@ -15,7 +15,7 @@ from ..live import Live
 from ..prompts.reader import Prompts
 from ..values import Detailed, wrapped_seed
 from .attempts import Attempts
-from .batching import alike, grouped
+from .batching import alike, crops_at_once, grouped
 from .crop import Crop, cut
 from .memory import Room
 from .paste import Canvas
@@ -179,7 +179,7 @@ class _Run:
         recipe = self.recipe
         if plan.skipped or recipe.why_alone is not None:
             return 1
-        wanted = recipe.settings.crop_batch or host.devices.crops_at_once(recipe.pipe.model, recipe.cells(plan.working))
+        wanted = recipe.settings.crop_batch or crops_at_once(recipe.pipe.model, recipe.cells(plan.working))
         return self.room.within(wanted)
 
     def share(self, place: Place) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ...core import Region, Size
+from ...core.tables import chosen
 from ..options import UNTURNED, WorkingSizeOptions
 from ..values import SizeOptions
 
@@ -37,7 +38,7 @@ class WorkingSize:
 
     @property
     def working(self) -> Size:
-        return Size(*(max(side // self.multiple, 1) * self.multiple for side in self.wished))
+        return self.wished.rounded_down(self.multiple)
 
     def padding(self, picture: Size) -> tuple[int, int, int, int]:
         """Mirrored pixels at the left, top, right and bottom."""
@@ -80,19 +81,17 @@ def working_size(
     kept = _with_context(part, options, picture) if options.context else part.intersection(region)
     grown = region.union(kept)
     words = [] if grown == region else [f"at least {options.context} px around the part"]
-    if options.mode in ("guide_size", "guide_size_exact"):
-        scale, skipped = scale_for(box.size, grown.size, size)
-        words.append("as guide_size says")
-        if options.mode == "guide_size":
+    mode = chosen(SIZE_MODES, options.mode, "size mode")
+    scale, skipped, why = mode.scale(Asked(grown.size, box.size, size, options))
+    words.append(why)
+    if not mode.exact:
+        wished = _scaled(grown.size, scale)
+        if options.never_above_max_size and wished.longer > size.max_size:
+            scale *= size.max_size / wished.longer
             wished = _scaled(grown.size, scale)
-            if options.never_above_max_size and wished.longer > size.max_size:
-                scale *= size.max_size / wished.longer
-                wished = _scaled(grown.size, scale)
-                words.append(f"shrunk to max_size {size.max_size:g}")
-            return WorkingSize(grown, scale, wished, multiple, ", ".join(words), skipped)
-    else:
-        scale, skipped = _scale_of_mode(grown.size, box.size, size, options, words)
-    largest = _largest(grown.size, scale, size, options)
+            words.append(f"shrunk to max_size {size.max_size:g}")
+        return WorkingSize(grown, scale, wished, multiple, ", ".join(words), skipped)
+    largest = _largest(grown.size, size, options, mode)
     if largest is not None and max(grown.size) * scale > largest:
         scale = largest / max(grown.size)
         words.append(f"no longer than max_size {size.max_size:g}")
@@ -147,29 +146,75 @@ def _with_context(part: Region, options: WorkingSizeOptions, picture: Size) -> R
     return grown if options.border == "mirror" else grown.within(picture)
 
 
-def _scale_of_mode(
-    crop: Size, box: Size, size: SizeOptions, options: WorkingSizeOptions, words: list[str]
-) -> tuple[float, str | None]:
-    """The scale that a mode with a size of its own asks for, why the crop is skipped, and why in words."""
-    if options.mode == "short_side":
-        scale = options.short_side / crop.shorter
-        words.append(f"short side {options.short_side}")
-    elif options.mode == "pixel_budget":
-        scale = math.sqrt(options.megapixels * 1e6 / _area(crop))
-        words.append(f"{options.megapixels:g} megapixels")
-    else:
-        scale = max(options.width / crop.width, options.height / crop.height)
-        words.append(f"fixed size {options.width}x{options.height}")
-    if scale <= 1.0 and not size.force_inpaint:
-        return scale, f"its crop {crop} would not be enlarged (force_inpaint is off)"
-    return scale, None
+@dataclass(frozen=True)
+class Asked:
+    """What a size mode looks at: the crop with its context, the part's box, and what the widgets say."""
+
+    crop: Size
+    box: Size
+    size: SizeOptions
+    options: WorkingSizeOptions
+
+    def unless_small(self, scale: float, why: str) -> Scaled:
+        """A scale of a mode that has a size of its own: what it would not enlarge is skipped, unless it is forced."""
+        if scale <= 1.0 and not self.size.force_inpaint:
+            return scale, f"its crop {self.crop} would not be enlarged (force_inpaint is off)", why
+        return scale, None, why
 
 
-def _largest(crop: Size, scale: float, size: SizeOptions, options: WorkingSizeOptions) -> float | None:
+# the scale, why the crop is skipped (None if it is not), and why so large, in words
+Scaled = tuple[float, str | None, str]
+
+
+def _guided(asked: Asked) -> Scaled:
+    return *scale_for(asked.box, asked.crop, asked.size), "as guide_size says"
+
+
+def _short_side(asked: Asked) -> Scaled:
+    side = asked.options.short_side
+    return asked.unless_small(side / asked.crop.shorter, f"short side {side}")
+
+
+def _pixel_budget(asked: Asked) -> Scaled:
+    budget = asked.options.megapixels
+    return asked.unless_small(math.sqrt(budget * 1e6 / _area(asked.crop)), f"{budget:g} megapixels")
+
+
+def _fixed_size(asked: Asked) -> Scaled:
+    width, height = asked.options.width, asked.options.height
+    scale = max(width / asked.crop.width, height / asked.crop.height)
+    return asked.unless_small(scale, f"fixed size {width}x{height}")
+
+
+@dataclass(frozen=True)
+class SizeMode:
+    """A way to choose the working size.
+
+    Attributes:
+        scale: how much a crop is enlarged.
+        exact: the crop is fitted to the working size's aspect, so that nothing is stretched.
+        limited: ``max_size`` holds for crops that are not larger themselves.
+    """
+
+    scale: Callable[[Asked], Scaled]
+    exact: bool = True
+    limited: bool = True
+
+
+SIZE_MODES = {
+    "guide_size": SizeMode(_guided, exact=False),
+    "guide_size_exact": SizeMode(_guided),
+    "short_side": SizeMode(_short_side),
+    "pixel_budget": SizeMode(_pixel_budget, limited=False),
+    "fixed_size": SizeMode(_fixed_size, limited=False),
+}
+
+
+def _largest(crop: Size, size: SizeOptions, options: WorkingSizeOptions, mode: SizeMode) -> float | None:
     """The longest side allowed, None for any."""
     if options.never_above_max_size:
         return size.max_size
-    if options.mode in ("pixel_budget", "fixed_size") or (size.force_inpaint and crop.longer >= size.max_size):
+    if not mode.limited or (size.force_inpaint and crop.longer >= size.max_size):
         return None
     return size.max_size
 

@@ -3,75 +3,21 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache, partial
-from typing import Any
 
 from .. import host
+from ..host.protocols import Clip, Model
 from ..values import BasicPipe
-from .wildcards import Wildcards, expand
+from .loras import Lora, find_lora, without_loras
+from .wildcard_files import Wildcards, wildcard_folders
+from .wildcards import expand
 
 logger = logging.getLogger("mask_detailer")
 
-_TAG = re.compile(r"<lora:([^<>]*)>")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 _FILES_KEPT = 8
 _MODELS_KEPT = 4
-
-
-@dataclass(frozen=True)
-class LoraBlocks:
-    """A weight for each block of the model, in the words of the Inspire Pack's block weight loader."""
-
-    vector: str
-    A: float = 1.0
-    B: float = 1.0
-
-    @classmethod
-    def parse(cls, text: str) -> LoraBlocks:
-        """``[preset:]vector;A=x;B=y``; the preset's name is left out, and what is no number is 1."""
-        vector, *rest = (part.strip() for part in text.split(";"))
-        given = {name.strip().upper(): _number(value) for name, _, value in (part.partition("=") for part in rest)}
-        return cls(vector.rpartition(":")[2].strip(), *(_or(given.get(name), 1.0) for name in "AB"))
-
-
-@dataclass(frozen=True)
-class Lora:
-    """A ``<lora:name:weight:clip weight:LBW=...>`` tag."""
-
-    name: str
-    model_weight: float = 1.0
-    clip_weight: float = 1.0
-    blocks: LoraBlocks | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Lora:
-        """What stands between ``<lora:`` and ``>``. The first number is the model's weight, the second the CLIP's."""
-        text, _, blocks = text.partition(":LBW=")
-        name, *rest = text.split(":")
-        numbers = [number for number in map(_number, rest) if number is not None]
-        weight = numbers[0] if numbers else 1.0
-        clip_weight = numbers[1] if len(numbers) > 1 else weight
-        return cls(name.strip(), weight, clip_weight, LoraBlocks.parse(blocks) if blocks else None)
-
-
-def _number(text: str) -> float | None:
-    return float(text) if _NUMBER.fullmatch(text.strip()) else None
-
-
-def _or(number: float | None, default: float) -> float:
-    return default if number is None else number
-
-
-def without_loras(text: str) -> tuple[str, tuple[Lora, ...]]:
-    """The text without its LoRA tags, and the LoRAs in their order; of the same name only the first."""
-    loras: dict[str, Lora] = {}
-    for tag in _TAG.findall(text):
-        lora = Lora.parse(tag)
-        loras.setdefault(lora.name, lora)
-    return _TAG.sub("", text), tuple(loras.values())
 
 
 def parts_of(text: str) -> list[str]:
@@ -89,7 +35,7 @@ class Prompts:
 
     @cached_property
     def _wildcards(self) -> Wildcards:
-        return Wildcards(host.folders.wildcard_folders())
+        return Wildcards(wildcard_folders())
 
     def read(self, text: str, seed: int, pipe: BasicPipe) -> tuple[BasicPipe, list[str]]:
         """What to encode for a segment, and with what.
@@ -110,10 +56,12 @@ class Prompts:
         return pipe, parts_of(rest)
 
 
-def _patched(loader: Callable[[str], Any], model: Any, clip: Any, loras: tuple[Lora, ...]) -> tuple[Any, Any]:
+def _patched(
+    loader: Callable[[str], object], model: Model, clip: Clip | None, loras: tuple[Lora, ...]
+) -> tuple[Model, Clip | None]:
     """Model and CLIP with the LoRAs that ComfyUI has."""
     for lora in loras:
-        name = host.models.find_lora(lora.name)
+        name = find_lora(lora.name, host.models.lora_names(), host.models.model_file_endings())
         if name is None:
             logger.warning("no LoRA has the name %s: its tag has no effect", lora.name)
         else:
@@ -121,11 +69,11 @@ def _patched(loader: Callable[[str], Any], model: Any, clip: Any, loras: tuple[L
     return model, clip
 
 
-def _with(loader: Any, model: Any, clip: Any, lora: Lora) -> tuple[Any, Any]:
-    weights, blocks = (lora.model_weight, lora.clip_weight), lora.blocks
-    if blocks is not None:
-        patched = host.models.with_lora_blocks(model, clip, lora.name, *weights, blocks.A, blocks.B, blocks.vector)
+def _with(loader: object, model: Model, clip: Clip | None, lora: Lora) -> tuple[Model, Clip | None]:
+    weights = lora.model_weight, lora.clip_weight
+    if lora.blocks is not None:
+        patched = host.models.with_lora_blocks(model, clip, lora.name, weights, lora.blocks)
         if patched is not None:
             return patched
         logger.warning("LoRA %s: LBW needs the Inspire Pack; loaded with one weight for all blocks", lora.name)
-    return host.models.with_lora(loader, model, clip, lora.name, *weights)
+    return host.models.with_lora(loader, model, clip, lora.name, weights)

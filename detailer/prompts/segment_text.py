@@ -6,7 +6,6 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ...core import SEG, Region, bbox
 
@@ -17,15 +16,15 @@ _SEPARATOR = re.compile(r"\[SEP(?::(\w+))?\]")
 _LABELLED = re.compile(r"\[([A-Za-z0-9_. ]+)\]([^\[]*)")
 
 
-def _left_to_right(region: Region) -> tuple[int, int]:
+def _left_to_right(region: Region) -> tuple[int, ...]:
     return region.x1, region.y1
 
 
-def _by_size(region: Region) -> int:
-    return region.width * region.height
+def _by_size(region: Region) -> tuple[int, ...]:
+    return (region.width * region.height,)
 
 
-_ORDERS: dict[str, tuple[Callable[[Region], Any], bool] | None] = {
+_ORDERS: dict[str, tuple[Callable[[Region], tuple[int, ...]], bool] | None] = {
     "[ASC]": (_left_to_right, False),
     "[DSC]": (_left_to_right, True),
     "[ASC-SIZE]": (_by_size, False),

@@ -9,7 +9,14 @@ import pytest
 import torch
 from engine.running import Recorder
 from mask_detailer.core import SEGS, Region, bbox, crop_region, seg_mask
-from mask_detailer.detailer.detection.detect import HINTS, DetectionSettings, SamSettings, detect_faces
+from mask_detailer.detailer.detection.detect import (
+    HINTS,
+    DetectionSettings,
+    Finders,
+    FindSettings,
+    SamSettings,
+    detect_faces,
+)
 from mask_detailer.detailer.hooks.builtin import LabelFilterHook
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 from mask_detailer.nodes.detectors import (
@@ -415,17 +422,18 @@ def test_device_is_released_on_errors_and_interrupts(image: torch.Tensor, node: 
 # --- what FaceDetailer asks for -----------------------------------------------------------------------------------
 
 FACES = DetectionSettings(0.5, 0, 2.0, 5)
-ASKS = SamSettings("center-1", 0.9)
+ASKS = FindSettings(FACES, FACES, SamSettings("center-1", 0.9))
 
 
 def faces(image: Any, boxes: Any, segm: Any = None, sam: Any = None, hook: Any = None) -> SEGS:
     door = Door("FaceDetailer")
     return detect_faces(
         image,
-        door.detector(boxes, "BBOX_DETECTOR", "bbox_detector"),
-        door.optional_detector(segm, "SEGM_DETECTOR", "segm_detector_opt", needed=sam is None),
-        door.optional_sam(sam),
-        FACES,
+        Finders(
+            door.detector(boxes, "BBOX_DETECTOR", "bbox_detector"),
+            door.optional_detector(segm, "SEGM_DETECTOR", "segm_detector_opt", needed=sam is None),
+            door.optional_sam(sam),
+        ),
         ASKS,
         hook,
     )

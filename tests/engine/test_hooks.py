@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import comfy.sample
 import comfy.samplers
+import folder_paths
 import pytest
 import torch
 from engine.running import Recorder, RecorderV7, detail, near, unchanged_outside
+from engine.test_detailer_family import WIDGETS, parts
+from engine.test_together import SIZE as TOGETHER
+from engine.test_together import counted, eight
 from engine.tiny_models import Pipe, mask_of, picture
+from mask_detailer.detailer.hooks.builtin import CombinedHook, LabelFilterHook, PreviewHook
+from mask_detailer.detailer.hooks.events import EVENTS, DetailerHook
+from mask_detailer.nodes.detailers import DetailerForEachAutoRetry
+from mask_detailer.nodes.detectors import BboxDetectorSEGS
+from support.detectors import BoxDetector, Disc, drawn
 
 SIZE = (96, 112)
 UPPER, LOWER = (16, 16, 32, 32), (80, 56, 96, 72)
@@ -275,3 +285,62 @@ def test_hook_serves_frames_and_variants(unet: Pipe, image: torch.Tensor, mask: 
     detail(image.repeat(2, 1, 1, 1), mask, unet, batch_size=2, detailer_hook=hook)
     assert hook.names.count("post_paste") == 4
     assert hook.all("pre_ksample", 1) == [7, 7, 8, 8]
+
+
+# --- the table of events ----------------------------------------------------------------------------------------------
+
+
+class Complete(Recorder):
+    """Every method that the engine asks for."""
+
+    def should_retry_patch(self, patch: torch.Tensor) -> bool:
+        self._note("should_retry_patch", patch)
+        return False
+
+
+def test_the_table_is_in_the_order_of_the_calls(unet: Pipe) -> None:
+    hook = Complete()
+    image, _ = drawn(96, 128, [Disc(30, 28, 11, "red")])
+    (segs,) = BboxDetectorSEGS().doit(BoxDetector(), image, 0.5, 0, 2.0, 4, "all", detailer_hook=hook)
+    DetailerForEachAutoRetry().doit(image, segs, **parts(unet), **WIDGETS, max_retries=2, detailer_hook=hook)
+    assert list(dict.fromkeys(hook.names)) == [name for name in EVENTS if name != "should_skip_by_cnet_image"]
+
+
+# --- which hooks make the auto retry node go crop by crop -------------------------------------------------------------
+
+
+class Judge(DetailerHook):
+    """Content with everything."""
+
+    def should_retry_patch(self, patch: torch.Tensor) -> bool:
+        assert len(patch) == 1
+        return False
+
+
+def retried(pipe: Pipe, hook: Any) -> list[int]:
+    """The batches of the calls of the model."""
+    counting, calls = counted(pipe)
+    widgets = WIDGETS | {"crop_batch": 0}
+    image = picture(*TOGETHER)
+    DetailerForEachAutoRetry().doit(image, eight(), **parts(counting), **widgets, max_retries=3, detailer_hook=hook)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [PreviewHook("7", 80), LabelFilterHook(["all"]), CombinedHook(PreviewHook("7", 80), LabelFilterHook(["all"]))],
+    ids=["preview", "filter", "both"],
+)
+def test_hooks_that_do_not_judge_let_crops_go_together(
+    unet: Pipe, hook: Any, told: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_paths, "temp_directory", str(tmp_path))
+    assert set(retried(unet, hook)) == {16}  # eight with and without the prompt
+    assert "one at a time" not in told.text
+    assert [path.name for path in tmp_path.glob("*/*")] == ([] if isinstance(hook, LabelFilterHook) else ["7.webp"])
+
+
+@pytest.mark.parametrize("judge", [Judge(), CombinedHook(LabelFilterHook(["all"]), Judge())], ids=["alone", "combined"])
+def test_hooks_that_judge_see_one_crop_at_a_time(unet: Pipe, judge: Any, told: pytest.LogCaptureFixture) -> None:
+    assert set(retried(unet, judge)) == {2}
+    assert "one at a time: the detailer_hook may want each tried again" in told.text

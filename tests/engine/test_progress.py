@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import comfy.cli_args
+import comfy.latent_formats
 import comfy.utils
+import latent_preview
 import pytest
 import torch
 from engine.running import detail
 from engine.tiny_models import Pipe, mask_of, picture, unet_pipe
+from mask_detailer.detailer import host
 from PIL import Image
 
 pytestmark = pytest.mark.filterwarnings("ignore:To copy construct")  # ComfyUI's own dpm_adaptive
@@ -117,3 +121,51 @@ def test_previews(unet: Pipe, bar: Bar, monkeypatch: pytest.MonkeyPatch) -> None
 def test_no_previews_where_they_are_off(unet: Pipe, bar: Bar) -> None:
     detail(picture(*SIZE), mask_of(*SIZE, BOXES[0]), unet)
     assert set(bar.previews) == {None}
+
+
+@pytest.fixture
+def formats(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The latent formats that previewers were made for, in order; a previewer shows its format's name."""
+    made: list[str] = []
+
+    def get_previewer(device: torch.device, form: Any) -> Any:
+        made.append(type(form).__name__)
+        name = f"{type(form).__name__} on {device}"
+        return SimpleNamespace(decode_latent_to_preview_image=lambda kind, x0: (kind, name, 1))
+
+    monkeypatch.setattr(latent_preview, "get_previewer", get_previewer)
+    return made
+
+
+def test_clones_of_a_model_share_one_previewer(unet: Pipe, bar: Bar, formats: list[str]) -> None:
+    """A previewer may load a model of its own. Segments with LoRAs of their own are sampled with clones."""
+    clones: list[Any] = []  # kept, so that none has the id of another
+
+    class Cloning:
+        def pre_ksample(self, model: Any, *others: Any) -> tuple[Any, ...]:
+            clones.append(model.clone())
+            return clones[-1], *others
+
+    detail(picture(*SIZE), mask_of(*SIZE, *BOXES), unet, cycle=2, detailer_hook=Cloning())
+    assert len(clones) == 6
+    assert formats == ["SD15"]
+    shown = [preview[1] for preview in bar.previews if preview is not None]
+    assert shown == ["SD15 on cpu"] * 6 * 2
+
+
+def test_each_latent_format_has_a_previewer_of_its_own(unet: Pipe, bar: Bar, formats: list[str]) -> None:
+    refiner = unet_pipe(4)
+    refiner[0].model.latent_format = comfy.latent_formats.SDXL()
+    detail(picture(*SIZE), mask_of(*SIZE, *BOXES[:2]), unet, refiner_basic_pipe_opt=refiner, steps=4, refiner_ratio=0.5)
+    assert formats == ["SD15", "SDXL"]
+    shown = [preview[1] for preview in bar.previews if preview is not None]
+    assert shown == ["SD15 on cpu", "SD15 on cpu", "SDXL on cpu", "SDXL on cpu"] * 2
+
+
+def test_each_device_has_a_previewer_of_its_own(formats: list[str]) -> None:
+    progress = host.progress.Progress.of_node()
+    form = comfy.latent_formats.SD15()
+    for device in ("cpu", "meta", "cpu"):
+        model: Any = SimpleNamespace(model=SimpleNamespace(latent_format=form), load_device=torch.device(device))
+        progress.step(1, 3, model, torch.zeros(1, 4, 2, 2))
+    assert formats == ["SD15", "SD15"]

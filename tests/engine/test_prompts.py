@@ -17,7 +17,9 @@ from engine.running import Recorder, do_detail, pipe_with, same, segs_of
 from engine.test_segment_text import LEFT, MIDDLE, RIGHT, Clip
 from engine.tiny_models import CONTEXT_WIDTH, Pipe, picture, text_encoder
 from mask_detailer.detailer import host
+from mask_detailer.detailer.prompts.loras import find_lora
 from mask_detailer.detailer.prompts.reader import Prompts
+from mask_detailer.detailer.prompts.wildcard_files import wildcard_folders
 from mask_detailer.detailer.prompts.wildcards import expand
 from mask_detailer.detailer.values import BasicPipe
 from mask_detailer.nodes.detailer_pipes import ToDetailerPipe
@@ -213,7 +215,7 @@ def test_no_file_outside_comfyuis_folders_is_opened(pipe: Any, tmp_path: Path, t
     ],
 )
 def test_names_of_loras(name: str, wanted: str | None) -> None:
-    found = host.models.find_lora(name)
+    found = find_lora(name, host.models.lora_names(), host.models.model_file_endings())
     assert (found and found.replace("\\", "/")) == wanted
 
 
@@ -364,15 +366,11 @@ def test_folders_of_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told:
     monkeypatch.setitem(names, "wildcards", ([str(tmp_path / "registered"), str(tmp_path / "absent")], {".txt"}))
     monkeypatch.setitem(names, "custom_nodes", ([str(tmp_path / "base/custom_nodes")], set()))
     monkeypatch.setattr(folder_paths, "base_path", str(tmp_path / "base"))
-    found = [
-        folder.relative_to(tmp_path).as_posix()
-        for folder in host.folders.wildcard_folders()
-        if tmp_path in folder.parents
-    ]
+    found = [folder.relative_to(tmp_path).as_posix() for folder in wildcard_folders() if tmp_path in folder.parents]
     assert found == folders[:-1]
 
     (pack / "impact-pack.ini").write_text("no settings")
-    assert tmp_path / "mine" not in host.folders.wildcard_folders()
+    assert tmp_path / "mine" not in wildcard_folders()
     assert "can't be read" in told.text
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 from mask_detailer.core import Size
+from mask_detailer.detailer.hooks.builtin import CombinedHook, LabelFilterHook, PreviewHook, VariationNoiseHook
+from mask_detailer.detailer.hooks.events import EVENTS, DetailerHook
 from mask_detailer.detailer.hooks.protocol import Hook
 from mask_detailer.detailer.values import KSampleCall
 
@@ -169,3 +171,62 @@ def test_a_hook_may_answer_any_attribute() -> None:
     hook = Hook(Proxy(Everything()))
     assert hook.touch_scaled_size(Size(10, 10)) == Size(11, 25)
     assert hook.post_upscale(PIXELS, None) is PIXELS
+
+
+# --- which crops may go together --------------------------------------------------------------------------------------
+
+
+class Judge(DetailerHook):
+    def should_retry_patch(self, patch: torch.Tensor) -> bool:
+        return False
+
+
+class Foreign:
+    """Another pack's, with two methods and one that is switched off."""
+
+    pre_decode = None
+
+    def should_retry_patch(self, patch: torch.Tensor) -> bool:
+        return False
+
+    def post_decode(self, pixels: torch.Tensor) -> torch.Tensor:
+        return pixels
+
+
+NOISE = VariationNoiseHook(1, 0.5)
+FILTER, PREVIEW = LabelFilterHook(["all"]), PreviewHook("1", 80)
+
+
+@pytest.mark.parametrize(
+    ("inner", "crop_methods", "judges"),
+    [
+        (None, (), False),
+        (object(), (), False),
+        (DetailerHook(), (), False),
+        (FILTER, (), False),
+        (PREVIEW, (), False),  # it looks on
+        (NOISE, ("get_custom_noise",), False),
+        (Judge(), (), True),
+        (Foreign(), ("post_decode",), True),
+        (Everything(), tuple(name for name in EVENTS if hasattr(Everything, name) and name != "set_steps"), False),
+        (CombinedHook(FILTER, PREVIEW), (), False),
+        (CombinedHook(PREVIEW, NOISE), ("get_custom_noise",), False),
+        (CombinedHook(Foreign(), NOISE), ("get_custom_noise", "post_decode"), True),
+        (CombinedHook(FILTER, CombinedHook(Judge(), PREVIEW)), (), True),
+        (CombinedHook(None, object()), (), False),
+    ],
+)
+def test_what_a_hook_has_a_say_in(inner: Any, crop_methods: tuple[str, ...], judges: bool) -> None:
+    """In the order of the calls; ours only where they do something."""
+    assert Hook(inner).crop_methods == crop_methods
+    assert Hook(inner).judges is judges
+
+
+def test_a_hook_never_sees_the_picture_that_is_worked_on() -> None:
+    class Painting:
+        def post_paste(self, image: torch.Tensor) -> torch.Tensor:
+            return image.fill_(1.0)
+
+    image = torch.zeros(1, 2, 2, 3)
+    assert Hook(Painting()).post_paste(image).min() == 1.0
+    assert image.max() == 0.0

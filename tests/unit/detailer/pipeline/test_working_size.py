@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mask_detailer.core import Region, Size
-from mask_detailer.detailer.options import SIZE_MODES, WorkingSizeOptions
-from mask_detailer.detailer.pipeline.working_size import WorkingSize, scale_for, working_size
+from mask_detailer.detailer.options import WorkingSizeOptions
+from mask_detailer.detailer.pipeline.working_size import SIZE_MODES, WorkingSize, scale_for, working_size
 from mask_detailer.detailer.values import SizeOptions
 
 GUIDE = SizeOptions(512, True, 1024, True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from mask_detailer.detailer.prompts.reader import Lora, LoraBlocks, parts_of, without_loras
+from mask_detailer.detailer.host.models import LoraBlocks
+from mask_detailer.detailer.prompts.loras import Lora, without_loras
+from mask_detailer.detailer.prompts.reader import parts_of
 
 
 @pytest.mark.parametrize(

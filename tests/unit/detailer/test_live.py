@@ -102,6 +102,17 @@ def test_which_segments_are_worked_on(
     ]
 
 
+def test_each_segment_has_the_preview_of_its_own_latent(
+    watched: tuple[live.Live, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, sent = watched
+    monkeypatch.setattr(live, "thumbnail", lambda picture: picture.tolist())
+    monkeypatch.setattr(live.host.latents, "latent_colours", lambda model, x0, longest: x0)
+    told.begun([SimpleNamespace(picture=0, crop=crop(number)) for number in (1, 2, 3)])
+    told.step(1, 2, object(), torch.tensor([5, 6, 7]))  # type: ignore[arg-type]
+    assert [(one["number"], one["preview"]) for one in sent[-1]["segments"]] == [(1, [5]), (2, [6]), (3, [7])]
+
+
 def test_nothing_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "thumbnail", lambda picture: pytest.fail("made for nobody"))
     gone = Browser()

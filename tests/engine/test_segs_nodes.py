@@ -14,7 +14,7 @@ import torch
 from engine.running import same
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG
-from mask_detailer.nodes.checks import InputError
+from mask_detailer.nodes.validate import InputError
 from PIL import Image
 
 HEADER = (60, 80)

@@ -65,4 +65,6 @@ class Recipe:
             return "the detailer_hook may want each tried again"
         if host.sampling.couples_crops(self.settings.sampling.sampler_name):
             return f"the sampler {self.settings.sampling.sampler_name} would let one change another"
-        return None
+        models = [self.pipe.model, *([self.refiner.model] if self.refiner else [])]
+        patch = next(filter(None, map(host.patches.mixing_patch, models)), None)
+        return None if patch is None else f"the patch {patch} on the model may let one change another"

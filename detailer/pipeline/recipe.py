@@ -10,6 +10,7 @@ from ...core import Size
 from ...core.tables import chosen
 from .. import host
 from ..hooks.protocol import Hook
+from ..once import Once
 from ..values import BasicPipe, DetailSettings, Refiner, VaeTiles
 
 # which way through the VAE goes in tiles; None: as the node's switches say
@@ -26,6 +27,7 @@ class Recipe:
         refiner: takes over the last steps where given.
         hook: any pack's detailer hook, or one that does nothing.
         source: the node that was asked, for log and errors.
+        once: what is said once a run.
     """
 
     pipe: BasicPipe
@@ -33,6 +35,7 @@ class Recipe:
     refiner: Refiner | None = None
     hook: Hook = field(default_factory=Hook)
     source: str = "Mask Detailer"
+    once: Once = field(default_factory=Once, compare=False)
 
     def prepared(self) -> Recipe:
         """As it is carried out: with Differential Diffusion where the noise mask is soft, and the VAE's tiles

@@ -75,6 +75,9 @@ class Frame:
     count: int = 1
 
 
+ONLY = Frame()
+
+
 @dataclass(frozen=True)
 class Refiner:
     """A second model for the last part of the steps. A refiner pipe's VAE is never used."""

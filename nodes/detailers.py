@@ -18,6 +18,7 @@ from ..detailer.values import (
     BasicPipe,
     Detailed,
     DetailSettings,
+    Frame,
     MaskSettings,
     Refiner,
     SamplingSettings,
@@ -395,7 +396,8 @@ def detail_shots(
     def pictures() -> Iterator[engine.Picture]:
         for index, shot in enumerate(shots):
             images[index] = frames[shot.frame]
-            yield engine.Picture(images[index : index + 1, ..., :3], shot.segs, shot.seed)
+            frame = Frame(shot.frame, len(frames))
+            yield engine.Picture(images[index : index + 1, ..., :3], shot.segs, shot.seed, frame=frame)
 
     return images, engine.detail(pictures(), count, Recipe(pipe, settings, refiner, Hook(detailer_hook), door.node))
 

@@ -66,7 +66,7 @@ def _crop_options(options: CondOptions, view: View) -> CondOptions | None:
 
 
 def _speaks_of(value: object, picture: Size) -> bool:
-    """Whether a value of a key that isn't known has an axis for each of the picture's sides, in pixels or latent cells."""
+    """Whether a value has an axis for each of the picture's sides, in pixels or latent cells."""
     if isinstance(value, list):
         return any(_speaks_of(one, picture) for one in value)
     if not isinstance(value, torch.Tensor) or value.ndim < 4:

@@ -30,15 +30,20 @@ class View:
     picture: Size
     region: Region
     working: Size
-    cells: Size = Size(0, 0)
+    cells: Size | None = None
     references: str = "auto"
     once: Once = field(default_factory=Once, compare=False)
+
+    @property
+    def cell(self) -> float:
+        """The pixels of a latent cell's side."""
+        return LATENT_CELL if self.cells is None else self.working.width / self.cells.width
 
 
 def mask(value: torch.Tensor, view: View) -> torch.Tensor:
     """``[H,W]`` or ``[B,H,W]`` -> ``[B,h,w]``."""
     frames = resize_mask(value if value.ndim == 3 else value.reshape(-1, *value.shape[-2:]), view.picture)
-    return _cut(frames, view.region)
+    return cut(frames, view.region)
 
 
 def area(value: Sequence[float | str], view: View) -> tuple[float | str, ...] | None:
@@ -99,10 +104,10 @@ def centred(tensor: torch.Tensor, view: View) -> torch.Tensor:
     (``comfy.utils.common_upscale`` with ``crop`` ``center``).
     """
     size = Size(*tensor.shape[-2:])
-    return _part(tensor, _middle(size, view.picture), view)
+    return _part(tensor, middle(size, view.picture), view)
 
 
-def _middle(size: Size, shape: Size) -> Region:
+def middle(size: Size, shape: Size) -> Region:
     """What ComfyUI's centre crop leaves of a picture of ``size`` that goes to another of the aspect of ``shape``."""
     aspect, wanted = size.width / size.height, shape.width / shape.height
     x = round((size.width - size.width * (wanted / aspect)) / 2) if aspect > wanted else 0
@@ -114,10 +119,10 @@ def _part(tensor: torch.Tensor, shown: Region, view: View) -> torch.Tensor:
     """The crop's part, at least one cell, of a tensor whose region ``shown`` covers the picture."""
     part = view.region.rescaled(view.picture, shown.size).shifted(shown.x1, shown.y1)
     x1, y1 = min(part.x1, shown.x2 - 1), min(part.y1, shown.y2 - 1)
-    return _cut(tensor, Region(x1, y1, max(part.x2, x1 + 1), max(part.y2, y1 + 1)))
+    return cut(tensor, Region(x1, y1, max(part.x2, x1 + 1), max(part.y2, y1 + 1)))
 
 
-def _cut(tensor: torch.Tensor, region: Region) -> torch.Tensor:
+def cut(tensor: torch.Tensor, region: Region) -> torch.Tensor:
     """A region of the last two axes, mirrored past their ends as the crop is."""
     if region.inside(Size(*tensor.shape[-2:])):
         rows, columns = region.slices
@@ -134,9 +139,10 @@ def control(value: ControlNet, view: View) -> ControlNet | None:
 
 
 def latents(values: list[torch.Tensor], view: View) -> list[torch.Tensor] | None:
-    """Latents ``[B,C,T,h,w]`` of the whole picture -> the crop's part at its latent's size; None where they are a clip's.
+    """Latents ``[B,C,T,h,w]`` of the whole picture -> the crop's part at its latent's size.
 
-    Only a still has one frame in time, and the crop is a still.
+    Returns:
+        None where they have more than one frame in time: they are a clip's, and the crop is a still.
     """
     if any(latent.ndim == 5 and latent.shape[2] > 1 for latent in values):
         return None
@@ -144,21 +150,22 @@ def latents(values: list[torch.Tensor], view: View) -> list[torch.Tensor] | None
 
 
 def folded_masks(values: list[torch.Tensor], view: View) -> list[torch.Tensor] | None:
-    """Masks ``[B,64,T,h,w]`` with the 8x8 pixels of a cell as channels (VACE): cut and resized as the masks they are."""
+    """Masks ``[B,64,T,h,w]`` with a cell's 8x8 pixels as channels (VACE): cut and resized as the masks they are."""
     if any(value.shape[2] > 1 for value in values):
         return None
     made = []
     for value in values:
         pixels = torch.nn.functional.pixel_shuffle(value[:, :, 0], LATENT_CELL)
-        wanted = Size(*(side * LATENT_CELL for side in view.cells))
-        cut = resize_mask(spatial(pixels, view)[:, 0], wanted)[:, None]
-        made.append(torch.nn.functional.pixel_unshuffle(cut, LATENT_CELL)[:, :, None])
+        part = spatial(pixels, view)[:, 0]
+        if view.cells is not None:
+            part = resize_mask(part, Size(*(side * LATENT_CELL for side in view.cells)))
+        made.append(torch.nn.functional.pixel_unshuffle(part[:, None], LATENT_CELL)[:, :, None])
     return made
 
 
-def _at(latent: torch.Tensor, cells: Size) -> torch.Tensor:
+def _at(latent: torch.Tensor, cells: Size | None) -> torch.Tensor:
     """A latent's last two axes at another size, bilinear."""
-    if 0 in cells or Size(*latent.shape[-2:]) == cells:
+    if cells is None or Size(*latent.shape[-2:]) == cells:
         return latent
     planes = latent.reshape(1, -1, *latent.shape[-2:]).float()
     made = torch.nn.functional.interpolate(planes, size=tuple(cells), mode="bilinear", align_corners=False)

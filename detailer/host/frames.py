@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 
@@ -13,6 +13,8 @@ from ..values import Frame
 from .conditioning import KEYS, Items, entry
 from .control_net import crop_control
 from .protocols import Conditioning, CondOptions, ControlNet
+
+_Wrapper = TypeVar("_Wrapper")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def _options(options: CondOptions, chooser: Chooser) -> CondOptions:
     return made
 
 
-def wrapper_of_frame(wrapper: object, frame: Frame, who: str) -> object:
+def wrapper_of_frame(wrapper: _Wrapper, frame: Frame, who: str) -> _Wrapper:
     """A segment's ControlNet wrapper of any pack, and those before it, with the frame's own hint."""
     if wrapper is None or frame.count == 1:
         return wrapper

@@ -8,9 +8,9 @@ import torch
 
 from ...core import Region, Size
 from ...core.tables import chosen
-from .cuts import View, _cut, _middle, spatial
+from . import cuts
+from .cuts import View
 
-LATENT_CELL = 8
 ONE_MEGAPIXEL = 1024 * 1024  # what ComfyUI's Qwen-Image-Edit and Flux2 encoders bring a picture to
 
 
@@ -24,7 +24,7 @@ def references(values: list[torch.Tensor], view: View) -> list[torch.Tensor]:
 
 
 def _auto(values: list[torch.Tensor], view: View) -> list[torch.Tensor]:
-    return [_of_picture(latent, view) if _shows(latent, view.picture) else _left(latent, view) for latent in values]
+    return [_of_picture(latent, view) if _shows(latent, view) else _left(latent, view) for latent in values]
 
 
 def _left(latent: torch.Tensor, view: View) -> torch.Tensor:
@@ -46,9 +46,9 @@ REFERENCES = {
 def _of_picture(latent: torch.Tensor, view: View) -> torch.Tensor:
     """The crop's part of a latent of the picture; ComfyUI's Kontext scaling cut margins off the picture first."""
     size = Size(*latent.shape[-2:])
-    if _has_shape_of(size, view.picture) or _kontext_size(view.picture) != _in_pixels(size):
-        return spatial(latent, view)
-    shown = _middle(view.picture, _in_pixels(size))  # of the picture
+    if _has_shape_of(size, view.picture) or not _is_kontext_scaled(size, view):
+        return cuts.spatial(latent, view)
+    shown = cuts.middle(view.picture, size)  # of the picture
     part = view.region.intersection(shown)
     if part.is_empty:
         view.once.warning(
@@ -57,38 +57,37 @@ def _of_picture(latent: torch.Tensor, view: View) -> torch.Tensor:
         return latent
     inside = part.relative_to(shown).rescaled(shown.size, size)
     x1, y1 = min(inside.x1, size.width - 1), min(inside.y1, size.height - 1)
-    return _cut(latent, Region(x1, y1, max(inside.x2, x1 + 1), max(inside.y2, y1 + 1)))
+    return cuts.cut(latent, Region(x1, y1, max(inside.x2, x1 + 1), max(inside.y2, y1 + 1)))
 
 
-def _shows(latent: torch.Tensor, picture: Size) -> bool:
+def _shows(latent: torch.Tensor, view: View) -> bool:
     """Whether a reference is taken for the picture, by its size.
 
     An aspect that is not square is its own sign. Square pictures are many: one counts where it has the picture's size,
     or one that ComfyUI's own nodes bring it to.
     """
-    size = Size(*latent.shape[-2:])
-    if _kontext_size(picture) == _in_pixels(size):
+    size, picture = Size(*latent.shape[-2:]), view.picture
+    if _is_kontext_scaled(size, view):
         return True
     if not _has_shape_of(size, picture):
         return False
     square = abs(picture.width / picture.height - 1) < 0.02
-    return not square or any(_near(size, one) for one in (picture, _megapixel_size(picture)))
+    return not square or any(_is_of(size, one, view) for one in (picture, _megapixel_size(picture)))
 
 
-def _near(size: Size, pixels: Size) -> bool:
-    """Whether a latent is that of a picture of a size, to within a cell, at 8 or 16 pixels a cell."""
-    return any(
-        all(abs(side - length / cell) < 1.01 for side, length in zip(size, pixels, strict=True)) for cell in (8, 16)
-    )
+def _is_kontext_scaled(size: Size, view: View) -> bool:
+    wanted = _kontext_size(view.picture)
+    return wanted is not None and _is_of(size, wanted, view)
+
+
+def _is_of(size: Size, pixels: Size, view: View) -> bool:
+    """Whether a latent has the size of that of a picture of ``pixels``, to within a cell."""
+    return all(abs(side - length / view.cell) < 1.01 for side, length in zip(size, pixels, strict=True))
 
 
 def _has_shape_of(size: Size, picture: Size) -> bool:
     """Whether both sides fit one ratio to within a cell."""
     return abs(size.height * picture.width - size.width * picture.height) <= picture.longer
-
-
-def _in_pixels(size: Size) -> Size:
-    return Size(*(side * LATENT_CELL for side in size))
 
 
 def _megapixel_size(picture: Size) -> Size:

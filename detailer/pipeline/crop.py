@@ -9,7 +9,7 @@ import torch
 
 from ...core import Region, Size
 from ...core.reflect import cut_mirrored, inside_picture
-from ..values import BasicPipe, Frame, Refiner, wrapped_seed
+from ..values import ONLY, BasicPipe, Frame, Refiner, wrapped_seed
 from .plan import CropPlan, Place
 from .recipe import Recipe
 
@@ -46,7 +46,7 @@ class Crop:
     hints: Sequence[torch.Tensor] = ()
     fault: str | None = None
     alpha: torch.Tensor | None = None
-    frame: Frame = Frame()
+    frame: Frame = ONLY
 
     @property
     def plan(self) -> CropPlan:

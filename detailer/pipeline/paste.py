@@ -10,7 +10,7 @@ import torch
 from ...core import SEG, crop_region, paste_
 from ...core.blend import paste_mask, seamless
 from ...segs import kept_image, kept_mask, with_fields
-from ..values import Detailed, Frame
+from ..values import ONLY, Detailed, Frame
 from .crop import Crop, seen
 from .plan import CropPlan, Plan
 from .recipe import Recipe
@@ -33,7 +33,7 @@ class Canvas:
     plan: Plan
     work: torch.Tensor
     pastes: bool = True
-    frame: Frame = Frame()
+    frame: Frame = ONLY
     made: dict[int, Crop] = field(default_factory=dict)
 
     @property

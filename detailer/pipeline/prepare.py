@@ -38,16 +38,10 @@ def prepare(crop: Crop, recipe: Recipe, prompts: Prompts) -> Crop:
 
 
 def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
-    """With its frame's items of its conditionings, the refiner's too, and what they say of the picture cut to the crop."""
+    """With its frame's items of all conditionings, and what they say of the picture cut to the crop."""
     plan = crop.plan
-    view = View(
-        crop.picture,
-        plan.region,
-        plan.working,
-        recipe.cells(plan.working),
-        recipe.settings.options.references,
-        recipe.once,
-    )
+    references = recipe.settings.options.references
+    view = View(crop.picture, plan.region, plan.working, recipe.cells(plan.working), references, recipe.once)
 
     def own(conditioning: Conditioning, which: str) -> Conditioning:
         return crop_conditioning(of_frame(conditioning, crop.frame, f"{recipe.source}, {which}"), view)

@@ -13,7 +13,7 @@ from .. import host
 from ..hooks.protocol import Hook
 from ..live import Live
 from ..prompts.reader import Prompts
-from ..values import Detailed, Frame, wrapped_seed
+from ..values import ONLY, Detailed, Frame, wrapped_seed
 from .attempts import Attempts
 from .batching import alike, crops_at_once, grouped
 from .crop import Crop, cut
@@ -44,7 +44,7 @@ class Picture:
     segs: SEGS
     seed: int
     pastes: bool = True
-    frame: Frame = Frame()
+    frame: Frame = ONLY
 
 
 def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[Detailed]:

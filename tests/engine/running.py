@@ -192,13 +192,17 @@ def pipe_with(pipe: Pipe, **parts: Any) -> Any:
 
 
 def watched(model: Any) -> tuple[Any, list[float]]:
-    """The model, and the noise levels that it is asked at."""
-    levels: list[float] = []
+    """The model, and the noise levels that it is asked at.
 
-    def predict(apply: Any, arguments: dict[str, Any]) -> torch.Tensor:
-        levels.append(float(arguments["timestep"][0]))
-        return apply(arguments["input"], arguments["timestep"], **arguments["c"])
+    In place of the model's own method: a patch that ComfyUI knows of would be one that batches are not trusted with.
+    """
+    levels: list[float] = []
+    real = model.model.apply_model
+
+    def predict(x: torch.Tensor, timestep: torch.Tensor, *others: Any, **named: Any) -> torch.Tensor:
+        levels.append(float(timestep[0]))
+        return real(x, timestep, *others, **named)
 
     model = model.clone()
-    model.set_model_unet_function_wrapper(predict)
+    model.add_object_patch("apply_model", predict)
     return model, levels

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from engine.tiny_models import Pipe, mask_of
+from engine.tiny_models import Pipe, called_through, mask_of
 from mask_detailer.core import SEGS, mask_to_segs
 from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
 
@@ -192,17 +192,11 @@ def pipe_with(pipe: Pipe, **parts: Any) -> Any:
 
 
 def watched(model: Any) -> tuple[Any, list[float]]:
-    """The model, and the noise levels that it is asked at.
-
-    In place of the model's own method: a patch that ComfyUI knows of would be one that batches are not trusted with.
-    """
+    """The model, and the noise levels that it is asked at."""
     levels: list[float] = []
-    real = model.model.apply_model
 
-    def predict(x: torch.Tensor, timestep: torch.Tensor, *others: Any, **named: Any) -> torch.Tensor:
-        levels.append(float(timestep[0]))
-        return real(x, timestep, *others, **named)
+    def predict(apply: Any, arguments: dict[str, Any]) -> torch.Tensor:
+        levels.append(float(arguments["timestep"][0]))
+        return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
-    model = model.clone()
-    model.add_object_patch("apply_model", predict)
-    return model, levels
+    return called_through(model, predict), levels

@@ -1,9 +1,8 @@
 """Top floor: the nodes, one file a menu group."""
 
-from typing import Any
-
 from ..detailer import host
 from . import (
+    basic_pipes,
     control,
     core_detectors,
     detailer_pipes,
@@ -13,8 +12,9 @@ from . import (
     hooks,
     masks,
     options,
-    pipes,
+    pipe_detailers,
     plan,
+    registry,
     routes,
     sampling,
     segs,
@@ -26,9 +26,9 @@ from . import (
     shared,
 )
 
-GROUPS = (
+_GROUPS = (
     control,
-    detailer_pipes,
+    pipe_detailers,
     detailers,
     faces,
     detectors,
@@ -36,7 +36,8 @@ GROUPS = (
     hooks,
     masks,
     options,
-    pipes,
+    basic_pipes,
+    detailer_pipes,
     plan,
     sampling,
     segs,
@@ -47,22 +48,16 @@ GROUPS = (
     segs_lists,
 )
 
-NODE_CLASS_MAPPINGS = {node_id: node for group in GROUPS for node_id, node in group.NODE_CLASS_MAPPINGS.items()}
-NODE_DISPLAY_NAME_MAPPINGS = {
-    node_id: name for group in GROUPS for node_id, name in group.NODE_DISPLAY_NAME_MAPPINGS.items()
-}
-
-OWN_NODES = frozenset(
-    node for group in (core_detectors, options, plan, segs_files) for node in group.NODE_CLASS_MAPPINGS
-)
+NODE_CLASS_MAPPINGS = registry.in_order_of(group.__name__ for group in _GROUPS)
+NODE_DISPLAY_NAME_MAPPINGS = {node_id: node.NAME for node_id, node in NODE_CLASS_MAPPINGS.items()}
+OWN_NODES = frozenset(node_id for node_id, node in NODE_CLASS_MAPPINGS.items() if node.OWN)
 """The ids that are ours alone; all others are the Impact Pack's too."""
 
 
-def register() -> tuple[dict[str, Any], dict[str, str]]:
+def register() -> tuple[dict[str, type], dict[str, str]]:
     """Classes and names for ComfyUI, without those that another pack serves or that it has nothing to connect to."""
-    missing = core_detectors.not_offered()
-    classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node_id not in missing}
-    names = {node_id: name for node_id, name in NODE_DISPLAY_NAME_MAPPINGS.items() if node_id not in missing}
+    classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node.is_offered()}
+    names = {node_id: node.NAME for node_id, node in classes.items()}
     sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())
     host.server.when_serving(sharing.settle)
     routes.register()

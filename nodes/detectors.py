@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import torch
 
 from ..core import SEGS
 from ..detailer import host
-from ..detailer.detection.detect import (
-    DetectionSettings,
-    Finders,
-    FindSettings,
-    SamSettings,
-    detect_simple,
-    sam_mask,
-    sam_masks,
-)
+from ..detailer.detection.detect import DetectionSettings, FindSettings, SamSettings, detect_simple, sam_mask, sam_masks
+from ..detailer.host.protocols import DetailerHook
 from ..segs.filters import by_label, split_text
-from . import inputs
-from .checks import Door
+from . import schema
+from .detailer_pipes import detailer_pipe_of
+from .finders import BBOX, IN_PIPE, OWN_INPUTS, SEGM, finders_of
+from .registry import DETECTOR, Node
+from .schema import Inputs, InputTypes
 
-CATEGORY = "ImpactPack/Detector"
-BBOX = "BBOX_DETECTOR"
-SEGM = "SEGM_DETECTOR"
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 BBOX_TOOLTIP = "The detector of rectangles, from a detector provider."
 SEGM_TOOLTIP = "The detector of outlines, from a detector provider."
 IMAGE_TOOLTIP = "The picture to look at. One picture; of a batch make a list first."
 SAM_TOOLTIP = "The SAM model, from SAMLoader (Impact) or Detector Provider (SAM3)."
 SEGS_TOOLTIP = "What was found, each with its mask, its box and the crop around it."
+DETECTOR_TOOLTIPS = {BBOX: BBOX_TOOLTIP, SEGM: SEGM_TOOLTIP}
 
 
-def _widgets_for_segs() -> dict[str, Any]:
+def _widgets_for_segs() -> Inputs:
     labels = (
         "Labels to keep, separated by commas; case counts. 'all', or no text, keeps everything; 'eyes', 'eyebrows' and "
         "'pupils' also keep the left and the right one."
     )
     placeholder = "List the types of segments to be allowed, separated by commas"
     return {
-        "image": inputs.link("IMAGE", IMAGE_TOOLTIP),
-        "threshold": inputs.detector_threshold(),
-        "dilation": inputs.dilation(),
-        "crop_factor": inputs.crop_factor(100),
-        "drop_size": inputs.drop_size(),
+        "image": schema.link("IMAGE", IMAGE_TOOLTIP),
+        "threshold": schema.detector_threshold(),
+        "dilation": schema.dilation(),
+        "crop_factor": schema.crop_factor(100),
+        "drop_size": schema.drop_size(),
         "labels": (
             "STRING",
             {"multiline": True, "default": "all", "placeholder": placeholder, "tooltip": labels},
@@ -50,159 +47,168 @@ def _widgets_for_segs() -> dict[str, Any]:
     }
 
 
-def _widgets_for_mask(dilation: int) -> dict[str, Any]:
-    return {
-        "image": inputs.link("IMAGE", IMAGE_TOOLTIP),
-        "threshold": inputs.detector_threshold(),
-        "dilation": inputs.dilation(dilation),
-    }
+class _SegsWidgets(TypedDict):
+    threshold: float
+    dilation: int
+    crop_factor: float
+    drop_size: int
 
 
-def _found(
-    door: Door,
-    kind: str,
-    detector: Any,
-    image: Any,
-    settings: DetectionSettings,
-    labels: str | None,
-    detailer_hook: Any,
-) -> tuple[SEGS]:
-    picture = door.one_image(image)
-    segs = door.detector(detector, kind, kind.lower()).detect(picture, settings, detailer_hook)
-    return (by_label(segs, split_text(labels))[0] if labels and labels.strip() else segs,)
+class _MoreSegsWidgets(_SegsWidgets, total=False):
+    labels: str
+    detailer_hook: DetailerHook | None
 
 
-def _found_mask(door: Door, kind: str, detector: Any, image: Any, settings: DetectionSettings) -> tuple[torch.Tensor]:
-    picture = door.one_image(image)
-    mask = door.detector(detector, kind, kind.lower()).detect_combined(picture, settings)
-    return (mask.to(host.devices.intermediate_device()),)
+class _FindsSegs(Node):
+    """What the detectors of rectangles and of outlines have in common where they give segments."""
+
+    KIND: ClassVar[str]
+    RETURN_TYPES = ("SEGS",)
+    OUTPUT_TOOLTIPS = (SEGS_TOOLTIP,)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> InputTypes:
+        detector = schema.link(cls.KIND, DETECTOR_TOOLTIPS[cls.KIND])
+        return {
+            "required": {cls.KIND.lower(): detector, **_widgets_for_segs()},
+            "optional": {"detailer_hook": schema.detailer_hook()},
+        }
+
+    def _found(self, detector: object, image: object, widgets: _MoreSegsWidgets) -> tuple[SEGS]:
+        picture = self.door.one_image(image)
+        settings = DetectionSettings(
+            threshold=widgets["threshold"],
+            dilation=widgets["dilation"],
+            crop_factor=widgets["crop_factor"],
+            drop_size=widgets["drop_size"],
+        )
+        found = self.door.detector(detector, self.KIND, self.KIND.lower())
+        segs, labels = found.detect(picture, settings, widgets.get("detailer_hook")), widgets.get("labels", "")
+        return (by_label(segs, split_text(labels))[0] if labels.strip() else segs,)
 
 
-class BboxDetectorSEGS:
+class BboxDetectorSEGS(_FindsSegs, name="BBOX Detector (SEGS)", menu=DETECTOR):
     """What a detector of rectangles finds."""
 
     DESCRIPTION = "Finds things in a picture with a detector of rectangles, each as a segment."
     SEARCH_ALIASES = ("detect faces", "bbox detector", "yolo", "find objects")
-    RETURN_TYPES = ("SEGS",)
-    OUTPUT_TOOLTIPS = (SEGS_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
+    KIND = BBOX
 
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {"bbox_detector": inputs.link(BBOX, BBOX_TOOLTIP), **_widgets_for_segs()},
-            "optional": {"detailer_hook": inputs.detailer_hook()},
-        }
-
-    def doit(
-        self,
-        bbox_detector: Any,
-        image: Any,
-        threshold: float,
-        dilation: int,
-        crop_factor: float,
-        drop_size: int,
-        labels: str | None = None,
-        detailer_hook: Any = None,
-    ) -> tuple[SEGS]:
-        settings = DetectionSettings(threshold, dilation, crop_factor, drop_size)
-        return _found(Door("BboxDetectorSEGS"), BBOX, bbox_detector, image, settings, labels, detailer_hook)
+    def doit(self, bbox_detector: object, image: object, **widgets: Unpack[_MoreSegsWidgets]) -> tuple[SEGS]:
+        return self._found(bbox_detector, image, widgets)
 
 
-class SegmDetectorSEGS:
+class SegmDetectorSEGS(_FindsSegs, name="SEGM Detector (SEGS)", menu=DETECTOR):
     """What a detector of outlines finds."""
 
     DESCRIPTION = "Finds things in a picture with a detector of outlines, each as a segment."
     SEARCH_ALIASES = ("segment objects", "segm detector", "yolo seg", "find outlines")
-    RETURN_TYPES = ("SEGS",)
-    OUTPUT_TOOLTIPS = (SEGS_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
+    KIND = SEGM
+
+    def doit(self, segm_detector: object, image: object, **widgets: Unpack[_MoreSegsWidgets]) -> tuple[SEGS]:
+        return self._found(segm_detector, image, widgets)
+
+
+class _FindsMask(Node):
+    """The same where they give one mask."""
+
+    KIND: ClassVar[str]
+    DILATION: ClassVar[int]
+    RETURN_TYPES = ("MASK",)
+    OUTPUT_TOOLTIPS = ("One mask of the picture's size; black where nothing was found.",)
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         return {
-            "required": {"segm_detector": inputs.link(SEGM, SEGM_TOOLTIP), **_widgets_for_segs()},
-            "optional": {"detailer_hook": inputs.detailer_hook()},
+            "required": {
+                cls.KIND.lower(): schema.link(cls.KIND, DETECTOR_TOOLTIPS[cls.KIND]),
+                "image": schema.link("IMAGE", IMAGE_TOOLTIP),
+                "threshold": schema.detector_threshold(),
+                "dilation": schema.dilation(cls.DILATION),
+            }
         }
 
-    def doit(
-        self,
-        segm_detector: Any,
-        image: Any,
-        threshold: float,
-        dilation: int,
-        crop_factor: float,
-        drop_size: int,
-        labels: str | None = None,
-        detailer_hook: Any = None,
-    ) -> tuple[SEGS]:
-        settings = DetectionSettings(threshold, dilation, crop_factor, drop_size)
-        return _found(Door("SegmDetectorSEGS"), SEGM, segm_detector, image, settings, labels, detailer_hook)
+    def _found(self, detector: object, image: object, settings: DetectionSettings) -> tuple[torch.Tensor]:
+        picture = self.door.one_image(image)
+        mask = self.door.detector(detector, self.KIND, self.KIND.lower()).detect_combined(picture, settings)
+        return (mask.to(host.devices.intermediate_device()),)
 
 
-class BboxDetectorCombined_v2:
+class BboxDetectorCombined_v2(_FindsMask, name="BBOX Detector (combined)", menu=DETECTOR):
     """What a detector of rectangles finds, as one mask."""
 
     DESCRIPTION = "Finds things in a picture with a detector of rectangles and marks all of them in one mask."
     SEARCH_ALIASES = ("detect mask", "bbox mask", "face mask")
-    RETURN_TYPES = ("MASK",)
-    OUTPUT_TOOLTIPS = ("One mask of the picture's size; black where nothing was found.",)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
+    KIND = BBOX
+    DILATION = 4
 
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"bbox_detector": inputs.link(BBOX, BBOX_TOOLTIP), **_widgets_for_mask(4)}}
-
-    def doit(self, bbox_detector: Any, image: Any, threshold: float, dilation: int) -> tuple[torch.Tensor]:
-        settings = DetectionSettings(threshold, dilation)
-        return _found_mask(Door("BboxDetectorCombined_v2"), BBOX, bbox_detector, image, settings)
+    def doit(self, bbox_detector: object, image: object, threshold: float, dilation: int) -> tuple[torch.Tensor]:
+        return self._found(bbox_detector, image, DetectionSettings(threshold, dilation))
 
 
-class SegmDetectorCombined_v2:
+class SegmDetectorCombined_v2(_FindsMask, name="SEGM Detector (combined)", menu=DETECTOR):
     """What a detector of outlines finds, as one mask."""
 
     DESCRIPTION = "Finds things in a picture with a detector of outlines and marks all of them in one mask."
     SEARCH_ALIASES = ("detect mask", "segm mask", "outline mask")
-    RETURN_TYPES = ("MASK",)
-    OUTPUT_TOOLTIPS = ("One mask of the picture's size; black where nothing was found.",)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
+    KIND = SEGM
+    DILATION = 0
 
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"segm_detector": inputs.link(SEGM, SEGM_TOOLTIP), **_widgets_for_mask(0)}}
-
-    def doit(self, segm_detector: Any, image: Any, threshold: float, dilation: int) -> tuple[torch.Tensor]:
-        settings = DetectionSettings(threshold, dilation)
-        return _found_mask(Door("SegmDetectorCombined_v2"), SEGM, segm_detector, image, settings)
+    def doit(self, segm_detector: object, image: object, threshold: float, dilation: int) -> tuple[torch.Tensor]:
+        return self._found(segm_detector, image, DetectionSettings(threshold, dilation))
 
 
-def _widgets_for_both() -> dict[str, Any]:
+def _widgets_for_both() -> Inputs:
     sub = "How sure the segm detector must be, or the least score of a mask that SAM gives."
     sub_dilation = "Grows (above 0) or shrinks (below 0) what SAM or the segm detector found."
     hint = "Here for saved workflows. Has no effect: SAM is shown the middle of each segment."
     return {
-        "image": inputs.link("IMAGE", IMAGE_TOOLTIP),
-        "bbox_threshold": inputs.detector_threshold(),
-        "bbox_dilation": inputs.dilation(0),
-        "crop_factor": inputs.crop_factor(100),
-        "drop_size": inputs.drop_size(),
-        "sub_threshold": inputs.threshold(sub),
-        "sub_dilation": ("INT", inputs.dilation(0)[1] | {"tooltip": sub_dilation}),
-        "sub_bbox_expansion": inputs.bbox_expansion(),
-        "sam_mask_hint_threshold": inputs.threshold(hint, 0.7),
+        "image": schema.link("IMAGE", IMAGE_TOOLTIP),
+        "bbox_threshold": schema.detector_threshold(),
+        "bbox_dilation": schema.dilation(0),
+        "crop_factor": schema.crop_factor(100),
+        "drop_size": schema.drop_size(),
+        "sub_threshold": schema.threshold(sub),
+        "sub_dilation": schema.dilation(0, sub_dilation),
+        "sub_bbox_expansion": schema.bbox_expansion(),
+        "sam_mask_hint_threshold": schema.threshold(hint, 0.7),
     }
 
 
-def _post_dilation() -> dict[str, Any]:
+def _post_dilation() -> Inputs:
     tooltip = "Grows (above 0) or shrinks (below 0) each finished mask within its crop."
-    return {"post_dilation": ("INT", inputs.dilation(0)[1] | {"tooltip": tooltip})}
+    return {"post_dilation": schema.dilation(0, tooltip)}
 
 
-class ImpactSimpleDetectorSEGS:
+class _SimpleWidgets(TypedDict):
+    bbox_threshold: float
+    bbox_dilation: int
+    crop_factor: float
+    drop_size: int
+    sub_threshold: float
+    sub_dilation: int
+    sub_bbox_expansion: int
+    sam_mask_hint_threshold: float
+
+
+class _MoreSimpleWidgets(_SimpleWidgets, total=False):
+    post_dilation: int
+    sam_model_opt: object
+    segm_detector_opt: object
+
+
+def _settings(widgets: _MoreSimpleWidgets) -> FindSettings:
+    crop_factor, drop_size = widgets["crop_factor"], widgets["drop_size"]
+    threshold, dilation = widgets["sub_threshold"], widgets["sub_dilation"]
+    return FindSettings(
+        bbox=DetectionSettings(widgets["bbox_threshold"], widgets["bbox_dilation"], crop_factor, drop_size),
+        segm=DetectionSettings(threshold, dilation, crop_factor, drop_size),
+        sam=SamSettings("center-1", threshold, dilation, widgets["sub_bbox_expansion"]),
+        post_dilation=widgets.get("post_dilation", 0),
+    )
+
+
+class ImpactSimpleDetectorSEGS(Node, name="Simple Detector (SEGS)", menu=DETECTOR):
     """What a detector of rectangles finds, with outlines from SAM or a detector of outlines."""
 
     DESCRIPTION = (
@@ -212,57 +218,25 @@ class ImpactSimpleDetectorSEGS:
     SEARCH_ALIASES = ("detect faces", "bbox and sam", "bbox and segm", "refine detection")
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = (SEGS_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         return {
-            "required": {"bbox_detector": inputs.link(BBOX, BBOX_TOOLTIP), **_widgets_for_both()},
+            "required": {"bbox_detector": schema.link(BBOX, BBOX_TOOLTIP), **_widgets_for_both()},
             "optional": {
                 **_post_dilation(),
-                "sam_model_opt": inputs.link("SAM_MODEL", SAM_TOOLTIP + " Goes before a segm detector."),
-                "segm_detector_opt": inputs.link(SEGM, SEGM_TOOLTIP + " Used where there is no SAM."),
+                "sam_model_opt": schema.link("SAM_MODEL", SAM_TOOLTIP + " Goes before a segm detector."),
+                "segm_detector_opt": schema.link(SEGM, SEGM_TOOLTIP + " Used where there is no SAM."),
             },
         }
 
-    def doit(
-        self,
-        bbox_detector: Any,
-        image: Any,
-        bbox_threshold: float,
-        bbox_dilation: int,
-        crop_factor: float,
-        drop_size: int,
-        sub_threshold: float,
-        sub_dilation: int,
-        sub_bbox_expansion: int,
-        sam_mask_hint_threshold: float,
-        post_dilation: int = 0,
-        sam_model_opt: Any = None,
-        segm_detector_opt: Any = None,
-    ) -> tuple[SEGS]:
-        door = Door("ImpactSimpleDetectorSEGS")
-        picture = door.one_image(image)
-        sam = door.optional_sam(sam_model_opt, "sam_model_opt")
-        segs = detect_simple(
-            picture,
-            Finders(
-                door.detector(bbox_detector, BBOX, "bbox_detector"),
-                door.optional_detector(segm_detector_opt, SEGM, "segm_detector_opt", needed=sam is None),
-                sam,
-            ),
-            FindSettings(
-                DetectionSettings(bbox_threshold, bbox_dilation, crop_factor, drop_size),
-                DetectionSettings(sub_threshold, sub_dilation, crop_factor, drop_size),
-                SamSettings("center-1", sub_threshold, sub_dilation, sub_bbox_expansion),
-                post_dilation,
-            ),
-        )
-        return (segs,)
+    def doit(self, bbox_detector: object, image: object, **widgets: Unpack[_MoreSimpleWidgets]) -> tuple[SEGS]:
+        picture = self.door.one_image(image)
+        pipe = self.door.detailer_pipe(detailer_pipe_of({**widgets, "bbox_detector": bbox_detector}))
+        return (detect_simple(picture, finders_of(self.door, pipe, OWN_INPUTS), _settings(widgets)),)
 
 
-class ImpactSimpleDetectorSEGSPipe:
+class ImpactSimpleDetectorSEGSPipe(Node, name="Simple Detector (SEGS/pipe)", menu=DETECTOR):
     """The same with the detectors, the SAM model and the hook of a pipe."""
 
     DESCRIPTION = (
@@ -272,108 +246,79 @@ class ImpactSimpleDetectorSEGSPipe:
     SEARCH_ALIASES = ("detect faces", "bbox and sam", "bbox and segm", "detector pipe")
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = (SEGS_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         pipe = "The detectors, the SAM model and the hook. Its other parts are not used."
         return {
-            "required": {"detailer_pipe": inputs.link("DETAILER_PIPE", pipe), **_widgets_for_both()},
+            "required": {"detailer_pipe": schema.link("DETAILER_PIPE", pipe), **_widgets_for_both()},
             "optional": _post_dilation(),
         }
 
-    def doit(
-        self,
-        detailer_pipe: Any,
-        image: Any,
-        bbox_threshold: float,
-        bbox_dilation: int,
-        crop_factor: float,
-        drop_size: int,
-        sub_threshold: float,
-        sub_dilation: int,
-        sub_bbox_expansion: int,
-        sam_mask_hint_threshold: float,
-        post_dilation: int = 0,
-    ) -> tuple[SEGS]:
-        door = Door("ImpactSimpleDetectorSEGSPipe")
-        pipe = door.detailer_pipe(detailer_pipe)
-        picture = door.one_image(image)
-        sam = door.optional_sam(pipe.sam_model, "detailer_pipe")
-        segs = detect_simple(
-            picture,
-            Finders(
-                door.detector(pipe.bbox_detector, BBOX, "detailer_pipe"),
-                door.optional_detector(pipe.segm_detector, SEGM, "detailer_pipe", needed=sam is None),
-                sam,
-            ),
-            FindSettings(
-                DetectionSettings(bbox_threshold, bbox_dilation, crop_factor, drop_size),
-                DetectionSettings(sub_threshold, sub_dilation, crop_factor, drop_size),
-                SamSettings("center-1", sub_threshold, sub_dilation, sub_bbox_expansion),
-                post_dilation,
-            ),
-            pipe.detailer_hook,
-        )
-        return (segs,)
+    def doit(self, detailer_pipe: object, image: object, **widgets: Unpack[_MoreSimpleWidgets]) -> tuple[SEGS]:
+        pipe, picture = self.door.detailer_pipe(detailer_pipe), self.door.one_image(image)
+        finders = finders_of(self.door, pipe, IN_PIPE)
+        return (detect_simple(picture, finders, _settings(widgets), pipe.detailer_hook),)
 
 
-def _sam_inputs() -> dict[str, Any]:
-    return {
-        "required": {
-            "sam_model": inputs.link("SAM_MODEL", SAM_TOOLTIP),
-            "segs": inputs.link("SEGS", "Where SAM looks: their boxes, and their masks with the hint mask-area."),
-            "image": inputs.link("IMAGE", IMAGE_TOOLTIP),
-            "detection_hint": inputs.detection_hint(),
-            "dilation": inputs.dilation(0),
-            "threshold": inputs.sam_threshold(),
-            "bbox_expansion": inputs.bbox_expansion(),
-            "mask_hint_threshold": inputs.mask_hint_threshold(),
-            "mask_hint_use_negative": inputs.mask_hint_use_negative(),
+class _SamWidgets(TypedDict):
+    detection_hint: str
+    dilation: int
+    threshold: float
+    bbox_expansion: int
+    mask_hint_threshold: float
+    mask_hint_use_negative: str
+
+
+class _AsksSam(Node):
+    """What the nodes that ask SAM at segments have in common."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {
+            "required": {
+                "sam_model": schema.link("SAM_MODEL", SAM_TOOLTIP),
+                "segs": schema.link("SEGS", "Where SAM looks: their boxes, and their masks with the hint mask-area."),
+                "image": schema.link("IMAGE", IMAGE_TOOLTIP),
+                "detection_hint": schema.detection_hint(),
+                "dilation": schema.dilation(0),
+                "threshold": schema.sam_threshold(),
+                "bbox_expansion": schema.bbox_expansion(),
+                "mask_hint_threshold": schema.mask_hint_threshold(),
+                "mask_hint_use_negative": schema.mask_hint_use_negative(),
+            }
         }
-    }
+
+    @staticmethod
+    def _settings(widgets: _SamWidgets) -> SamSettings:
+        return SamSettings(
+            hint=widgets["detection_hint"],
+            threshold=widgets["threshold"],
+            dilation=widgets["dilation"],
+            bbox_expansion=widgets["bbox_expansion"],
+            mask_hint_threshold=widgets["mask_hint_threshold"],
+            negative=widgets["mask_hint_use_negative"],
+        )
 
 
-class SAMDetectorCombined:
+class SAMDetectorCombined(_AsksSam, name="SAMDetector (combined)", menu=DETECTOR):
     """What SAM finds at segments, as one mask."""
 
     DESCRIPTION = "Shows SAM where the segments are and gives all that it finds there as one mask."
     SEARCH_ALIASES = ("segment anything", "sam mask", "outline of segments")
     RETURN_TYPES = ("MASK",)
     OUTPUT_TOOLTIPS = ("One mask of the picture's size; black where nothing was found.",)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return _sam_inputs()
 
     def doit(
-        self,
-        sam_model: Any,
-        segs: Any,
-        image: Any,
-        detection_hint: str,
-        dilation: int,
-        threshold: float,
-        bbox_expansion: int,
-        mask_hint_threshold: float,
-        mask_hint_use_negative: str,
+        self, sam_model: object, segs: object, image: object, **widgets: Unpack[_SamWidgets]
     ) -> tuple[torch.Tensor]:
-        door = Door("SAMDetectorCombined")
         mask = sam_mask(
-            door.one_image(image),
-            door.segs(segs),
-            door.sam(sam_model),
-            SamSettings(
-                detection_hint, threshold, dilation, bbox_expansion, mask_hint_threshold, mask_hint_use_negative
-            ),
+            self.door.one_image(image), self.door.segs(segs), self.door.sam(sam_model), self._settings(widgets)
         )
         return (mask.to(host.devices.intermediate_device()),)
 
 
-class SAMDetectorSegmented:
+class SAMDetectorSegmented(_AsksSam, name="SAMDetector (segmented)", menu=DETECTOR):
     """What SAM finds at segments, in one mask and one by one."""
 
     DESCRIPTION = "Shows SAM where the segments are and gives what it finds as one mask, and as one mask a segment."
@@ -384,55 +329,12 @@ class SAMDetectorSegmented:
         "One mask of the picture's size, dilated.",
         "One mask for each segment, in their order, not dilated; black where nothing was found.",
     )
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return _sam_inputs()
 
     def doit(
-        self,
-        sam_model: Any,
-        segs: Any,
-        image: Any,
-        detection_hint: str,
-        dilation: int,
-        threshold: float,
-        bbox_expansion: int,
-        mask_hint_threshold: float,
-        mask_hint_use_negative: str,
+        self, sam_model: object, segs: object, image: object, **widgets: Unpack[_SamWidgets]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        door = Door("SAMDetectorSegmented")
         union, each = sam_masks(
-            door.one_image(image),
-            door.segs(segs),
-            door.sam(sam_model),
-            SamSettings(
-                detection_hint, threshold, dilation, bbox_expansion, mask_hint_threshold, mask_hint_use_negative
-            ),
+            self.door.one_image(image), self.door.segs(segs), self.door.sam(sam_model), self._settings(widgets)
         )
         device = host.devices.intermediate_device()
         return union.to(device), each[:, None].to(device)
-
-
-NODE_CLASS_MAPPINGS = {
-    "BboxDetectorSEGS": BboxDetectorSEGS,
-    "SegmDetectorSEGS": SegmDetectorSEGS,
-    "BboxDetectorCombined_v2": BboxDetectorCombined_v2,
-    "SegmDetectorCombined_v2": SegmDetectorCombined_v2,
-    "ImpactSimpleDetectorSEGS": ImpactSimpleDetectorSEGS,
-    "ImpactSimpleDetectorSEGSPipe": ImpactSimpleDetectorSEGSPipe,
-    "SAMDetectorCombined": SAMDetectorCombined,
-    "SAMDetectorSegmented": SAMDetectorSegmented,
-}
-NODE_DISPLAY_NAME_MAPPINGS = {
-    "BboxDetectorSEGS": "BBOX Detector (SEGS)",
-    "SegmDetectorSEGS": "SEGM Detector (SEGS)",
-    "BboxDetectorCombined_v2": "BBOX Detector (combined)",
-    "SegmDetectorCombined_v2": "SEGM Detector (combined)",
-    "ImpactSimpleDetectorSEGS": "Simple Detector (SEGS)",
-    "ImpactSimpleDetectorSEGSPipe": "Simple Detector (SEGS/pipe)",
-    "SAMDetectorCombined": "SAMDetector (combined)",
-    "SAMDetectorSegmented": "SAMDetector (segmented)",
-}

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 
 from ..core import Size
 from ..detailer import host
 from ..detailer.detection.detect import DetectionSettings, Finders, FindSettings, SamSettings, detect_faces
-from ..detailer.values import BasicPipe, DetailerPipe, Refiner, wrapped_seed
+from ..detailer.host.protocols import DetailerHook
+from ..detailer.pipeline import run
+from ..detailer.values import Detailed, wrapped_seed
 from ..segs import rescale, to_combined_mask
-from . import inputs
-from .checks import Door
-from .detailers import Shot, detail_shots, settings_of, shown_crops
+from . import schema
+from .detailer_pipes import detailer_pipe_of
+from .detailing import Shot, shown_crops, work_on
+from .door import Door
+from .finders import IN_PIPE, OWN_INPUTS, finders_of
+from .registry import SIMPLE, Detailer
+from .schema import Inputs, InputTypes
+from .settings import DetailerWidgets, recipe_of, refiner_of
 
-CATEGORY = "ImpactPack/Simple"
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 BATCH = "The picture. A batch is detailed frame by frame; frame n samples with seed + n - 1."
 MASK = "What was found, one mask a picture, before it is feathered."
 SHARED_OUTPUT_TOOLTIPS = (
@@ -28,22 +37,94 @@ SHARED_OUTPUT_TOOLTIPS = (
 )
 
 
-def _detection() -> dict[str, Any]:
+def _detection() -> Inputs:
     return {
-        "bbox_threshold": inputs.detector_threshold(),
-        "bbox_dilation": inputs.dilation(),
-        "bbox_crop_factor": inputs.crop_factor(10),
-        "sam_detection_hint": inputs.detection_hint(),
-        "sam_dilation": inputs.dilation(0),
-        "sam_threshold": inputs.sam_threshold(),
-        "sam_bbox_expansion": inputs.bbox_expansion(),
-        "sam_mask_hint_threshold": inputs.mask_hint_threshold(),
-        "sam_mask_hint_use_negative": inputs.mask_hint_use_negative(),
-        "drop_size": inputs.drop_size(),
+        "bbox_threshold": schema.detector_threshold(),
+        "bbox_dilation": schema.dilation(),
+        "bbox_crop_factor": schema.crop_factor(10),
+        "sam_detection_hint": schema.detection_hint(),
+        "sam_dilation": schema.dilation(0),
+        "sam_threshold": schema.sam_threshold(),
+        "sam_bbox_expansion": schema.bbox_expansion(),
+        "sam_mask_hint_threshold": schema.mask_hint_threshold(),
+        "sam_mask_hint_use_negative": schema.mask_hint_use_negative(),
+        "drop_size": schema.drop_size(),
     }
 
 
-class FaceDetailer:
+class _Widgets(DetailerWidgets):
+    """A face detailer's inputs."""
+
+    bbox_threshold: float
+    bbox_dilation: int
+    bbox_crop_factor: float
+    sam_detection_hint: str
+    sam_dilation: int
+    sam_threshold: float
+    sam_bbox_expansion: int
+    sam_mask_hint_threshold: float
+    sam_mask_hint_use_negative: str
+    drop_size: int
+
+
+def _find_settings(widgets: _Widgets) -> FindSettings:
+    asked = DetectionSettings(
+        threshold=widgets["bbox_threshold"],
+        dilation=widgets["bbox_dilation"],
+        crop_factor=widgets["bbox_crop_factor"],
+        drop_size=widgets["drop_size"],
+    )
+    sam = SamSettings(
+        hint=widgets["sam_detection_hint"],
+        threshold=widgets["sam_threshold"],
+        dilation=widgets["sam_dilation"],
+        bbox_expansion=widgets["sam_bbox_expansion"],
+        mask_hint_threshold=widgets["sam_mask_hint_threshold"],
+        negative=widgets["sam_mask_hint_use_negative"],
+    )
+    return FindSettings(bbox=asked, segm=asked, sam=sam)
+
+
+@dataclass
+class _Faces:
+    """What is found frame by frame as the work goes on, and the lists of what becomes of it.
+
+    Attributes:
+        frames: ``[B,H,W,3 or 4]``.
+        seed: of the first frame; each further one has the next.
+        hook: as it is, for the detectors.
+    """
+
+    door: Door
+    frames: torch.Tensor
+    seed: int
+    finders: Finders
+    settings: FindSettings
+    hook: DetailerHook = None
+    masks: list[torch.Tensor] = field(default_factory=list)
+    refined: list[torch.Tensor] = field(default_factory=list)
+    refined_alpha: list[torch.Tensor] = field(default_factory=list)
+    hints: list[torch.Tensor] = field(default_factory=list)
+
+    def shots(self) -> Iterator[Shot]:
+        for index, frame in enumerate(self.frames.split(1)):
+            segs = self.door.segs(detect_faces(frame, self.finders, self.settings, self.hook))
+            self.masks.append(to_combined_mask(rescale(segs, Size(*frame.shape[1:3]))))
+            yield Shot(index, segs, wrapped_seed(self.seed + index))
+
+    def keep(self, done: Detailed) -> None:
+        _, refined, alpha, hints = shown_crops(done)
+        self.refined += refined
+        self.refined_alpha += alpha
+        self.hints += hints
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """What was found, one mask a frame."""
+        return torch.cat(self.masks).to(host.devices.intermediate_device())
+
+
+class FaceDetailer(Detailer, menu=SIMPLE):
     """Finds faces, or anything that the detector knows, and details them."""
 
     DESCRIPTION = (
@@ -59,54 +140,52 @@ class FaceDetailer:
         "Model, prompts, detectors and hook in one, for 'FaceDetailer (pipe)'.",
         "The ControlNet hints, in the order of use.",
     )
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        parts = inputs.pipe_parts()
+    def INPUT_TYPES(cls) -> InputTypes:
+        parts = schema.pipe_parts()
         return {
             "required": {
-                "image": inputs.link("IMAGE", BATCH),
+                "image": schema.link("IMAGE", BATCH),
                 "model": parts["model"],
                 "clip": parts["clip"],
                 "vae": parts["vae"],
-                **inputs.sizes(),
-                **inputs.sampling(),
+                **schema.sizes(),
+                **schema.sampling(),
                 "positive": parts["positive"],
                 "negative": parts["negative"],
-                **inputs.denoise_and_masks(),
+                **schema.denoise_and_masks(),
                 **_detection(),
-                "bbox_detector": inputs.link("BBOX_DETECTOR", "What finds the parts, from a detector provider."),
-                "wildcard": inputs.segment_text(),
-                "cycle": inputs.cycle(),
+                "bbox_detector": schema.link("BBOX_DETECTOR", "What finds the parts, from a detector provider."),
+                "wildcard": schema.segment_text(),
+                "cycle": schema.cycle(),
             },
             "optional": {
-                "sam_model_opt": inputs.link("SAM_MODEL", "Limits each mask to what SAM sees there."),
-                "segm_detector_opt": inputs.link("SEGM_DETECTOR", "Limits the masks where there is no SAM."),
-                "detailer_hook": inputs.detailer_hook(),
-                "inpaint_model": inputs.inpaint_model(),
-                "noise_mask_feather": inputs.noise_mask_feather(),
-                "scheduler_func_opt": inputs.scheduler_func(),
-                **inputs.vae_tiles(),
-                **inputs.beyond(),
+                "sam_model_opt": schema.link("SAM_MODEL", "Limits each mask to what SAM sees there."),
+                "segm_detector_opt": schema.link("SEGM_DETECTOR", "Limits the masks where there is no SAM."),
+                "detailer_hook": schema.detailer_hook(),
+                "inpaint_model": schema.inpaint_model(),
+                "noise_mask_feather": schema.noise_mask_feather(),
+                "scheduler_func_opt": schema.scheduler_func(),
+                **schema.vae_tiles(),
+                **schema.beyond(),
             },
         }
 
-    def doit(self, image: Any, **widgets: Any) -> tuple[Any, ...]:
-        pipe = DetailerPipe(
-            **{part: widgets[part] for part in BasicPipe._fields},
-            wildcard=widgets["wildcard"],
-            bbox_detector=widgets["bbox_detector"],
-            segm_detector=widgets.get("segm_detector_opt"),
-            sam_model=widgets.get("sam_model_opt"),
-            detailer_hook=widgets.get("detailer_hook"),
-        )
-        names = _Names(None, "bbox_detector", "segm_detector_opt", "sam_model_opt")
-        return _detail_found(Door("FaceDetailer"), names, image, pipe, tuple(pipe), None, widgets)
+    def doit(self, image: object, **widgets: Unpack[_Widgets]) -> tuple[object, ...]:
+        door, widgets = self.door, self.checked(widgets)
+        frames, pipe_out = door.image(image), detailer_pipe_of(widgets)
+        pipe = door.detailer_pipe(pipe_out)
+        recipe = recipe_of(door, pipe.base, None, widgets)
+        finders, settings = finders_of(door, pipe, OWN_INPUTS), _find_settings(widgets)
+        faces = _Faces(door, frames, recipe.settings.seed, finders, settings, pipe.detailer_hook)
+        work = work_on(door, frames, faces.shots(), len(frames), recipe)
+        for done in run.detail(work.pictures, work.count, recipe):
+            faces.keep(done)
+        return work.images, faces.refined, faces.refined_alpha, faces.mask, pipe_out, faces.hints
 
 
-class FaceDetailerPipe:
+class FaceDetailerPipe(Detailer, name="FaceDetailer (pipe)", menu=SIMPLE):
     """The same with everything but the widgets from a pipe, and with a refiner."""
 
     DESCRIPTION = f"{FaceDetailer.DESCRIPTION} Takes models, prompts, detectors and hook from a DETAILER_PIPE."
@@ -115,128 +194,39 @@ class FaceDetailerPipe:
     RETURN_NAMES = FaceDetailer.RETURN_NAMES
     OUTPUT_IS_LIST = FaceDetailer.OUTPUT_IS_LIST
     OUTPUT_TOOLTIPS = (*SHARED_OUTPUT_TOOLTIPS, "The pipe that came in.", FaceDetailer.OUTPUT_TOOLTIPS[-1])
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         pipe = "Models, prompts, detectors, SAM and hook ('ToDetailerPipe')."
         return {
             "required": {
-                "image": inputs.link("IMAGE", BATCH),
-                "detailer_pipe": inputs.link("DETAILER_PIPE", pipe),
-                **inputs.sizes(),
-                **inputs.sampling(),
-                **inputs.denoise_and_masks(),
+                "image": schema.link("IMAGE", BATCH),
+                "detailer_pipe": schema.link("DETAILER_PIPE", pipe),
+                **schema.sizes(),
+                **schema.sampling(),
+                **schema.denoise_and_masks(),
                 **_detection(),
-                "refiner_ratio": inputs.refiner_ratio(),
-                "cycle": inputs.cycle(),
+                "refiner_ratio": schema.refiner_ratio(),
+                "cycle": schema.cycle(),
             },
             "optional": {
-                "inpaint_model": inputs.inpaint_model(),
-                "noise_mask_feather": inputs.noise_mask_feather(),
-                "scheduler_func_opt": inputs.scheduler_func(),
-                **inputs.vae_tiles(),
-                **inputs.beyond(),
+                "inpaint_model": schema.inpaint_model(),
+                "noise_mask_feather": schema.noise_mask_feather(),
+                "scheduler_func_opt": schema.scheduler_func(),
+                **schema.vae_tiles(),
+                **schema.beyond(),
             },
         }
 
-    def doit(self, image: Any, detailer_pipe: Any, **widgets: Any) -> tuple[Any, ...]:
-        door = Door("FaceDetailerPipe")
-        pipe = door.detailer_pipe(detailer_pipe)
-        refiner = None
-        model, positive, negative = pipe.refiner_model, pipe.refiner_positive, pipe.refiner_negative
-        if model is not None and positive is not None and negative is not None:
-            refiner = Refiner(model, positive, negative, widgets["refiner_ratio"])
-        names = _Names(*["detailer_pipe"] * 4)
-        return _detail_found(door, names, image, pipe, detailer_pipe, refiner, widgets | {"wildcard": pipe.wildcard})
-
-
-@dataclass(frozen=True)
-class _Names:
-    """The inputs that hold the parts of the pipe; ``pipe`` None means one of its own for each."""
-
-    pipe: str | None
-    bbox_detector: str
-    segm_detector: str
-    sam: str
-
-
-@dataclass(frozen=True)
-class _Finder:
-    """The detectors and what they are asked for."""
-
-    finders: Finders
-    settings: FindSettings
-    hook: Any
-
-    def find(self, frame: torch.Tensor) -> Any:
-        """The SEGS of one picture ``[1,H,W,C]``."""
-        return detect_faces(frame, self.finders, self.settings, self.hook)
-
-
-def _finder(door: Door, names: _Names, pipe: DetailerPipe, widgets: Mapping[str, Any]) -> _Finder:
-    sam = door.optional_sam(pipe.sam_model, names.sam)
-    asked = DetectionSettings(
-        widgets["bbox_threshold"], widgets["bbox_dilation"], widgets["bbox_crop_factor"], widgets["drop_size"]
-    )
-    return _Finder(
-        Finders(
-            door.detector(pipe.bbox_detector, "BBOX_DETECTOR", names.bbox_detector),
-            door.optional_detector(pipe.segm_detector, "SEGM_DETECTOR", names.segm_detector, needed=sam is None),
-            sam,
-        ),
-        FindSettings(
-            asked,
-            asked,
-            SamSettings(
-                widgets["sam_detection_hint"],
-                widgets["sam_threshold"],
-                widgets["sam_dilation"],
-                widgets["sam_bbox_expansion"],
-                widgets["sam_mask_hint_threshold"],
-                widgets["sam_mask_hint_use_negative"],
-            ),
-        ),
-        pipe.detailer_hook,
-    )
-
-
-def _detail_found(
-    door: Door,
-    names: _Names,
-    image: Any,
-    pipe: DetailerPipe,
-    pipe_out: Any,
-    refiner: Refiner | None,
-    widgets: Mapping[str, Any],
-) -> tuple[Any, ...]:
-    """The six outputs: what is found in each frame, detailed."""
-    frames = door.image(image)
-    door.not_missing(pipe.base, names.pipe)
-    finder = _finder(door, names, pipe, widgets)
-    settings = settings_of(door, widgets)
-    masks: list[torch.Tensor] = []
-
-    def shots() -> Iterator[Shot]:
-        for index in range(len(frames)):
-            frame = frames[index : index + 1]
-            segs = door.segs(finder.find(frame))
-            masks.append(to_combined_mask(rescale(segs, Size(*frame.shape[1:3]))))
-            yield Shot(index, segs, wrapped_seed(settings.seed + index))
-
-    images, pictures = detail_shots(
-        door, frames, shots(), len(frames), pipe.base, names.pipe, settings, refiner, pipe.detailer_hook
-    )
-    refined, refined_alpha, hints = [], [], []
-    for done in pictures:
-        _, crops_refined, crops_alpha, crop_hints = shown_crops(done)
-        refined += crops_refined
-        refined_alpha += crops_alpha
-        hints += crop_hints
-    mask = torch.cat(masks).to(host.devices.intermediate_device())
-    return images, refined, refined_alpha, mask, pipe_out, hints
-
-
-NODE_CLASS_MAPPINGS = {"FaceDetailer": FaceDetailer, "FaceDetailerPipe": FaceDetailerPipe}
-NODE_DISPLAY_NAME_MAPPINGS = {"FaceDetailer": "FaceDetailer", "FaceDetailerPipe": "FaceDetailer (pipe)"}
+    def doit(self, image: object, detailer_pipe: object, **widgets: Unpack[_Widgets]) -> tuple[object, ...]:
+        door, widgets = self.door, self.checked(widgets)
+        frames, pipe = door.image(image), door.detailer_pipe(detailer_pipe)
+        of_pipe = {"wildcard": pipe.wildcard, "detailer_hook": pipe.detailer_hook}
+        refiner = refiner_of(pipe, widgets.get("refiner_ratio"))
+        recipe = recipe_of(door, pipe.base, "detailer_pipe", {**widgets, **of_pipe}, refiner)
+        finders, settings = finders_of(door, pipe, IN_PIPE), _find_settings(widgets)
+        faces = _Faces(door, frames, recipe.settings.seed, finders, settings, pipe.detailer_hook)
+        work = work_on(door, frames, faces.shots(), len(frames), recipe)
+        for done in run.detail(work.pictures, work.count, recipe):
+            faces.keep(done)
+        return work.images, faces.refined, faces.refined_alpha, faces.mask, detailer_pipe, faces.hints

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ..detailer import host
 from ..detailer.hooks.builtin import (
@@ -19,62 +19,50 @@ from ..detailer.hooks.builtin import (
     UnsamplerHook,
     VariationNoiseHook,
 )
-from ..detailer.values import BasicPipe
 from ..segs.filters import MEASURES, split_text
-from . import inputs
-from .checks import Door
+from . import schema
+from .registry import DETAILER, UPSCALE, UTIL, Node
+from .schema import Input, InputTypes
 from .segs_lists import LABELS
 
-UPSCALE_CATEGORY = "ImpactPack/Upscale"
-CATEGORY = "ImpactPack/Detailer"
-FILTER_CATEGORY = "ImpactPack/Util"
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-LARGEST = 2**63 - 1
 HOOK_TOOLTIP = "Connect it to detailer_hook of a detailer, or to DetailerHookCombine."
 FILTER_TOOLTIP = "Connect it to detailer_hook of a detector, or of a detailer that has a detector of its own."
 SKIP_START, FROM_START = CYCLE_SCHEDULES
 DISABLE, ENABLE = "disable", "enable"
 
 
-def _schedule_for_cycle() -> inputs.Input:
+def _schedule_for_cycle() -> Input:
     tooltip = (
         "skip_start: nothing in the first cycle, the start value in the second. from_start: from the first cycle on."
     )
-    return list(CYCLE_SCHEDULES), {"tooltip": tooltip}  # type: ignore[return-value]
+    return list(CYCLE_SCHEDULES), {"tooltip": tooltip}
 
 
-def _seed(tooltip: str) -> inputs.Input:
-    return "INT", {"default": 0, "min": 0, "max": inputs.MAX_SEED, "tooltip": tooltip}
-
-
-def _whole_number(default: int, tooltip: str) -> inputs.Input:
-    return "INT", {"default": default, "min": 0, "max": LARGEST, "step": 1, "tooltip": tooltip}
-
-
-class DetailerHookCombine:
+class DetailerHookCombine(Node, menu=UPSCALE):
     """Two hooks as one."""
 
     DESCRIPTION = "Makes one hook of two: wherever both do something, hook2 works on what hook1 gives."
     SEARCH_ALIASES = ("combine hooks", "chain hooks", "two hooks")
     RETURN_TYPES = ("DETAILER_HOOK",)
     OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = UPSCALE_CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         return {
             "required": {
-                "hook1": inputs.link("DETAILER_HOOK", "Comes first."),
-                "hook2": inputs.link("DETAILER_HOOK", "Works on what hook1 gives."),
+                "hook1": schema.link("DETAILER_HOOK", "Comes first."),
+                "hook2": schema.link("DETAILER_HOOK", "Works on what hook1 gives."),
             }
         }
 
-    def doit(self, hook1: Any, hook2: Any) -> tuple[DetailerHook]:
+    def doit(self, hook1: object, hook2: object) -> tuple[DetailerHook]:
         return (CombinedHook(hook1, hook2),)
 
 
-class DenoiseSchedulerDetailerHookProvider:
+class DenoiseSchedulerDetailerHookProvider(Node, menu=DETAILER):
     """Denoise that changes from cycle to cycle."""
 
     DESCRIPTION = (
@@ -84,11 +72,9 @@ class DenoiseSchedulerDetailerHookProvider:
     SEARCH_ALIASES = ("denoise schedule", "denoise per cycle")
     RETURN_TYPES = ("DETAILER_HOOK",)
     OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         target = "Denoise of the last cycle. At 0 the last cycle changes nothing."
         return {
             "required": {
@@ -101,7 +87,7 @@ class DenoiseSchedulerDetailerHookProvider:
         return (DenoiseScheduleHook(target_denoise),)
 
 
-class NoiseInjectionDetailerHookProvider:
+class NoiseInjectionDetailerHookProvider(Node, menu=DETAILER):
     """Noise in the latent before a cycle."""
 
     DESCRIPTION = (
@@ -111,20 +97,20 @@ class NoiseInjectionDetailerHookProvider:
     SEARCH_ALIASES = ("inject noise", "noise injection", "add detail")
     RETURN_TYPES = ("DETAILER_HOOK",)
     OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         source = "Where the noise is made. The CPU's is the same on every machine."
-        strength: dict[str, Any] = {"min": 0.0, "max": 200.0, "step": 0.01}
+        strength: dict[str, object] = {"min": 0.0, "max": 200.0, "step": 0.01}
         start = "Strength when it begins, in units of the latent: 1 is noise as strong as that of a seed."
         end = "Where the strength goes to. It stops one step before: 2 to 1 in three cycles gives 2, 1.67, 1.33."
         return {
             "required": {
                 "schedule_for_cycle": _schedule_for_cycle(),
                 "source": (["CPU", "GPU"], {"tooltip": source}),
-                "seed": _seed("Seed of the noise, the same for all parts; two higher each time it is used in a part."),
+                "seed": schema.seed(
+                    "Seed of the noise, the same for all parts; two higher each time it is used in a part."
+                ),
                 "start_strength": ("FLOAT", {"default": 2.0, **strength, "tooltip": start}),
                 "end_strength": ("FLOAT", {"default": 1.0, **strength, "tooltip": end}),
             }
@@ -137,7 +123,7 @@ class NoiseInjectionDetailerHookProvider:
         return (NoiseInjectionHook(source, seed, strength),)
 
 
-class VariationNoiseDetailerHookProvider:
+class VariationNoiseDetailerHookProvider(Node, menu=DETAILER):
     """A second seed mixed in."""
 
     DESCRIPTION = (
@@ -146,15 +132,13 @@ class VariationNoiseDetailerHookProvider:
     SEARCH_ALIASES = ("variation seed", "subseed", "variation noise")
     RETURN_TYPES = ("DETAILER_HOOK",)
     OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         strength = "0: the detailer's own noise alone, 1: the second seed's alone. Small variations: 0.05 to 0.3."
         return {
             "required": {
-                "seed": _seed("The second seed. Parts of equal size get the same noise from it, in every cycle."),
+                "seed": schema.seed("The second seed. Parts of equal size get the same noise from it, in every cycle."),
                 "strength": ("FLOAT", {"default": 0.0, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": strength}),
             }
         }
@@ -163,7 +147,18 @@ class VariationNoiseDetailerHookProvider:
         return (VariationNoiseHook(seed, strength),)
 
 
-class UnsamplerDetailerHookProvider:
+class _UnsamplerWidgets(TypedDict):
+    steps: int
+    start_end_at_step: int
+    end_end_at_step: int
+    cfg: float
+    sampler_name: str
+    scheduler: str
+    normalize: str
+    schedule_for_cycle: str
+
+
+class UnsamplerDetailerHookProvider(Node, menu=DETAILER):
     """Sampling backwards before a cycle."""
 
     DESCRIPTION = (
@@ -173,76 +168,69 @@ class UnsamplerDetailerHookProvider:
     SEARCH_ALIASES = ("unsampler", "inversion", "noise inversion")
     RETURN_TYPES = ("DETAILER_HOOK",)
     OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        step: dict[str, Any] = {"min": 0, "max": 10000}
+    def INPUT_TYPES(cls) -> InputTypes:
         start = "The step to go back to when it begins. steps is none at all, 0 is back to pure noise."
         end = "Where the step goes to from cycle to cycle. It stops one part of the way before."
         normalize = "enable: shift and scale the result to mean 0 and deviation 1."
         prompt = "It is not cut to the part: describe the part, without areas or masks."
         return {
             "required": {
-                "model": inputs.link("MODEL", "Samples backwards; usually the detailer's."),
+                "model": schema.link("MODEL", "Samples backwards; usually the detailer's."),
                 "steps": ("INT", {"default": 25, "min": 1, "max": 10000, "tooltip": "Steps of the whole way back."}),
-                "start_end_at_step": ("INT", {"default": 21, **step, "tooltip": start}),
-                "end_end_at_step": ("INT", {"default": 24, **step, "tooltip": end}),
+                "start_end_at_step": schema.step(21, start),
+                "end_end_at_step": schema.step(24, end),
                 "cfg": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "tooltip": "1 keeps nearest to the part."}),
-                "sampler_name": inputs.sampler_name(),
+                "sampler_name": schema.sampler_name(),
                 "scheduler": (host.schedules.core_scheduler_names(), {"tooltip": "How noise rises, as in KSampler."}),
                 "normalize": ([DISABLE, ENABLE], {"tooltip": normalize}),
-                "positive": inputs.link("CONDITIONING", f"What is seen. {prompt}"),
-                "negative": inputs.link("CONDITIONING", f"What is not seen. {prompt}"),
+                "positive": schema.link("CONDITIONING", f"What is seen. {prompt}"),
+                "negative": schema.link("CONDITIONING", f"What is not seen. {prompt}"),
                 "schedule_for_cycle": _schedule_for_cycle(),
             }
         }
 
     def doit(
-        self,
-        model: Any,
-        steps: int,
-        start_end_at_step: int,
-        end_end_at_step: int,
-        cfg: float,
-        sampler_name: str,
-        scheduler: str,
-        normalize: str,
-        positive: Any,
-        negative: Any,
-        schedule_for_cycle: str,
+        self, *, model: object, positive: object, negative: object, **widgets: Unpack[_UnsamplerWidgets]
     ) -> tuple[DetailerHook]:
-        Door("UnsamplerDetailerHookProvider").not_missing(
-            BasicPipe._make((model, None, "not needed", positive, negative)), None
+        pipe = self.door.five_parts((model, None, "not needed", positive, negative))
+        self.door.not_missing(pipe, None)
+        end_at_step = CycleRamp(
+            widgets["start_end_at_step"], widgets["end_end_at_step"], widgets["schedule_for_cycle"] == SKIP_START
         )
-        end_at_step = CycleRamp(start_end_at_step, end_end_at_step, schedule_for_cycle == SKIP_START)
         hook = UnsamplerHook(
-            model, steps, cfg, sampler_name, scheduler, normalize == ENABLE, positive, negative, end_at_step
+            pipe.model,
+            widgets["steps"],
+            widgets["cfg"],
+            widgets["sampler_name"],
+            widgets["scheduler"],
+            widgets["normalize"] == ENABLE,
+            pipe.positive,
+            pipe.negative,
+            end_at_step,
         )
         return (hook,)
 
 
-class SEGSOrderedFilterDetailerHookProvider:
+class SEGSOrderedFilterDetailerHookProvider(Node, menu=UTIL):
     """Some of what a detector finds, by order."""
 
     DESCRIPTION = "Sorts what a detector finds and keeps some of it, for example the two largest faces."
     SEARCH_ALIASES = ("filter largest", "sort detections", "top faces")
     RETURN_TYPES = ("DETAILER_HOOK",)
     OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = FILTER_CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         target = "What to sort by. It is the crop region's, surroundings included."
         order = "descending: the largest first."
         return {
             "required": {
                 "target": (list(MEASURES), {"tooltip": target}),
-                "order": inputs.switch(True, "descending", "ascending", order),
-                "take_start": _whole_number(0, "The first place to keep; 0 is the first of all."),
-                "take_count": _whole_number(1, "How many to keep."),
+                "order": schema.switch(True, "descending", "ascending", order),
+                "take_start": schema.whole_number(0, "The first place to keep; 0 is the first of all."),
+                "take_count": schema.whole_number(1, "How many to keep."),
             }
         }
 
@@ -250,18 +238,16 @@ class SEGSOrderedFilterDetailerHookProvider:
         return (OrderedFilterHook(target, order, take_start, take_count),)
 
 
-class SEGSRangeFilterDetailerHookProvider:
+class SEGSRangeFilterDetailerHookProvider(Node, menu=UTIL):
     """Some of what a detector finds, by size or place."""
 
     DESCRIPTION = "Keeps what a detector finds only if it measures from min_value to max_value, or only if it doesn't."
     SEARCH_ALIASES = ("filter by size", "filter detections", "skip small faces")
     RETURN_TYPES = ("DETAILER_HOOK",)
     OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = FILTER_CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         target = (
             "What to measure, in pixels, of the crop region (surroundings included). length_percent is the longer side "
             "in percent of the shorter: 100 is a square."
@@ -270,9 +256,9 @@ class SEGSRangeFilterDetailerHookProvider:
         return {
             "required": {
                 "target": ([*MEASURES, "length_percent"], {"tooltip": target}),
-                "mode": inputs.switch(True, "inside", "outside", mode),
-                "min_value": _whole_number(0, "The least value of the range."),
-                "max_value": _whole_number(67108864, "The largest value of the range."),
+                "mode": schema.switch(True, "inside", "outside", mode),
+                "min_value": schema.whole_number(0, "The least value of the range."),
+                "max_value": schema.whole_number(67108864, "The largest value of the range."),
             }
         }
 
@@ -280,18 +266,16 @@ class SEGSRangeFilterDetailerHookProvider:
         return (RangeFilterHook(target, mode, min_value, max_value),)
 
 
-class SEGSLabelFilterDetailerHookProvider:
+class SEGSLabelFilterDetailerHookProvider(Node, menu=UTIL):
     """Some of what a detector finds, by label."""
 
     DESCRIPTION = "Keeps only what a detector finds with certain labels."
     SEARCH_ALIASES = ("filter by label", "filter by class", "only faces")
     RETURN_TYPES = ("DETAILER_HOOK",)
     OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
-    FUNCTION = "doit"
-    CATEGORY = FILTER_CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         labels = (
             "Labels to keep, separated by commas; case counts. 'all' keeps everything; 'eyes', 'eyebrows' and 'pupils' "
             "also keep the left and the right one."
@@ -303,26 +287,24 @@ class SEGSLabelFilterDetailerHookProvider:
                 "preset": (["all", *LABELS], {"tooltip": preset}),
                 "labels": ("STRING", {"multiline": True, "placeholder": placeholder, "tooltip": labels}),
             },
-            "optional": {"segs": inputs.link("SEGS", "Here for saved workflows. Has no effect.")},
+            "optional": {"segs": schema.link("SEGS", "Here for saved workflows. Has no effect.")},
         }
 
-    def doit(self, preset: str, labels: str, segs: Any = None) -> tuple[DetailerHook]:
+    def doit(self, preset: str, labels: str, segs: object = None) -> tuple[DetailerHook]:
         return (LabelFilterHook(split_text(labels)),)
 
 
-class PreviewDetailerHookProvider:
+class PreviewDetailerHookProvider(Node, menu=UTIL):
     """The picture as it grows."""
 
     DESCRIPTION = "Shows the whole picture on this node after each part is put back."
     SEARCH_ALIASES = ("preview hook", "watch detailer", "live preview")
     RETURN_TYPES = ("DETAILER_HOOK", "UPSCALER_HOOK")
     OUTPUT_TOOLTIPS = (HOOK_TOOLTIP, "The same for nodes that upscale segments.")
-    FUNCTION = "doit"
-    CATEGORY = FILTER_CATEGORY
     NOT_IDEMPOTENT = True
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         quality = "Quality of the preview's file; what is made stays as it is."
         return {
             "required": {"quality": ("INT", {"default": 95, "min": 20, "max": 100, "tooltip": quality})},
@@ -332,27 +314,3 @@ class PreviewDetailerHookProvider:
     def doit(self, quality: int, unique_id: str) -> tuple[DetailerHook, DetailerHook]:
         hook = PreviewHook(host.server.node_shown(str(unique_id)), quality)
         return hook, hook
-
-
-NODE_CLASS_MAPPINGS = {
-    "DetailerHookCombine": DetailerHookCombine,
-    "DenoiseSchedulerDetailerHookProvider": DenoiseSchedulerDetailerHookProvider,
-    "NoiseInjectionDetailerHookProvider": NoiseInjectionDetailerHookProvider,
-    "VariationNoiseDetailerHookProvider": VariationNoiseDetailerHookProvider,
-    "UnsamplerDetailerHookProvider": UnsamplerDetailerHookProvider,
-    "SEGSOrderedFilterDetailerHookProvider": SEGSOrderedFilterDetailerHookProvider,
-    "SEGSRangeFilterDetailerHookProvider": SEGSRangeFilterDetailerHookProvider,
-    "SEGSLabelFilterDetailerHookProvider": SEGSLabelFilterDetailerHookProvider,
-    "PreviewDetailerHookProvider": PreviewDetailerHookProvider,
-}
-NODE_DISPLAY_NAME_MAPPINGS = {
-    "DetailerHookCombine": "DetailerHookCombine",
-    "DenoiseSchedulerDetailerHookProvider": "DenoiseSchedulerDetailerHookProvider",
-    "NoiseInjectionDetailerHookProvider": "NoiseInjectionDetailerHookProvider",
-    "VariationNoiseDetailerHookProvider": "VariationNoiseDetailerHookProvider",
-    "UnsamplerDetailerHookProvider": "UnsamplerDetailerHookProvider",
-    "SEGSOrderedFilterDetailerHookProvider": "SEGSOrderedFilterDetailerHookProvider",
-    "SEGSRangeFilterDetailerHookProvider": "SEGSRangeFilterDetailerHookProvider",
-    "SEGSLabelFilterDetailerHookProvider": "SEGSLabelFilterDetailerHookProvider",
-    "PreviewDetailerHookProvider": "PreviewDetailerHookProvider",
-}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ..core.blend import BLENDS
 from ..core.fill import FILLS
@@ -22,20 +22,24 @@ from ..detailer.options import (
 from ..detailer.pipeline.recipe import TILINGS
 from ..detailer.pipeline.restore import DETAILS, DRIFTS
 from ..detailer.pipeline.working_size import SIZE_MODES
-from . import inputs
-from .checks import Door
+from . import schema
+from .registry import DETAILER, Node
+from .schema import Input, Inputs, InputTypes
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def _choice(choices: Iterable[str], tooltip: str, **more: Any) -> inputs.Input:
+def _choice(choices: Iterable[str], tooltip: str, **more: object) -> Input:
     names = list(choices)
     return names, {"default": names[0], "tooltip": tooltip, **more}
 
 
-def _pixels(default: int, least: int, most: int, tooltip: str, step: int = 1, **more: Any) -> inputs.Input:
+def _pixels(default: int, least: int, most: int, tooltip: str, step: int = 1, **more: object) -> Input:
     return "INT", {"default": default, "min": least, "max": most, "step": step, "tooltip": tooltip, **more}
 
 
-def _colour() -> dict[str, inputs.Input]:
+def _colour() -> Inputs:
     colour = (
         "When the finished part has another tint than its surroundings. covariance: the best for a tint, a colour "
         "cast or contrast. mean_and_spread: gentler, brightness and two colour axes apart (Lab). Measured on what the "
@@ -50,7 +54,7 @@ def _colour() -> dict[str, inputs.Input]:
     }  # fmt: skip
 
 
-def _blend() -> dict[str, inputs.Input]:
+def _blend() -> Inputs:
     blend = (
         "When an edge shows. feather: the soft edge alone. multiband: fine detail comes in at once, brightness and "
         "colour over blend_width. gradient: the part takes the picture's brightness and colour at its edge."
@@ -75,7 +79,7 @@ def _blend() -> dict[str, inputs.Input]:
     }
 
 
-def _size() -> dict[str, inputs.Input]:
+def _size() -> Inputs:
     mode = (
         "How large a crop is worked on. guide_size: as the detailer says; rounding may stretch a crop by some percent. "
         "The others never stretch, the crop grows a little instead. guide_size_exact: the same size. short_side: the "
@@ -100,18 +104,18 @@ def _size() -> dict[str, inputs.Input]:
     )
     return {
         "size_mode": _choice(SIZE_MODES, mode),
-        "short_side": _pixels(1024, 64, inputs.MAX_SIZE, short, 8),
+        "short_side": _pixels(1024, 64, schema.MAX_SIZE, short, 8),
         "megapixels": ("FLOAT", {"default": 1.0, "min": 0.05, "max": 64.0, "step": 0.01, "tooltip": budget}),
-        "width": _pixels(1024, 64, inputs.MAX_SIZE, width, 8),
-        "height": _pixels(1024, 64, inputs.MAX_SIZE, height, 8),
-        "never_above_max_size": inputs.switch(False, "enabled", "disabled", never),
+        "width": _pixels(1024, 64, schema.MAX_SIZE, width, 8),
+        "height": _pixels(1024, 64, schema.MAX_SIZE, height, 8),
+        "never_above_max_size": schema.switch(False, "enabled", "disabled", never),
         "multiple": _choice(MULTIPLES, multiple, advanced=True),
         "min_context": _pixels(0, 0, 2048, context),
         "border": _choice(BORDERS, border, advanced=True),
     }
 
 
-def _rest() -> dict[str, inputs.Input]:
+def _rest() -> Inputs:
     fill = (
         "What the model is shown under the mask. original: the picture; right unless denoise is near 1. At denoise 0.8 "
         "and more: neutral (grey), blurred or diffused (from outside) to remove what is there; noise to invent freely."
@@ -141,13 +145,38 @@ def _rest() -> dict[str, inputs.Input]:
         "drift": _choice(DRIFTS, drift),
         "detail": _choice(DETAILS, detail),
         "denoise_by_size": _choice(DENOISES, by_size),
-        "full_denoise_up_to": _pixels(256, 16, inputs.MAX_SIZE, full, 8, advanced=True),
+        "full_denoise_up_to": _pixels(256, 16, schema.MAX_SIZE, full, 8, advanced=True),
         "retries": ("INT", {"default": 0, "min": 0, "max": 10, "step": 1, "tooltip": retries}),
         "tiling": _choice(TILINGS, tiling, advanced=True),
     }
 
 
-class MaskDetailerOptions:
+class _Widgets(TypedDict):
+    colour: str
+    colour_limit: float
+    blend: str
+    blend_width: int
+    paste_grow: int
+    ramp: str
+    fill: str
+    size_mode: str
+    short_side: int
+    megapixels: float
+    width: int
+    height: int
+    never_above_max_size: bool
+    multiple: str
+    min_context: int
+    border: str
+    drift: str
+    detail: str
+    denoise_by_size: str
+    full_denoise_up_to: int
+    retries: int
+    tiling: str
+
+
+class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True):
     """How a part is worked and put back, for all who want a say in it."""
 
     DESCRIPTION = (
@@ -158,39 +187,34 @@ class MaskDetailerOptions:
     RETURN_TYPES = ("DETAIL_OPTIONS",)
     RETURN_NAMES = ("detail_options",)
     OUTPUT_TOOLTIPS = ("Connect it to detail_options of a detailer.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Detailer"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         return {"required": {**_colour(), **_blend(), **_size(), **_rest()}}
 
-    def doit(self, **widgets: Any) -> tuple[DetailOptions]:
-        Door("MaskDetailerOptions").widgets(widgets, self.INPUT_TYPES()["required"])
-        size = WorkingSizeOptions(
-            widgets["size_mode"],
-            widgets["short_side"],
-            widgets["megapixels"],
-            widgets["width"],
-            widgets["height"],
-            widgets["never_above_max_size"],
-            0 if widgets["multiple"] == "auto" else int(widgets["multiple"]),
-            widgets["min_context"],
-            widgets["border"],
-        )
+    def doit(self, **widgets: Unpack[_Widgets]) -> tuple[DetailOptions]:
+        multiple = widgets["multiple"]
         options = DetailOptions(
-            ColourOptions(widgets["colour"], widgets["colour_limit"]),
-            BlendOptions(widgets["blend"], widgets["blend_width"], widgets["paste_grow"], widgets["ramp"]),
-            widgets["fill"],
-            size,
-            widgets["drift"],
-            widgets["detail"],
-            DenoiseOptions(widgets["denoise_by_size"], widgets["full_denoise_up_to"]),
-            widgets["retries"],
-            widgets["tiling"],
+            colour=ColourOptions(match=widgets["colour"], limit=widgets["colour_limit"]),
+            blend=BlendOptions(
+                method=widgets["blend"], width=widgets["blend_width"], grow=widgets["paste_grow"], ramp=widgets["ramp"]
+            ),
+            fill=widgets["fill"],
+            size=WorkingSizeOptions(
+                mode=widgets["size_mode"],
+                short_side=widgets["short_side"],
+                megapixels=widgets["megapixels"],
+                width=widgets["width"],
+                height=widgets["height"],
+                never_above_max_size=widgets["never_above_max_size"],
+                multiple=0 if multiple == "auto" else int(multiple),
+                context=widgets["min_context"],
+                border=widgets["border"],
+            ),
+            drift=widgets["drift"],
+            detail=widgets["detail"],
+            denoise=DenoiseOptions(by_size=widgets["denoise_by_size"], full_up_to=widgets["full_denoise_up_to"]),
+            retries=widgets["retries"],
+            tiling=widgets["tiling"],
         )
         return (options,)
-
-
-NODE_CLASS_MAPPINGS = {"MaskDetailerOptions": MaskDetailerOptions}
-NODE_DISPLAY_NAME_MAPPINGS = {"MaskDetailerOptions": "Detailer Options"}

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from ..detailer import host
-from ..detailer.hooks.protocol import Hook
-from ..detailer.pipeline import run as engine
-from ..detailer.pipeline.recipe import Recipe
+from ..detailer.pipeline import run
 from ..detailer.plan_table import as_json, as_text, drawn_over, rows_of
 from ..detailer.values import wrapped_seed
-from . import inputs
-from .checks import Door
-from .detailers import CATEGORY, segs_of_frames, settings_of
+from . import schema
+from .registry import DETAILER, Node
+from .schema import InputTypes, Shown
+from .settings import MaskWidgets, mask_cut_of, recipe_of_pipe
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-class MaskDetailerPlan:
+class MaskDetailerPlan(Node, name="Detail Plan", menu=DETAILER, own=True):
     """Shows what a detailer would do with the same inputs, and samples nothing."""
 
     DESCRIPTION = (
@@ -33,73 +35,64 @@ class MaskDetailerPlan:
         "The same as a JSON list, for scripts.",
     )
     OUTPUT_NODE = True
-    FUNCTION = "doit"
-    CATEGORY = CATEGORY
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         variants = "How many variants the detailer would make, each with the next seed."
         return {
             "required": {
-                "image": inputs.link("IMAGE", "The picture, or a batch of them. Nothing is changed in it."),
-                "basic_pipe": inputs.basic_pipe(),
-                **inputs.sizes(),
-                "seed": inputs.seed(),
-                "sampler_name": inputs.sampler_name(),
-                "feather": inputs.feather(),
-                "force_inpaint": inputs.force_inpaint(),
-                "crop_factor": inputs.crop_factor(10),
-                "drop_size": inputs.drop_size(),
-                "batch_size": inputs.batch_size(variants),
+                "image": schema.link("IMAGE", "The picture, or a batch of them. Nothing is changed in it."),
+                "basic_pipe": schema.basic_pipe(),
+                **schema.sizes(),
+                "seed": schema.seed(),
+                "sampler_name": schema.sampler_name(),
+                "feather": schema.feather(),
+                "force_inpaint": schema.force_inpaint(),
+                "crop_factor": schema.crop_factor(10),
+                "drop_size": schema.drop_size(),
+                "batch_size": schema.batch_size(variants),
             },
             "optional": {
-                "mask": inputs.link("MASK", "The mask of 'MaskDetailer (pipe)'; segs, where connected, count instead."),
-                "segs": inputs.link("SEGS", "The segments of a 'Detailer (SEGS)', instead of a mask."),
-                "detailer_hook": inputs.detailer_hook(),
-                "wildcard": inputs.segment_text(),
-                "bbox_fill": inputs.bbox_fill(),
-                "contour_fill": inputs.contour_fill(True),
-                **inputs.beyond(),
+                "mask": schema.link("MASK", "The mask of 'MaskDetailer (pipe)'; segs, where connected, count instead."),
+                "segs": schema.link("SEGS", "The segments of a 'Detailer (SEGS)', instead of a mask."),
+                "detailer_hook": schema.detailer_hook(),
+                "wildcard": schema.segment_text(),
+                "bbox_fill": schema.bbox_fill(),
+                "contour_fill": schema.contour_fill(True),
+                **schema.beyond(),
             },
         }
 
     def doit(
         self,
-        image: Any,
-        basic_pipe: Any,
-        crop_factor: float,
-        drop_size: int,
-        batch_size: int,
-        mask: Any = None,
-        segs: Any = None,
-        detailer_hook: Any = None,
-        bbox_fill: bool = False,
-        contour_fill: bool = True,
-        **widgets: Any,
-    ) -> dict[str, Any]:
-        door = Door("MaskDetailerPlan")
+        image: object,
+        basic_pipe: object,
+        mask: object = None,
+        segs: object = None,
+        **widgets: Unpack[MaskWidgets],
+    ) -> Shown:
+        door, variants = self.door, widgets["batch_size"]
         frames = door.image(image)
-        pipe = door.basic_pipe(basic_pipe)
-        of_mask = segs_of_frames(door, frames, mask, crop_factor, bbox_fill, drop_size, contour_fill)
+        recipe = recipe_of_pipe(door, basic_pipe, _NOT_PLANNED | widgets)
+        of_mask = mask_cut_of(widgets).segs_of_frames(door, frames, mask)
         of_segs = None if segs is None else door.segs(segs)
-        settings = settings_of(door, _NOT_PLANNED | widgets)
         pictures = [
-            engine.Picture(
+            run.Picture(
                 frames[index : index + 1, ..., :3],
                 of_segs or of_mask(index, j == 0),
-                wrapped_seed(settings.seed + j),
+                wrapped_seed(recipe.settings.seed + j),
             )
-            for j in range(batch_size)
+            for j in range(variants)
             for index in range(len(frames))
         ]
-        plans, groups = engine.foresee(pictures, Recipe(pipe, settings, hook=Hook(detailer_hook), source=door.node))
+        plans, groups = run.foresee(pictures, recipe)
         rows = rows_of(plans, groups)
         shown = [
             drawn_over(picture.image, plan, [row for row in rows if row.picture == number])
             for number, (picture, plan) in enumerate(zip(pictures, plans, strict=True), start=1)
         ]
         drawn = torch.cat(shown)
-        alpha = frames[..., 3:].repeat(batch_size, 1, 1, 1).to(drawn.device)
+        alpha = frames[..., 3:].repeat(variants, 1, 1, 1).to(drawn.device)
         text = as_text(rows)
         return {
             "ui": {
@@ -111,7 +104,4 @@ class MaskDetailerPlan:
 
 
 # what a plan does not depend on
-_NOT_PLANNED: dict[str, Any] = {"steps": 1, "cfg": 1.0, "scheduler": "normal", "denoise": 1.0, "noise_mask": True}
-
-NODE_CLASS_MAPPINGS = {"MaskDetailerPlan": MaskDetailerPlan}
-NODE_DISPLAY_NAME_MAPPINGS = {"MaskDetailerPlan": "Detail Plan"}
+_NOT_PLANNED: dict[str, object] = {"steps": 1, "cfg": 1.0, "scheduler": "normal", "denoise": 1.0, "noise_mask": True}

@@ -30,7 +30,7 @@ def _live(query: host.server.Query) -> host.server.Answer:
 
 
 def register() -> None:
-    """Serve them under paths of our own, and under those that the known way has where no other pack serves these."""
+    """Serve them under paths of our own, and under the Impact Pack's where it doesn't serve them."""
     for path, answer in {
         "/mask_detailer/picker/count": _count,
         "/mask_detailer/picker/view": _view,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from ..core import SEG, SEGS, seg_image, seg_mask
 from ..detailer import host
 from ..segs import confidence, dilate_seg, kept_image, kept_mask, scale_bbox, with_fields
-from . import inputs
-from .checks import Door
+from . import schema
+from .registry import UTIL, Node
+from .schema import Input, InputTypes
 
 SIDE_TOOLTIPS = (
     "Left side in pixels of the picture.",
@@ -20,11 +19,11 @@ SIDE_TOOLTIPS = (
 )
 
 
-def _segment() -> inputs.Input:
-    return inputs.link("SEG_ELT", "One segment, such as each one of 'Decompose (SEGS)'.")
+def _segment() -> Input:
+    return schema.link("SEG_ELT", "One segment, such as each one of 'Decompose (SEGS)'.")
 
 
-class ImpactDecomposeSEGS:
+class ImpactDecomposeSEGS(Node, name="Decompose (SEGS)", menu=UTIL):
     """SEGS as a header and a list of segments."""
 
     DESCRIPTION = "Takes SEGS apart: the nodes after it run once for each segment. 'Assemble (SEGS)' undoes it."
@@ -32,18 +31,16 @@ class ImpactDecomposeSEGS:
     RETURN_TYPES = ("SEGS_HEADER", "SEG_ELT")
     OUTPUT_IS_LIST = (False, True)
     OUTPUT_TOOLTIPS = ("The size of the picture that the SEGS are for.", "The list of segments, in their order.")
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"segs": inputs.link("SEGS", "The segments to take apart.")}}
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {"required": {"segs": schema.link("SEGS", "The segments to take apart.")}}
 
-    def doit(self, segs: Any) -> SEGS:
-        return Door("ImpactDecomposeSEGS").segs(segs)
+    def doit(self, segs: object) -> SEGS:
+        return self.door.segs(segs)
 
 
-class ImpactAssembleSEGS:
+class ImpactAssembleSEGS(Node, name="Assemble (SEGS)", menu=UTIL):
     """A header and a list of segments as SEGS."""
 
     DESCRIPTION = "Puts a list of segments together as SEGS again."
@@ -51,28 +48,26 @@ class ImpactAssembleSEGS:
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = ("All segments of the list, in its order.",)
     INPUT_IS_LIST = True
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         return {
             "required": {
-                "seg_header": inputs.link(
+                "seg_header": schema.link(
                     "SEGS_HEADER", "The size of the segments' picture, from 'Decompose (SEGS)'. The first one counts."
                 ),
-                "seg_elt": inputs.link("SEG_ELT", "The list of segments."),
+                "seg_elt": schema.link("SEG_ELT", "The list of segments."),
             }
         }
 
-    def doit(self, seg_header: list[Any], seg_elt: list[Any]) -> tuple[SEGS]:
-        door = Door("ImpactAssembleSEGS")
+    def doit(self, seg_header: list[object], seg_elt: list[object]) -> tuple[SEGS]:
+        door = self.door
         if not seg_header:
             raise door.error("seg_header", "the list is empty", "Connect the SEGS_HEADER of 'Decompose (SEGS)'")
         return ((door.header(seg_header[0]), [door.seg(seg) for seg in seg_elt]),)
 
 
-class ImpactFrom_SEG_ELT:
+class ImpactFrom_SEG_ELT(Node, name="From SEG_ELT", menu=UTIL):
     """A segment's fields."""
 
     DESCRIPTION = "Shows what a segment is made of: its image, mask, regions, confidence and label."
@@ -107,15 +102,13 @@ class ImpactFrom_SEG_ELT:
         "How sure the detector was, 0 to 1. 1 for segments made from masks.",
         "What it is.",
     )
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         return {"required": {"seg_elt": _segment()}}
 
-    def doit(self, seg_elt: Any) -> tuple[Any, torch.Tensor | None, torch.Tensor, Any, Any, Any, float, str]:
-        seg = Door("ImpactFrom_SEG_ELT").seg(seg_elt)
+    def doit(self, seg_elt: object) -> tuple[object, ...]:
+        seg = self.door.seg(seg_elt)
         device, image = host.devices.intermediate_device(), seg_image(seg)
         return (
             seg_elt,
@@ -129,27 +122,25 @@ class ImpactFrom_SEG_ELT:
         )
 
 
-class ImpactEdit_SEG_ELT:
+class ImpactEdit_SEG_ELT(Node, name="Edit SEG_ELT", menu=UTIL):
     """A segment with some fields replaced."""
 
     DESCRIPTION = "Replaces the fields of a segment that are connected and keeps the others."
     SEARCH_ALIASES = ("change segment", "edit seg", "replace segment mask")
     RETURN_TYPES = ("SEG_ELT",)
     OUTPUT_TOOLTIPS = ("The changed segment.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         sure = "How sure the detector was, 0 to 1."
         return {
             "required": {"seg_elt": _segment()},
             "optional": {
-                "cropped_image_opt": inputs.link("IMAGE", "Its image: what stands in the crop region."),
-                "cropped_mask_opt": inputs.link("MASK", "Its mask, of the crop region's size."),
-                "crop_region_opt": inputs.link("SEG_ELT_crop_region", "The region that is cut out of the picture."),
-                "bbox_opt": inputs.link("SEG_ELT_bbox", "The rectangle around the thing itself."),
-                "control_net_wrapper_opt": inputs.link("SEG_ELT_control_net_wrapper", "Its ControlNet."),
+                "cropped_image_opt": schema.link("IMAGE", "Its image: what stands in the crop region."),
+                "cropped_mask_opt": schema.link("MASK", "Its mask, of the crop region's size."),
+                "crop_region_opt": schema.link("SEG_ELT_crop_region", "The region that is cut out of the picture."),
+                "bbox_opt": schema.link("SEG_ELT_bbox", "The rectangle around the thing itself."),
+                "control_net_wrapper_opt": schema.link("SEG_ELT_control_net_wrapper", "Its ControlNet."),
                 "confidence_opt": (
                     "FLOAT",
                     {"min": 0, "max": 1.0, "step": 0.1, "forceInput": True, "tooltip": sure},
@@ -160,17 +151,17 @@ class ImpactEdit_SEG_ELT:
 
     def doit(
         self,
-        seg_elt: Any,
-        cropped_image_opt: Any = None,
-        cropped_mask_opt: Any = None,
-        crop_region_opt: Any = None,
-        bbox_opt: Any = None,
-        control_net_wrapper_opt: Any = None,
+        seg_elt: object,
+        cropped_image_opt: object = None,
+        cropped_mask_opt: object = None,
+        crop_region_opt: object = None,
+        bbox_opt: object = None,
+        control_net_wrapper_opt: object = None,
         confidence_opt: float | None = None,
         label_opt: str | None = None,
     ) -> tuple[SEG]:
-        door = Door("ImpactEdit_SEG_ELT")
-        fields: dict[str, Any] = {
+        door = self.door
+        fields: dict[str, object] = {
             "control_net_wrapper": control_net_wrapper_opt,
             "confidence": confidence_opt,
             "label": label_opt,
@@ -187,36 +178,32 @@ class ImpactEdit_SEG_ELT:
         return (with_fields(door.seg(seg_elt), **changes),)
 
 
-class ImpactDilate_Mask_SEG_ELT:
+class ImpactDilate_Mask_SEG_ELT(Node, name="Dilate Mask (SEG_ELT)", menu=UTIL):
     """A segment with its mask grown or shrunk."""
 
     DESCRIPTION = "Grows or shrinks one segment's mask within its crop."
     SEARCH_ALIASES = ("grow mask", "erode mask", "expand segment mask")
     RETURN_TYPES = ("SEG_ELT",)
     OUTPUT_TOOLTIPS = ("The segment with the changed mask; all else stays.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"seg_elt": _segment(), "dilation": inputs.dilation()}}
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {"required": {"seg_elt": _segment(), "dilation": schema.dilation()}}
 
-    def doit(self, seg_elt: Any, dilation: int) -> tuple[SEG]:
-        return (dilate_seg(Door("ImpactDilate_Mask_SEG_ELT").seg(seg_elt), dilation),)
+    def doit(self, seg_elt: object, dilation: int) -> tuple[SEG]:
+        return (dilate_seg(self.door.seg(seg_elt), dilation),)
 
 
-class ImpactScaleBy_BBOX_SEG_ELT:
+class ImpactScaleBy_BBOX_SEG_ELT(Node, name="ScaleBy BBOX (SEG_ELT)", menu=UTIL):
     """A segment with its bounding box scaled."""
 
     DESCRIPTION = "Scales one segment's rectangle about its centre and cuts its mask to it."
     SEARCH_ALIASES = ("scale bbox", "resize bounding box", "shrink segment")
     RETURN_TYPES = ("SEG_ELT",)
     OUTPUT_TOOLTIPS = ("The segment with the changed rectangle and mask; its crop region stays.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         scale = "The new rectangle's sides over the old one's. Below 1 the mask is cut; above 1 nothing is added to it."
         return {
             "required": {
@@ -225,14 +212,14 @@ class ImpactScaleBy_BBOX_SEG_ELT:
             }
         }
 
-    def doit(self, seg: Any, scale_by: float) -> tuple[SEG]:
-        door = Door("ImpactScaleBy_BBOX_SEG_ELT")
+    def doit(self, seg: object, scale_by: float) -> tuple[SEG]:
+        door = self.door
         checked = door.seg(seg, "seg")
         door.region(checked.bbox, "seg")
         return (scale_bbox(checked, scale_by),)
 
 
-class ImpactFrom_SEG_ELT_bbox:
+class ImpactFrom_SEG_ELT_bbox(Node, name="From SEG_ELT bbox", menu=UTIL):
     """A bounding box as four numbers."""
 
     DESCRIPTION = "The four sides of a segment's rectangle as numbers."
@@ -240,18 +227,16 @@ class ImpactFrom_SEG_ELT_bbox:
     RETURN_TYPES = ("INT", "INT", "INT", "INT")
     RETURN_NAMES = ("left", "top", "right", "bottom")
     OUTPUT_TOOLTIPS = SIDE_TOOLTIPS
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"bbox": inputs.link("SEG_ELT_bbox", "The bbox of 'From SEG_ELT'.")}}
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {"required": {"bbox": schema.link("SEG_ELT_bbox", "The bbox of 'From SEG_ELT'.")}}
 
-    def doit(self, bbox: Any) -> tuple[int, int, int, int]:
-        return Door("ImpactFrom_SEG_ELT_bbox").region(bbox, "bbox").as_tuple()
+    def doit(self, bbox: object) -> tuple[int, int, int, int]:
+        return self.door.region(bbox, "bbox").as_tuple()
 
 
-class ImpactFrom_SEG_ELT_crop_region:
+class ImpactFrom_SEG_ELT_crop_region(Node, name="From SEG_ELT crop_region", menu=UTIL):
     """A crop region as four numbers."""
 
     DESCRIPTION = "The four sides of a segment's crop region as numbers."
@@ -259,34 +244,10 @@ class ImpactFrom_SEG_ELT_crop_region:
     RETURN_TYPES = ("INT", "INT", "INT", "INT")
     RETURN_NAMES = ("left", "top", "right", "bottom")
     OUTPUT_TOOLTIPS = SIDE_TOOLTIPS
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"crop_region": inputs.link("SEG_ELT_crop_region", "The crop_region of 'From SEG_ELT'.")}}
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {"required": {"crop_region": schema.link("SEG_ELT_crop_region", "The crop_region of 'From SEG_ELT'.")}}
 
-    def doit(self, crop_region: Any) -> tuple[int, int, int, int]:
-        return Door("ImpactFrom_SEG_ELT_crop_region").region(crop_region, "crop_region").as_tuple()
-
-
-NODE_CLASS_MAPPINGS = {
-    "ImpactDecomposeSEGS": ImpactDecomposeSEGS,
-    "ImpactAssembleSEGS": ImpactAssembleSEGS,
-    "ImpactFrom_SEG_ELT": ImpactFrom_SEG_ELT,
-    "ImpactEdit_SEG_ELT": ImpactEdit_SEG_ELT,
-    "ImpactDilate_Mask_SEG_ELT": ImpactDilate_Mask_SEG_ELT,
-    "ImpactScaleBy_BBOX_SEG_ELT": ImpactScaleBy_BBOX_SEG_ELT,
-    "ImpactFrom_SEG_ELT_bbox": ImpactFrom_SEG_ELT_bbox,
-    "ImpactFrom_SEG_ELT_crop_region": ImpactFrom_SEG_ELT_crop_region,
-}
-NODE_DISPLAY_NAME_MAPPINGS = {
-    "ImpactDecomposeSEGS": "Decompose (SEGS)",
-    "ImpactAssembleSEGS": "Assemble (SEGS)",
-    "ImpactFrom_SEG_ELT": "From SEG_ELT",
-    "ImpactEdit_SEG_ELT": "Edit SEG_ELT",
-    "ImpactDilate_Mask_SEG_ELT": "Dilate Mask (SEG_ELT)",
-    "ImpactScaleBy_BBOX_SEG_ELT": "ScaleBy BBOX (SEG_ELT)",
-    "ImpactFrom_SEG_ELT_bbox": "From SEG_ELT bbox",
-    "ImpactFrom_SEG_ELT_crop_region": "From SEG_ELT crop_region",
-}
+    def doit(self, crop_region: object) -> tuple[int, int, int, int]:
+        return self.door.region(crop_region, "crop_region").as_tuple()

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from ..core import SEGS, header_size
 from ..detailer import host
 from ..segs import files
-from . import inputs
-from .checks import Door
-
-Shown = dict[str, Any]
+from . import schema
+from .registry import UTIL, Node
+from .schema import InputTypes, Shown
 
 FOLDER = "segs"  # of the output folder; where Save SEGS writes and Load SEGS looks
 
 
-class SaveSEGS:
+class SaveSEGS(Node, name="Save SEGS", menu=UTIL, own=True):
     """Segments written to a file."""
 
     DESCRIPTION = "Saves segments to a file in ComfyUI's output folder, to load them again with Load SEGS."
@@ -24,24 +22,22 @@ class SaveSEGS:
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = ("The segments as they came in.",)
     OUTPUT_NODE = True
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         prefix = (
             "Folder and beginning of the file's name, inside ComfyUI's output folder; a number follows. Load SEGS "
             "lists those in segs. %year%, %month%, %day%, %width% and the like are filled in."
         )
         return {
             "required": {
-                "segs": inputs.link("SEGS", "The segments to save."),
+                "segs": schema.link("SEGS", "The segments to save."),
                 "filename_prefix": ("STRING", {"default": f"{FOLDER}/segs", "tooltip": prefix}),
             }
         }
 
-    def doit(self, segs: Any, filename_prefix: str = f"{FOLDER}/segs") -> Shown:
-        door = Door("SaveSEGS")
+    def doit(self, segs: object, filename_prefix: str = f"{FOLDER}/segs") -> Shown:
+        door = self.door
         checked = door.segs(segs)
         try:
             path, shown = host.folders.new_output(filename_prefix, files.ENDING, header_size(checked))
@@ -56,18 +52,16 @@ class SaveSEGS:
         return {"ui": {"text": [Path(name).as_posix()], "files": [shown]}, "result": (segs,)}
 
 
-class LoadSEGS:
+class LoadSEGS(Node, name="Load SEGS", menu=UTIL, own=True):
     """Segments read from a file."""
 
     DESCRIPTION = "Loads segments that Save SEGS wrote."
     SEARCH_ALIASES = ("load segments", "import segs", "read segs", "open segs")
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = ("The segments as they were saved, without ControlNet.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         file = (
             "The file: one in ComfyUI's input folder, or one that Save SEGS left in the output folder's segs (marked "
             "[output]). Press R to see new ones."
@@ -75,7 +69,7 @@ class LoadSEGS:
         return {"required": {"file": (host.folders.saved_files(files.ENDING, FOLDER), {"tooltip": file})}}
 
     @classmethod
-    def VALIDATE_INPUTS(cls, file: Any = None) -> bool | str:
+    def VALIDATE_INPUTS(cls, file: str | None = None) -> bool | str:
         """True, or what is wrong. Takes files that came after the list was made; None stands for a link."""
         try:
             if file is None or host.folders.saved_file(file).is_file():
@@ -91,7 +85,7 @@ class LoadSEGS:
         return f"{found.st_mtime_ns} {found.st_size}"
 
     def doit(self, file: str) -> tuple[SEGS]:
-        door = Door("LoadSEGS")
+        door = self.door
         try:
             path = host.folders.saved_file(file)
         except ValueError as error:
@@ -100,7 +94,3 @@ class LoadSEGS:
             return (files.load(path),)
         except files.SegsFileError as error:
             raise door.error("file", f"'{file}': {error.found}", error.fix) from error
-
-
-NODE_CLASS_MAPPINGS = {"SaveSEGS": SaveSEGS, "LoadSEGS": LoadSEGS}
-NODE_DISPLAY_NAME_MAPPINGS = {"SaveSEGS": "Save SEGS", "LoadSEGS": "Load SEGS"}

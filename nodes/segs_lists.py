@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..core import SEGS, Size
 from ..segs import (
     ORDER_TARGETS,
@@ -19,11 +17,10 @@ from ..segs import (
     rescale,
     split_text,
 )
-from . import inputs
-from .checks import Door
+from . import schema
+from .registry import LOGIC, UTIL, Node
 from .routes import candidates
-
-MAX_INT = 2**63 - 1
+from .schema import InputTypes
 
 # What detectors call things: faces and their parts, clothes, and the eighty classes of COCO.
 LABELS = (
@@ -41,111 +38,99 @@ LABELS = (
 )  # fmt: skip
 
 
-def _whole_number(default: int, tooltip: str) -> inputs.Input:
-    return "INT", {"default": default, "min": 0, "max": MAX_INT, "step": 1, "tooltip": tooltip}
-
-
-class ImpactCount_Elts_in_SEGS:
+class ImpactCount_Elts_in_SEGS(Node, name="Count Elts in SEGS", menu=UTIL):
     """How many segments there are."""
 
     DESCRIPTION = "Counts the segments."
     SEARCH_ALIASES = ("count segments", "number of segments", "how many")
     RETURN_TYPES = ("INT",)
     OUTPUT_TOOLTIPS = ("The number of segments.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"segs": inputs.link("SEGS", "The segments to count.")}}
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {"required": {"segs": schema.link("SEGS", "The segments to count.")}}
 
-    def doit(self, segs: Any) -> tuple[int]:
-        return (len(Door("ImpactCount_Elts_in_SEGS").segs(segs)[1]),)
+    def doit(self, segs: object) -> tuple[int]:
+        return (len(self.door.segs(segs)[1]),)
 
 
-class ImpactIsNotEmptySEGS:
+class ImpactIsNotEmptySEGS(Node, name="SEGS isn't Empty", menu=LOGIC):
     """Whether there is a segment."""
 
     DESCRIPTION = "Tells whether there is any segment, to switch between two ways."
     SEARCH_ALIASES = ("segs empty", "has segments", "found anything")
     RETURN_TYPES = ("BOOLEAN",)
     OUTPUT_TOOLTIPS = ("True where there is at least one segment.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Logic"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"segs": inputs.link("SEGS", "The segments to look for.")}}
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {"required": {"segs": schema.link("SEGS", "The segments to look for.")}}
 
-    def doit(self, segs: Any) -> tuple[bool]:
-        return (bool(Door("ImpactIsNotEmptySEGS").segs(segs)[1]),)
+    def doit(self, segs: object) -> tuple[bool]:
+        return (bool(self.door.segs(segs)[1]),)
 
 
-class ImpactSEGSConcat:
+class ImpactSEGSConcat(Node, name="SEGS Concat", menu=UTIL):
     """Several SEGS in one."""
 
     DESCRIPTION = "Puts the segments of several SEGS into one list, one after the other."
     SEARCH_ALIASES = ("join segments", "append segs", "combine segs")
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = ("The segments of all inputs that are for the same picture size as the first.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"segs1": inputs.link("SEGS", "The first segments; segs2, segs3 and so on follow.")}}
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {"required": {"segs1": schema.link("SEGS", "The first segments; segs2, segs3 and so on follow.")}}
 
-    def doit(self, **segs: Any) -> tuple[SEGS]:
+    def doit(self, **segs: object) -> tuple[SEGS]:
         """``segs1``, ``segs2`` and as many more as there are, in their order."""
-        door = Door("ImpactSEGSConcat")
+        door = self.door
         return (concat({name: door.segs(value, name) for name, value in segs.items() if value is not None}),)
 
 
-class ImpactSEGSMerge:
+class ImpactSEGSMerge(Node, name="SEGS Merge", menu=UTIL):
     """All segments as one."""
 
     DESCRIPTION = "Makes one segment of all, so that they are detailed together in one crop."
     SEARCH_ALIASES = ("merge segments", "union", "one segment")
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = ("One segment with the label 'merged' and the least confidence of all.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"segs": inputs.link("SEGS", "The segments to make one of.")}}
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {"required": {"segs": schema.link("SEGS", "The segments to make one of.")}}
 
-    def doit(self, segs: Any) -> tuple[SEGS]:
-        return (merge(Door("ImpactSEGSMerge").segs(segs)),)
+    def doit(self, segs: object) -> tuple[SEGS]:
+        return (merge(self.door.segs(segs)),)
 
 
-class ImpactSEGSPicker:
+class ImpactSEGSPicker(Node, name="Picker (SEGS)", menu=UTIL):
     """Segments by their numbers."""
 
     DESCRIPTION = "Keeps the segments whose numbers are given; 1 is the first."
     SEARCH_ALIASES = ("pick segments", "choose segs", "select by number")
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = ("The picked segments, in ascending order of their numbers.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         picks = "The segments' numbers, separated by commas: 1, 3. Numbers without a segment are left out."
         text = {"multiline": True, "dynamicPrompts": False, "pysssss.autocomplete": False, "tooltip": picks}
         return {
             "required": {
                 "picks": ("STRING", text),
-                "segs": inputs.link("SEGS", "The segments to pick from."),
+                "segs": schema.link("SEGS", "The segments to pick from."),
             },
             "optional": {
-                "fallback_image_opt": inputs.link("IMAGE", "The picture; the segments are moved to its size."),
+                "fallback_image_opt": schema.link("IMAGE", "The picture; the segments are moved to its size."),
             },
             "hidden": {"unique_id": "UNIQUE_ID"},
         }
 
-    def doit(self, picks: str, segs: Any, fallback_image_opt: Any = None, unique_id: Any = None) -> tuple[SEGS]:
-        door = Door("ImpactSEGSPicker")
+    def doit(
+        self, picks: str, segs: object, fallback_image_opt: object = None, unique_id: object = None
+    ) -> tuple[SEGS]:
+        door = self.door
         checked, image = door.segs(segs), None
         if fallback_image_opt is not None:
             image = door.image(fallback_image_opt, "fallback_image_opt")
@@ -155,7 +140,7 @@ class ImpactSEGSPicker:
         return (pick(checked, parse_picks(picks)),)
 
 
-class ImpactSEGSLabelFilter:
+class ImpactSEGSLabelFilter(Node, name="SEGS Filter (label)", menu=UTIL):
     """Segments by label."""
 
     DESCRIPTION = "Parts segments by their labels."
@@ -163,11 +148,9 @@ class ImpactSEGSLabelFilter:
     RETURN_TYPES = ("SEGS", "SEGS")
     RETURN_NAMES = ("filtered_SEGS", "remained_SEGS")
     OUTPUT_TOOLTIPS = ("Segments with one of the labels.", "All others.")
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         names = (
             "Labels to keep, separated by commas; upper and lower case count. all keeps everything; eyes, eyebrows and "
             "pupils keep the left and the right one."
@@ -176,17 +159,17 @@ class ImpactSEGSLabelFilter:
         preset = "Choosing one adds it to labels. It has no effect when the workflow runs."
         return {
             "required": {
-                "segs": inputs.link("SEGS", "The segments to part."),
+                "segs": schema.link("SEGS", "The segments to part."),
                 "preset": (["all", *LABELS], {"tooltip": preset}),
                 "labels": ("STRING", {"multiline": True, "placeholder": placeholder, "tooltip": names}),
             }
         }
 
-    def doit(self, segs: Any, preset: str, labels: str) -> tuple[SEGS, SEGS]:
-        return by_label(Door("ImpactSEGSLabelFilter").segs(segs), split_text(labels))
+    def doit(self, segs: object, preset: str, labels: str) -> tuple[SEGS, SEGS]:
+        return by_label(self.door.segs(segs), split_text(labels))
 
 
-class ImpactSEGSRangeFilter:
+class ImpactSEGSRangeFilter(Node, name="SEGS Filter (range)", menu=UTIL):
     """Segments by what they measure."""
 
     DESCRIPTION = "Parts segments by size, place, shape or confidence."
@@ -194,11 +177,9 @@ class ImpactSEGSRangeFilter:
     RETURN_TYPES = ("SEGS", "SEGS")
     RETURN_NAMES = ("filtered_SEGS", "remained_SEGS")
     OUTPUT_TOOLTIPS = ("Segments within the range (or outside, by mode).", "All others.")
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         target = (
             "What is measured, in pixels of the crop region: its area, sides or corners. length_percent is the longer "
             "side in percent of the shorter (100 is square); confidence goes from 0 to 100."
@@ -206,19 +187,19 @@ class ImpactSEGSRangeFilter:
         mode = "Keep what lies within the range, or what lies outside."
         return {
             "required": {
-                "segs": inputs.link("SEGS", "The segments to part."),
+                "segs": schema.link("SEGS", "The segments to part."),
                 "target": (list(RANGE_TARGETS), {"tooltip": target}),
-                "mode": inputs.switch(True, "inside", "outside", mode),
-                "min_value": _whole_number(0, "The least value within the range."),
-                "max_value": _whole_number(67108864, "The greatest value within the range."),
+                "mode": schema.switch(True, "inside", "outside", mode),
+                "min_value": schema.whole_number(0, "The least value within the range."),
+                "max_value": schema.whole_number(67108864, "The greatest value within the range."),
             }
         }
 
-    def doit(self, segs: Any, target: str, mode: bool, min_value: int, max_value: int) -> tuple[SEGS, SEGS]:
-        return by_range(Door("ImpactSEGSRangeFilter").segs(segs), target, mode, min_value, max_value)
+    def doit(self, segs: object, target: str, mode: bool, min_value: int, max_value: int) -> tuple[SEGS, SEGS]:
+        return by_range(self.door.segs(segs), target, mode, min_value, max_value)
 
 
-class ImpactSEGSOrderedFilter:
+class ImpactSEGSOrderedFilter(Node, name="SEGS Filter (ordered)", menu=UTIL):
     """Segments by their place in an order."""
 
     DESCRIPTION = "Sorts segments and takes some of them, such as the three largest."
@@ -226,39 +207,35 @@ class ImpactSEGSOrderedFilter:
     RETURN_TYPES = ("SEGS", "SEGS")
     RETURN_NAMES = ("filtered_SEGS", "remained_SEGS")
     OUTPUT_TOOLTIPS = ("The segments taken, sorted.", "All others, sorted too.")
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         target = "What to sort by: area, sides or corners of the crop region, or the confidence."
         order = "Largest first, or smallest first. Equal ones stay in their order."
         return {
             "required": {
-                "segs": inputs.link("SEGS", "The segments to sort."),
+                "segs": schema.link("SEGS", "The segments to sort."),
                 "target": (list(ORDER_TARGETS), {"tooltip": target}),
-                "order": inputs.switch(True, "descending", "ascending", order),
-                "take_start": _whole_number(0, "The place of the first one taken; 0 is the first of all."),
-                "take_count": _whole_number(1, "How many are taken."),
+                "order": schema.switch(True, "descending", "ascending", order),
+                "take_start": schema.whole_number(0, "The place of the first one taken; 0 is the first of all."),
+                "take_count": schema.whole_number(1, "How many are taken."),
             }
         }
 
-    def doit(self, segs: Any, target: str, order: bool, take_start: int, take_count: int) -> tuple[SEGS, SEGS]:
-        return by_order(Door("ImpactSEGSOrderedFilter").segs(segs), target, order, take_start, take_count)
+    def doit(self, segs: object, target: str, order: bool, take_start: int, take_count: int) -> tuple[SEGS, SEGS]:
+        return by_order(self.door.segs(segs), target, order, take_start, take_count)
 
 
-class ImpactSEGSLabelAssign:
+class ImpactSEGSLabelAssign(Node, name="SEGS Assign (label)", menu=UTIL):
     """Segments with new labels."""
 
     DESCRIPTION = "Gives segments labels, in their order."
     SEARCH_ALIASES = ("label segments", "rename segs", "set label")
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = ("The segments with their new labels.",)
-    FUNCTION = "doit"
-    CATEGORY = "ImpactPack/Util"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> InputTypes:
         placeholder = "List the label to be assigned in order of segs, separated by commas"
         names = (
             "Labels in the order of the segments, separated by commas. Segments without one keep theirs; labels too "
@@ -266,34 +243,10 @@ class ImpactSEGSLabelAssign:
         )
         return {
             "required": {
-                "segs": inputs.link("SEGS", "The segments to label."),
+                "segs": schema.link("SEGS", "The segments to label."),
                 "labels": ("STRING", {"multiline": True, "placeholder": placeholder, "tooltip": names}),
             }
         }
 
-    def doit(self, segs: Any, labels: str) -> tuple[SEGS]:
-        return (assign_labels(Door("ImpactSEGSLabelAssign").segs(segs), split_text(labels)),)
-
-
-NODE_CLASS_MAPPINGS = {
-    "ImpactCount_Elts_in_SEGS": ImpactCount_Elts_in_SEGS,
-    "ImpactIsNotEmptySEGS": ImpactIsNotEmptySEGS,
-    "ImpactSEGSConcat": ImpactSEGSConcat,
-    "ImpactSEGSMerge": ImpactSEGSMerge,
-    "ImpactSEGSPicker": ImpactSEGSPicker,
-    "ImpactSEGSLabelFilter": ImpactSEGSLabelFilter,
-    "ImpactSEGSRangeFilter": ImpactSEGSRangeFilter,
-    "ImpactSEGSOrderedFilter": ImpactSEGSOrderedFilter,
-    "ImpactSEGSLabelAssign": ImpactSEGSLabelAssign,
-}
-NODE_DISPLAY_NAME_MAPPINGS = {
-    "ImpactCount_Elts_in_SEGS": "Count Elts in SEGS",
-    "ImpactIsNotEmptySEGS": "SEGS isn't Empty",
-    "ImpactSEGSConcat": "SEGS Concat",
-    "ImpactSEGSMerge": "SEGS Merge",
-    "ImpactSEGSPicker": "Picker (SEGS)",
-    "ImpactSEGSLabelFilter": "SEGS Filter (label)",
-    "ImpactSEGSRangeFilter": "SEGS Filter (range)",
-    "ImpactSEGSOrderedFilter": "SEGS Filter (ordered)",
-    "ImpactSEGSLabelAssign": "SEGS Assign (label)",
-}
+    def doit(self, segs: object, labels: str) -> tuple[SEGS]:
+        return (assign_labels(self.door.segs(segs), split_text(labels)),)

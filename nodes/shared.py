@@ -7,7 +7,6 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..detailer import host
 
@@ -35,13 +34,13 @@ class Sharing:
         others: the packs that have some of our ids, and which.
     """
 
-    nodes: Mapping[str, Any]
+    nodes: Mapping[str, type]
     names: Mapping[str, str]
     own: frozenset[str]
     choice: str
     others: dict[str, set[str]] = field(default_factory=dict)
 
-    def to_register(self) -> tuple[dict[str, Any], dict[str, str]]:
+    def to_register(self) -> tuple[dict[str, type], dict[str, str]]:
         """Classes and names for ComfyUI, while it loads us."""
         self._look()
         taken = set[str]().union(*self.others.values()) if self.choice == IMPACT else set[str]()
@@ -88,7 +87,7 @@ def choice() -> str:
     return IMPACT
 
 
-def _from_file() -> Any:
+def _from_file() -> object:
     file = host.folders.settings_file()
     if file is None or not file.is_file():
         return None

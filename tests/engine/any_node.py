@@ -17,7 +17,7 @@ from mask_detailer.core import SEG, SEGS
 from mask_detailer.detailer import host
 from mask_detailer.detailer.hooks.builtin import DetailerHook
 from mask_detailer.detailer.options import DetailOptions
-from mask_detailer.nodes.checks import InputError
+from mask_detailer.nodes.validate import InputError
 from support.detectors import BoxDetector, Disc, FloodSam, FoundSEG, OutlineDetector, SamModel, drawn
 
 SIZE = (64, 80)

@@ -10,9 +10,9 @@ import torch
 from engine.running import detail, pipe_with
 from engine.tiny_models import Pipe, mask_of, picture
 from mask_detailer.core import SEG
-from mask_detailer.nodes.checks import InputError
 from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
 from mask_detailer.nodes.segs import MaskToSEGS, SegsToCombinedMask, SEGSToImageList
+from mask_detailer.nodes.validate import InputError
 
 SIZE = (64, 72)
 BOX = (20, 16, 44, 40)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from engine.running import Recorder, pipe_with
 from engine.tiny_models import Pipe, mask_of, picture, text_encoder
-from mask_detailer.nodes.detailer_pipes import DetailerForEachPipe
+from mask_detailer.nodes.pipe_detailers import DetailerForEachPipe
 from mask_detailer.nodes.segs import MaskToSEGS
 
 HEIGHT, WIDTH = 160, 200

@@ -17,7 +17,7 @@ from engine.tiny_models import Pipe, box_vae, mask_of, picture, tiny_control_net
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG, SEGS, Size, crop_region, resample
 from mask_detailer.detailer.control import ControlNetWrapper
-from mask_detailer.nodes.checks import InputError
+from mask_detailer.nodes.validate import InputError
 from mask_detailer.segs import rescale
 from PIL import Image
 

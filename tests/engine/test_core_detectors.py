@@ -20,10 +20,11 @@ from mask_detailer.core import Region, Size, seg_mask
 from mask_detailer.detailer import host
 from mask_detailer.detailer.detection.core_models import FACE_PARTS, hull
 from mask_detailer.detailer.hooks.upright_faces import FaceFinder, UprightFaceHook, quarter_turned_back
+from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 from mask_detailer.nodes import core_detectors as nodes
-from mask_detailer.nodes.checks import InputError
 from mask_detailer.nodes.detectors import BboxDetectorSEGS, SAMDetectorCombined, SegmDetectorSEGS
 from mask_detailer.nodes.faces import FaceDetailer
+from mask_detailer.nodes.validate import InputError
 from support.detectors import Disc, drawn
 
 SIZE = Size(96, 128)
@@ -51,8 +52,7 @@ def test_offered_where_comfyui_has_the_models() -> None:
     import comfyui_version
 
     has_them = tuple(map(int, comfyui_version.__version__.split(".")[:2])) >= (0, 24)
-    for node_id in nodes.NODE_CLASS_MAPPINGS:
-        assert (node_id in OFFERED) == (has_them or node_id not in nodes.NEEDS)
+    assert set(NODE_CLASS_MAPPINGS) - set(OFFERED) == (set() if has_them else set(MODELS))
 
 
 # --- boxes --------------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ MODELS = {
 @pytest.mark.parametrize("node_id", MODELS)
 def test_another_model_is_refused(node_id: str) -> None:
     name, said, widgets = MODELS[node_id]
-    node = nodes.NODE_CLASS_MAPPINGS[node_id]()
+    node = NODE_CLASS_MAPPINGS[node_id]()
     with pytest.raises(InputError, match=f"^{node_id}, input '{name}': a BaseModel is {said}"):
         node.doit(**{name: wrong_model()}, **widgets)
     with pytest.raises(InputError, match=f"^{node_id}, input '{name}': it is missing"):

@@ -12,10 +12,10 @@ import torch
 from engine.running import SEGS_SIZE as SIZE
 from engine.running import Recorder, do_detail, near, same, segs_of, unchanged_outside
 from engine.tiny_models import Pipe, mask_of, picture, unet_pipe
-from mask_detailer.nodes.checks import InputError
-from mask_detailer.nodes.detailer_pipes import DetailerForEachDebugPipe, DetailerForEachPipe
 from mask_detailer.nodes.detailers import DetailerForEach, DetailerForEachAutoRetry, DetailerForEachDebug
+from mask_detailer.nodes.pipe_detailers import DetailerForEachDebugPipe, DetailerForEachPipe
 from mask_detailer.nodes.segs_detailers import SEGSDetailer, SEGSPaste
+from mask_detailer.nodes.validate import InputError
 from mask_detailer.segs import with_fields
 
 UPPER, LOWER = (16, 16, 32, 32), (80, 56, 96, 72)

@@ -19,7 +19,6 @@ from mask_detailer.detailer.detection.detect import (
 )
 from mask_detailer.detailer.hooks.builtin import LabelFilterHook
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS
-from mask_detailer.nodes.checks import Door, InputError
 from mask_detailer.nodes.detectors import (
     BboxDetectorCombined_v2,
     BboxDetectorSEGS,
@@ -30,6 +29,8 @@ from mask_detailer.nodes.detectors import (
     SegmDetectorCombined_v2,
     SegmDetectorSEGS,
 )
+from mask_detailer.nodes.door import Door
+from mask_detailer.nodes.validate import InputError
 from scipy.ndimage import maximum_filter
 from support.detectors import (
     BoxDetector,

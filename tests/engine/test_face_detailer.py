@@ -10,8 +10,8 @@ import torch
 from engine.running import Recorder, do_detail, same
 from engine.tiny_models import Pipe, unet_pipe
 from mask_detailer.detailer.hooks.builtin import CombinedHook, OrderedFilterHook
-from mask_detailer.nodes.checks import InputError
 from mask_detailer.nodes.faces import FaceDetailer, FaceDetailerPipe
+from mask_detailer.nodes.validate import InputError
 from mask_detailer.segs import mask_by_segs, to_combined_mask
 from support.detectors import (
     BoxDetector,

@@ -12,7 +12,7 @@ from engine.running import Recorder, detail, segs_of
 from engine.tiny_models import Pipe, conditioning, mask_of, picture
 from mask_detailer.detailer.hooks.protocol import Hook
 from mask_detailer.nodes import hooks as nodes
-from mask_detailer.nodes.checks import InputError
+from mask_detailer.nodes.validate import InputError
 
 SIZE = (96, 112)
 UPPER = (16, 16, 32, 32)

@@ -12,7 +12,6 @@ import pytest
 import torch
 import torchvision
 from engine.tiny_models import mask_of, picture
-from mask_detailer.nodes.checks import InputError
 from mask_detailer.nodes.masks import (
     AddMask,
     BitwiseAndMask,
@@ -26,6 +25,7 @@ from mask_detailer.nodes.masks import (
     SubtractMask,
     ToBinaryMask,
 )
+from mask_detailer.nodes.validate import InputError
 
 SIZE = (24, 30)
 PAIRS = {BitwiseAndMask: min, SubtractMask: lambda a, b: max(a - b, 0.0), AddMask: lambda a, b: min(a + b, 1.0)}

@@ -7,8 +7,7 @@ from typing import Any
 
 import folder_paths
 import pytest
-from mask_detailer.nodes.checks import InputError
-from mask_detailer.nodes.pipes import (
+from mask_detailer.nodes.detailer_pipes import (
     BasicPipeToDetailerPipe,
     BasicPipeToDetailerPipeSDXL,
     DetailerPipeToBasicPipe,
@@ -20,6 +19,7 @@ from mask_detailer.nodes.pipes import (
     ToDetailerPipe,
     ToDetailerPipeSDXL,
 )
+from mask_detailer.nodes.validate import InputError
 
 LAYOUT = (
     "model", "clip", "vae", "positive", "negative", "wildcard", "bbox_detector", "segm_detector", "sam_model",

@@ -22,8 +22,8 @@ from mask_detailer.detailer.prompts.reader import Prompts
 from mask_detailer.detailer.prompts.wildcard_files import wildcard_folders
 from mask_detailer.detailer.prompts.wildcards import expand
 from mask_detailer.detailer.values import BasicPipe
+from mask_detailer.nodes.detailer_pipes import ToDetailerPipe
 from mask_detailer.nodes.detailers import DetailerForEachAutoRetry
-from mask_detailer.nodes.pipes import ToDetailerPipe
 from safetensors.torch import save_file
 
 import nodes

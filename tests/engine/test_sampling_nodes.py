@@ -13,7 +13,7 @@ from engine.running import pipe_with, same, watched
 from engine.tiny_models import CONTEXT_WIDTH, Pipe, conditioning, still_clip_model
 from mask_detailer.detailer import host
 from mask_detailer.nodes import sampling as nodes
-from mask_detailer.nodes.checks import InputError
+from mask_detailer.nodes.validate import InputError
 
 import nodes as comfy_nodes
 

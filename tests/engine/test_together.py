@@ -17,9 +17,9 @@ from mask_detailer.detailer.control import ControlNetWrapper, with_control_net
 from mask_detailer.detailer.pipeline import run as engine
 from mask_detailer.detailer.pipeline.recipe import Recipe
 from mask_detailer.detailer.values import BasicPipe
-from mask_detailer.nodes.checks import Door
-from mask_detailer.nodes.detailers import settings_of
+from mask_detailer.nodes.door import Door
 from mask_detailer.nodes.segs_detailers import SEGSDetailer
+from mask_detailer.nodes.settings import settings_of
 
 # of ComfyUI's own samplers and libraries below it
 pytestmark = [

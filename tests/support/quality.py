@@ -12,8 +12,9 @@ import torch
 from mask_detailer.core import Size, mask_to_segs, resample
 from mask_detailer.detailer import host
 from mask_detailer.detailer.pipeline.plan import CropPlan, make_plan
-from mask_detailer.nodes.checks import Door
-from mask_detailer.nodes.detailers import MaskDetailerPipe, settings_of
+from mask_detailer.nodes.detailers import MaskDetailerPipe
+from mask_detailer.nodes.door import Door
+from mask_detailer.nodes.settings import settings_of
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 from tiny_model import WEIGHTS as CHECKPOINT

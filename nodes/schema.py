@@ -1,8 +1,8 @@
-"""Inputs that several nodes share, with their tooltips."""
+"""The form of a node's inputs, and the inputs that several nodes share, with their tooltips."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from ..detailer import host
 from ..detailer.detection.detect import HINTS, NEGATIVES
@@ -10,17 +10,21 @@ from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 
 MAX_SIZE = 16384
 MAX_SEED = 2**64 - 1
+MAX_STEPS = 10000
+MAX_INT = 2**63 - 1
 
-Input = tuple[Any, dict[str, Any]]
+# An input's kind, or the list of its choices, and what else ComfyUI and the browser are told of it.
+Input = tuple[str | list[str], dict[str, object]]
+Inputs = dict[str, Input]
+InputTypes = Mapping[str, Mapping[str, Input | str]]
+"""What INPUT_TYPES gives: inputs by group and name; those of the group ``hidden`` are what ComfyUI fills in."""
 
-# The lists that the Debug nodes give besides the picture.
-CROP_LISTS = ("cropped", "cropped_refined", "cropped_refined_alpha", "cnet_images")
-CROP_LIST_TOOLTIPS = (
-    "The crops as they were, at their size in the picture, the tallest first.",
-    "The refined crops at their size in the picture, the tallest first.",
-    "The refined crops with the blend mask as alpha, in the same order.",
-    "The ControlNet hints, in the order of use.",
-)
+Shown = dict[str, dict[str, object] | tuple[object, ...]]
+"""What an output node gives back: under ``ui`` what the browser is shown, under ``result`` its outputs."""
+
+
+class Unread(list[str]):
+    """Choices that are there for the browser alone: what is chosen has no effect when the workflow runs."""
 
 
 def link(kind: str, tooltip: str) -> Input:
@@ -28,7 +32,7 @@ def link(kind: str, tooltip: str) -> Input:
     return kind, {"tooltip": tooltip}
 
 
-def switch(default: bool, on: str, off: str, tooltip: str, **more: Any) -> Input:
+def switch(default: bool, on: str, off: str, tooltip: str, **more: object) -> Input:
     """A BOOLEAN widget with its two labels."""
     return "BOOLEAN", {"default": default, "label_on": on, "label_off": off, "tooltip": tooltip, **more}
 
@@ -58,18 +62,19 @@ def max_size(default: int = 1024) -> Input:
     return "FLOAT", {"default": default, "min": 64, "max": MAX_SIZE, "step": 8, "tooltip": tooltip}
 
 
-def seed() -> Input:
-    tooltip = "The noise seed. Each further part uses the next number, so parts differ and a run can be repeated."
+def seed(
+    tooltip: str = "The noise seed. Each further part uses the next number, so parts differ and a run can be repeated.",
+) -> Input:
     return "INT", {"default": 0, "min": 0, "max": MAX_SEED, "tooltip": tooltip}
 
 
-def steps() -> Input:
-    return "INT", {
-        "default": 20,
-        "min": 1,
-        "max": 10000,
-        "tooltip": "Sampling steps run for each part in each cycle, whatever the denoise.",
-    }
+def steps(tooltip: str = "Sampling steps run for each part in each cycle, whatever the denoise.") -> Input:
+    return "INT", {"default": 20, "min": 1, "max": MAX_STEPS, "tooltip": tooltip}
+
+
+def step(default: int, tooltip: str) -> Input:
+    """A step of a schedule."""
+    return "INT", {"default": default, "min": 0, "max": MAX_STEPS, "tooltip": tooltip}
 
 
 def cfg() -> Input:
@@ -78,12 +83,12 @@ def cfg() -> Input:
 
 
 def sampler_name() -> Input:
-    return host.schedules.sampler_names(), {"tooltip": "The sampling algorithm, as in KSampler."}  # type: ignore[return-value]
+    return host.schedules.sampler_names(), {"tooltip": "The sampling algorithm, as in KSampler."}
 
 
 def scheduler() -> Input:
     tooltip = "How noise falls from step to step, as in KSampler; after ComfyUI's own come AYS, GITS, LTXV and OSS."
-    return host.schedules.scheduler_names(), {"tooltip": tooltip}  # type: ignore[return-value]
+    return host.schedules.scheduler_names(), {"tooltip": tooltip}
 
 
 def denoise() -> Input:
@@ -153,12 +158,16 @@ def detailer_hook() -> Input:
     )
 
 
-def dilation(default: int = 10) -> Input:
-    tooltip = (
+def dilation(default: int = 10, tooltip: str | None = None) -> Input:
+    tooltip = tooltip or (
         "Pixels of the square that grows (above 0) or shrinks (below 0) the mask: 10 moves each edge by about 5. "
         "-1, 0 and 1 change nothing."
     )
     return "INT", {"default": default, "min": -512, "max": 512, "step": 1, "tooltip": tooltip}
+
+
+def whole_number(default: int, tooltip: str) -> Input:
+    return "INT", {"default": default, "min": 0, "max": MAX_INT, "step": 1, "tooltip": tooltip}
 
 
 def threshold(tooltip: str, default: float = 0.5) -> Input:
@@ -203,7 +212,7 @@ def scheduler_func() -> Input:
     return link("SCHEDULER_FUNC", "Replaces the scheduler. Comes from a scheduler provider node.")
 
 
-def sizes(guide: int = 512, longest: int = 1024) -> dict[str, Input]:
+def sizes(guide: int = 512, longest: int = 1024) -> Inputs:
     """How large parts are worked on: the three widgets every detailer has."""
     return {
         "guide_size": guide_size(guide),
@@ -212,7 +221,7 @@ def sizes(guide: int = 512, longest: int = 1024) -> dict[str, Input]:
     }
 
 
-def sampling() -> dict[str, Input]:
+def sampling() -> Inputs:
     """The KSampler's widgets up to the denoise."""
     return {
         "seed": seed(),
@@ -223,7 +232,7 @@ def sampling() -> dict[str, Input]:
     }
 
 
-def denoise_and_masks() -> dict[str, Input]:
+def denoise_and_masks() -> Inputs:
     """The denoise and what the segments' masks do."""
     return {
         "denoise": denoise(),
@@ -273,7 +282,7 @@ def batch_size(tooltip: str) -> Input:
     return "INT", {"default": 1, "min": 1, "max": 100, "tooltip": tooltip}
 
 
-def vae_tiles() -> dict[str, Input]:
+def vae_tiles() -> Inputs:
     """The two switches for the VAE's tiles."""
     encode = "Encode crops in tiles: less memory, a little slower. Where memory runs out this happens by itself."
     decode = "Decode crops in tiles: less memory, a little slower. Where memory runs out this happens by itself."
@@ -283,8 +292,8 @@ def vae_tiles() -> dict[str, Input]:
     }
 
 
-def beyond() -> dict[str, Input]:
-    """What our detailers have beyond the known ones, after all else: saved workflows count on the places before."""
+def beyond() -> Inputs:
+    """What our detailers have beyond the Impact Pack's, after all else: saved workflows count on the places before."""
     options = "How parts are worked and put back: colour match, blending, working size and more ('Detailer Options')."
     return {"crop_batch": crop_batch(), "detail_options": link("DETAIL_OPTIONS", options)}
 
@@ -297,7 +306,7 @@ def crop_batch() -> Input:
     return "INT", {"default": 0, "min": 0, "max": 64, "step": 1, "tooltip": tooltip, "advanced": True}
 
 
-def pipe_parts() -> dict[str, Input]:
+def pipe_parts() -> Inputs:
     """The five parts of a BASIC_PIPE as inputs."""
     return {
         "model": link("MODEL", "The diffusion model."),
@@ -310,16 +319,16 @@ def pipe_parts() -> dict[str, Input]:
     }
 
 
-def detailer_pipe_text(tooltip: str) -> dict[str, Input]:
+def detailer_pipe_text(tooltip: str) -> Inputs:
     """The text of a DETAILER_PIPE and the two lists to choose from while writing it.
 
     The lists mean nothing at run time: the browser adds what is chosen to the text. Saved workflows have a place for
     each.
     """
     writing_help = "Choosing one adds it to the text. Has no effect when the workflow runs."
-    loras = ["Select the LoRA to add to the text", *host.models.lora_names()]
+    loras = Unread(["Select the LoRA to add to the text", *host.models.lora_names()])
     names = Wildcards(wildcard_folders())
-    wildcards = ["Select the Wildcard to add to the text", *(f"__{name}__" for name in names)]
+    wildcards = Unread(["Select the Wildcard to add to the text", *(f"__{name}__" for name in names)])
     return {
         "wildcard": ("STRING", {"multiline": True, "dynamicPrompts": False, "tooltip": tooltip}),
         "Select to add LoRA": (loras, {"tooltip": writing_help}),

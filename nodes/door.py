@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ import torch
 from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
 from ..detailer import host
 from ..detailer.detection.detect import Detector, Sam
+from ..detailer.host import protocols
+from ..detailer.host.protocols import Latent, Vae
 from ..detailer.options import UNTURNED, DetailOptions
-from ..detailer.values import BasicPipe, DetailerPipe, Latent, Refiner
-from .inputs import Input
+from ..detailer.values import BasicPipe, DetailerPipe, Refiner
+from .validate import InputError
 
 logger = logging.getLogger("mask_detailer")
 
@@ -38,12 +40,8 @@ BROKEN_DETECTOR = "Connect another detector, or update the pack it is from"
 SEG_FIELDS = ("cropped_image", "cropped_mask", "confidence", "crop_region", "bbox", "label", "control_net_wrapper")
 
 
-def _missing_fields(seg: Any) -> list[str]:
+def _missing_fields(seg: object) -> list[str]:
     return [field for field in SEG_FIELDS[:-1] if not hasattr(seg, field)]
-
-
-class InputError(ValueError):
-    """What came into a node cannot be worked with. The message names node, input, what was found and the fix."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +51,9 @@ class Door:
     node: str
 
     def error(self, name: str, found: str, fix: str) -> InputError:
-        return InputError(f"{self.node}, input '{name}': {found}. {fix}")
+        return InputError(self.node, name, found, fix)
 
-    def image(self, image: Any, name: str = "image") -> torch.Tensor:
+    def image(self, image: object, name: str = "image") -> torch.Tensor:
         """An IMAGE as ``[B,H,W,3 or 4]`` float32 on its device.
 
         Raises:
@@ -77,7 +75,7 @@ class Door:
         self._finite(image, name)
         return image
 
-    def one_image(self, image: Any, name: str = "image") -> torch.Tensor:
+    def one_image(self, image: object, name: str = "image") -> torch.Tensor:
         """An IMAGE of one picture, ``[1,H,W,3 or 4]`` float32.
 
         Raises:
@@ -89,7 +87,7 @@ class Door:
             raise self.error(name, found, "Put 'Image Batch to Image List' before it")
         return frames
 
-    def mask(self, mask: Any, size: Size, name: str = "mask") -> torch.Tensor:
+    def mask(self, mask: object, size: Size, name: str = "mask") -> torch.Tensor:
         """A MASK of any rank as ``[B,H,W]`` float32 0..1 of the picture's size: clamped and rescaled where it must be.
 
         Raises:
@@ -101,11 +99,13 @@ class Door:
             logger.info("%s: the %s mask is rescaled to the %s picture", self.node, found, size)
         return resize_mask(masks, size)
 
-    def mask_of_any_size(self, mask: Any, name: str = "mask") -> torch.Tensor:
+    def mask_of_any_size(self, mask: object, name: str = "mask") -> torch.Tensor:
         """A MASK of any rank and size as ``[B,H,W]`` float32, clamped to 0..1."""
         masks = self.mask_frames(mask, name)
         if 0 in masks.shape:
-            raise self.error(name, f"it is empty (shape {list(mask.shape)})", "Connect a mask with pixels")
+            raise self.error(
+                name, f"it is empty (shape {list(cast(torch.Tensor, mask).shape)})", "Connect a mask with pixels"
+            )
         self._finite(masks, name)
         low, high = float(masks.min()), float(masks.max())
         if low < 0.0 or high > 1.0:
@@ -113,7 +113,7 @@ class Door:
             masks = masks.clamp(0.0, 1.0)
         return masks
 
-    def mask_frames(self, mask: Any, name: str = "mask") -> torch.Tensor:
+    def mask_frames(self, mask: object, name: str = "mask") -> torch.Tensor:
         """A MASK of any rank as ``[B,H,W]`` float32, its values as they are; there may be no masks in it.
 
         Raises:
@@ -126,30 +126,7 @@ class Door:
         except ValueError as error:
             raise self.error(name, str(error), "Connect a MASK") from error
 
-    def pair_of_masks(self, mask1: Any, mask2: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """Two MASKs that can be reckoned with pixel by pixel: ``[B,H,W]`` float32 0..1 on the intermediate device.
-
-        The second is rescaled to the first's size. Either may have one mask where the other has several.
-
-        Raises:
-            InputError: as for one mask, and for two numbers of masks that do not pair.
-        """
-        device = host.devices.intermediate_device()
-        first, second = (
-            self.mask_of_any_size(mask, name).to(device) for mask, name in ((mask1, "mask1"), (mask2, "mask2"))
-        )
-        size, other = Size(*first.shape[-2:]), Size(*second.shape[-2:])
-        if other != size:
-            logger.info("%s: the %s mask2 is rescaled to mask1's %s", self.node, other, size)
-        if len(first) != len(second) and 1 not in (len(first), len(second)):
-            raise self.error(
-                "mask2",
-                f"{len(second)} masks for the {len(first)} of mask1",
-                "Give as many masks to both inputs, or one mask to either",
-            )
-        return first, resize_mask(second, size)
-
-    def picture_frames(self, image: Any, name: str = "image") -> torch.Tensor:
+    def picture_frames(self, image: object, name: str = "image") -> torch.Tensor:
         """An IMAGE of any number of channels as ``[B,H,W,C]`` float32, its values as they are; it may have no frames.
 
         Raises:
@@ -176,7 +153,7 @@ class Door:
                     "Find the node before it that makes them (a VAE in fp16 often does)",
                 )
 
-    def basic_pipe(self, pipe: Any, name: str = "basic_pipe") -> BasicPipe:
+    def basic_pipe(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
         """A BASIC_PIPE with all that sampling needs. The clip may be missing: only per-segment text needs one.
 
         Raises:
@@ -186,7 +163,13 @@ class Door:
         self.not_missing(parts, name)
         return parts
 
-    def five_parts(self, pipe: Any, name: str = "basic_pipe") -> BasicPipe:
+    def sampling_pipe(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
+        """A BASIC_PIPE of which sampling alone needs something: its vae may be missing too."""
+        parts = self.five_parts(pipe, name)
+        self.not_missing(parts._replace(vae="not needed"), name)
+        return parts
+
+    def five_parts(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
         """A BASIC_PIPE of which any part may be None."""
         if not isinstance(pipe, tuple | list):
             raise self.error(name, f"a {type(pipe).__name__} is no BASIC_PIPE", "Connect the output of 'ToBasicPipe'")
@@ -197,7 +180,11 @@ class Door:
             raise self.error(name, f"a BASIC_PIPE holds 5 things, this holds {len(pipe)}", fix)
         return BasicPipe(*pipe)
 
-    def detailer_pipe(self, pipe: Any, name: str = "detailer_pipe") -> DetailerPipe:
+    def parts(self, values: Mapping[str, object]) -> BasicPipe:
+        """The parts of a BASIC_PIPE that are inputs of their own; any may be None."""
+        return self.five_parts(tuple(values[part] for part in BasicPipe._fields))
+
+    def detailer_pipe(self, pipe: object, name: str = "detailer_pipe") -> DetailerPipe:
         """A DETAILER_PIPE of which any part may be None; those made before there were refiners in it are filled up.
 
         Raises:
@@ -219,7 +206,7 @@ class Door:
                 found = "it is missing (None)" if name is None else f"its {part} is missing (None)"
                 raise self.error(name or part, found, f"Connect {PIPE_SOURCES[part]}")
 
-    def refiner(self, pipe: Any, ratio: float, name: str = "refiner_basic_pipe_opt") -> Refiner | None:
+    def refiner(self, pipe: object, ratio: float, name: str = "refiner_basic_pipe_opt") -> Refiner | None:
         """The refiner of an optional BASIC_PIPE, None where none is connected.
 
         Raises:
@@ -227,29 +214,10 @@ class Door:
         """
         if pipe is None:
             return None
-        parts = self.five_parts(pipe, name)
-        self.not_missing(parts._replace(vae="not needed"), name)
+        parts = self.sampling_pipe(pipe, name)
         return Refiner(parts.model, parts.positive, parts.negative, ratio)
 
-    def widgets(self, values: Mapping[str, Any], inputs: Mapping[str, Input]) -> None:
-        """Check widgets' values against their choices and ranges: ComfyUI doesn't where a value comes by a link.
-
-        Args:
-            values: by name.
-            inputs: what INPUT_TYPES says of them.
-
-        Raises:
-            InputError: naming the first that can't be.
-        """
-        for name, (kind, facts) in inputs.items():
-            value = values[name]
-            if isinstance(kind, list):
-                if value not in kind:
-                    raise self.error(name, f"{value!r} is none of its choices", f"Give one of {', '.join(kind)}")
-            elif "min" in facts and not (isinstance(value, int | float) and facts["min"] <= value <= facts["max"]):
-                raise self.error(name, f"{value!r} is out of range", f"Give {facts['min']} to {facts['max']}")
-
-    def detail_options(self, options: Any, name: str = "detail_options") -> DetailOptions:
+    def detail_options(self, options: object, name: str = "detail_options") -> DetailOptions:
         """What 'Detailer Options' says, or that there is nothing to say.
 
         Raises:
@@ -262,7 +230,7 @@ class Door:
             raise self.error(name, found, "Connect the output of 'Detailer Options'")
         return options
 
-    def segs(self, segs: Any, name: str = "segs", fix: str = SEGS_SOURCE) -> SEGS:
+    def segs(self, segs: object, name: str = "segs", fix: str = SEGS_SOURCE) -> SEGS:
         """SEGS of any pack: ``((height, width), [SEG, ...])``.
 
         Raises:
@@ -278,7 +246,7 @@ class Door:
                 raise self.error(name, f"segment {index + 1} lacks {', '.join(missing)}", fix)
         return (int(segs[0][0]), int(segs[0][1])), list(segs[1])
 
-    def seg(self, seg: Any, name: str = "seg_elt") -> SEG:
+    def seg(self, seg: object, name: str = "seg_elt") -> SEG:
         """One segment of any pack.
 
         Raises:
@@ -288,34 +256,34 @@ class Door:
         if missing:
             fix = "Connect a SEG_ELT, such as the output of 'Decompose (SEGS)'"
             raise self.error(name, f"a {type(seg).__name__} lacks {', '.join(missing)}", fix)
-        return seg
+        return cast(SEG, seg)
 
-    def header(self, header: Any, name: str = "seg_header") -> tuple[int, int]:
+    def header(self, header: object, name: str = "seg_header") -> tuple[int, int]:
         """A SEGS_HEADER ``(height, width)``.
 
         Raises:
             InputError: for anything but two whole numbers.
         """
         try:
-            height, width = header
+            height, width = cast("tuple[int, int]", header)
             return int(height), int(width)
         except (TypeError, ValueError) as error:
             fix = "Connect the SEGS_HEADER of 'Decompose (SEGS)'"
             raise self.error(name, f"{header!r} is not (height, width)", fix) from error
 
-    def region(self, box: Any, name: str) -> Region:
+    def region(self, box: object, name: str) -> Region:
         """A box or crop region of four numbers.
 
         Raises:
             InputError: for anything else.
         """
         try:
-            return Region.of(box)
+            return Region.of(cast("tuple[int, int, int, int]", box))
         except (TypeError, ValueError, OverflowError) as error:
             fix = "Connect the output of the same name of 'From SEG_ELT'"
             raise self.error(name, f"{box!r} is not four numbers: left, top, right, bottom", fix) from error
 
-    def detector(self, detector: Any, kind: str, name: str) -> Detector:
+    def detector(self, detector: object, kind: str, name: str) -> Detector:
         """A detector of any pack.
 
         Args:
@@ -329,15 +297,17 @@ class Door:
         if not hasattr(detector, "detect"):
             found = f"a {type(detector).__name__} is no {kind}: it can't detect"
             raise self.error(name, found, DETECTOR_SOURCES[kind])
-        return Detector(detector, partial(self.found_segs, name=name), partial(self.found_mask, name=name))
+        return Detector(
+            cast(protocols.Detector, detector), partial(self.found_segs, name=name), partial(self.found_mask, name=name)
+        )
 
-    def optional_detector(self, detector: Any, kind: str, name: str, needed: bool) -> Detector | None:
+    def optional_detector(self, detector: object, kind: str, name: str, needed: bool) -> Detector | None:
         """A detector, or None where none is connected, or where it can't detect and isn't needed."""
         if detector is None or (not needed and not hasattr(detector, "detect")):
             return None
         return self.detector(detector, kind, name)
 
-    def sam(self, model: Any, name: str = "sam_model") -> Sam:
+    def sam(self, model: object, name: str = "sam_model") -> Sam:
         """A SAM_MODEL of any pack.
 
         Raises:
@@ -349,11 +319,11 @@ class Door:
             raise self.error(name, found, SAM_SOURCE)
         return Sam(wrapper, partial(self.found_mask, name=name))
 
-    def optional_sam(self, model: Any, name: str = "sam_model_opt") -> Sam | None:
+    def optional_sam(self, model: object, name: str = "sam_model_opt") -> Sam | None:
         """A SAM_MODEL, or None where none is connected."""
         return None if model is None else self.sam(model, name)
 
-    def found_segs(self, segs: Any, name: str) -> SEGS:
+    def found_segs(self, segs: object, name: str) -> SEGS:
         """SEGS that a detector of any pack gave.
 
         Raises:
@@ -369,7 +339,7 @@ class Door:
                     raise self.error(name, found, BROKEN_DETECTOR) from error
         return header, elements
 
-    def found_mask(self, mask: Any, size: Size, name: str) -> torch.Tensor:
+    def found_mask(self, mask: object, size: Size, name: str) -> torch.Tensor:
         """A mask that a detector or SAM of any pack gave, as ``[1,H,W]`` float32 0..1 of ``size`` on the CPU.
 
         Of several frames the largest values count; what is not a number counts as 0.
@@ -385,7 +355,7 @@ class Door:
         frames = values.detach().to("cpu", torch.float32).reshape(-1, *values.shape[-2:])
         return resize_mask(frames.amax(dim=0, keepdim=True).nan_to_num(0.0).clamp(0.0, 1.0), size)
 
-    def latent(self, latent: Any, name: str = "latent_image") -> Latent:
+    def latent(self, latent: object, name: str = "latent_image") -> Latent:
         """A LATENT: a dictionary with ``samples``.
 
         Raises:
@@ -398,7 +368,7 @@ class Door:
             raise self.error(name, f"it holds {', '.join(map(str, latent)) or 'nothing'} but no samples", fix)
         return cast(Latent, latent)
 
-    def fits_latent(self, size: Size, vae: Any, name: str = "image") -> None:
+    def fits_latent(self, size: Size, vae: Vae, name: str = "image") -> None:
         """Raises InputError where the picture is smaller than one latent cell."""
         cell = host.vae.pixels_per_cell(vae)
         if size.shorter < cell:

@@ -74,7 +74,7 @@ def test_detail_options() -> None:
     assert settings_of(DOOR, GIVEN).options is UNTURNED
     options = DetailOptions(fill="neutral")
     assert settings_of(DOOR, GIVEN | {"detail_options": options}).options is options
-    with pytest.raises(InputError, match="^Node, input 'detail_options': a str is no DETAIL_OPTIONS"):
+    with pytest.raises(InputError, match=r"^Node, input 'detail_options': a str is no DETAIL_OPTIONS"):
         settings_of(DOOR, GIVEN | {"detail_options": "text"})
 
 

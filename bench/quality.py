@@ -109,7 +109,7 @@ def tried(models: tuple[Any, Any], case: int) -> Iterator[Found]:
 
 def run() -> None:
     if not CHECKPOINT.is_file():
-        print(f"quality: no trained model; tests/model/train.py makes {CHECKPOINT.name}")
+        print(f"quality: no trained model; dev.py train makes {CHECKPOINT.name}")
         return
     cases = next((int(argument) for argument in sys.argv[1:] if argument.isdecimal()), CASES)
     logging.disable(logging.INFO)

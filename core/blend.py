@@ -154,7 +154,7 @@ def _bands_ramped(difference: np.ndarray, support: np.ndarray, width: int) -> np
     """``[h,w,3]``: each band of the pyramid at full size, times its own ramp from the mask's end inwards."""
     import cv2
 
-    depth = cv2.distanceTransform(support.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    depth = _depth(support)
     width = max(min(width, int(depth.max())), 1)
     levels = max(width.bit_length() - 2, 0)
     gaussian = [difference]
@@ -168,6 +168,17 @@ def _bands_ramped(difference: np.ndarray, support: np.ndarray, width: int) -> np
             band = cv2.pyrUp(band, dstsize=finer.shape[1::-1])
         out += band * _smooth_step(depth / min(2 ** (level + 1), width) if level < levels else depth / width)[..., None]
     return out
+
+
+def _depth(support: np.ndarray) -> np.ndarray:
+    """Each pixel's distance in pixels to the nearest off the support, ``[h,w]`` float32, rounded as IEEE says.
+
+    OpenCV's root is an ulp off now and then, depending on where in memory the array lies; the square is whole.
+    """
+    import cv2
+
+    near = cv2.distanceTransform(support.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.sqrt(np.rint(np.square(near, dtype=np.float64))).astype(np.float32)
 
 
 def _smooth_step(t: np.ndarray) -> np.ndarray:

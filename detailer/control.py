@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..core import SEG, SEGS, Region, Size, crop_region, header_size, resample
+from ..core.reflect import cut_inside
 from ..segs import with_fields
 from . import host
 from .host.control_net import Steering
@@ -140,6 +141,5 @@ def _wrapped(seg: SEG, wrapper: ControlNetWrapper, picture: torch.Tensor | None)
 
 def _cut(picture: torch.Tensor, region: Region) -> torch.Tensor | None:
     """The part that a detailer cuts out too, with memory of its own; None where the region lies outside."""
-    visible = region.within(Size(*picture.shape[1:3]))
-    rows, columns = visible.slices
-    return None if visible.is_empty else picture[:, rows, columns].clone()
+    part = cut_inside(picture, region)
+    return None if part is None else part.clone()

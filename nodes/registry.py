@@ -38,6 +38,7 @@ class Node:
         ID: by which saved workflows know the node for ever: the name of its class.
         NAME: what its title bar says.
         CATEGORY: where it stands in the menu.
+        DESCRIPTION: what it does, in a sentence or two.
         OWN: no other pack has a node of this id.
         checks_itself: its ``doit`` calls ``checked``; that of other nodes is given checked values.
         door: through which its inputs come.
@@ -46,6 +47,7 @@ class Node:
     ID: ClassVar[str]
     NAME: ClassVar[str]
     CATEGORY: ClassVar[str]
+    DESCRIPTION: ClassVar[str]
     OWN: ClassVar[bool] = False
     FUNCTION: ClassVar[str] = "doit"
     checks_itself: ClassVar[bool] = False

@@ -1,7 +1,12 @@
-"""What all tests share."""
+"""What all tests share: their markers, which of them are quick, and how they are spread over several workers."""
+
+from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 # examples differ in size by far, and the machine may be busy: no deadline for a single one
@@ -12,3 +17,36 @@ if importlib.util.find_spec("comfy"):  # core and segs are tested without it too
     from support.comfy_on_cpu import use_cpu
 
     use_cpu()
+
+TESTS = Path(__file__).parent
+MARKED = ("browser", "server")  # folders whose tests bear their name as a marker
+QUICK = ("unit", "dev")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks by folder. Fast are all unit tests, and of each engine test the first of its cases."""
+    seen: set[str] = set()
+    for item in items:
+        folder, test = item.path.relative_to(TESTS).parts[0], item.nodeid.split("[")[0]
+        if folder in MARKED:
+            item.add_marker(folder)
+        first_case = folder == "engine" and test not in seen
+        if (folder in QUICK or first_case) and not item.get_closest_marker("slow"):
+            item.add_marker("fast")
+        seen.add(test)
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, a folder whose tests share a server or a browser stays whole too, on one worker."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrFolder(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = nodeid.split("/")[1]
+            return folder if folder in MARKED else super()._split_scope(nodeid)
+
+    return ByFileOrFolder(config, log)

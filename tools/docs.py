@@ -57,9 +57,9 @@ Measured on {machine}; on a busy machine everything takes longer. Compare the ra
 ## How good
 
 A spoiled part of each of many drawn scenes is detailed, and compared with the undegraded scene. The [small
-model](../tests/model/CARD.md) that does it has seen such drawings, but none of these. Sharpness and seam are ratios
-to the undegraded scene's own: 1 is the truth. The seam is a ratio of means over the scenes: where the truth is flat
-at the edge, a ratio of one scene says little. The Lab shift is what the VAE alone does to the colours of a part's
+model](../tools/tiny_model/CARD.md) that does it has seen such drawings, but none of these. Sharpness and seam are
+ratios to the undegraded scene's own: 1 is the truth. The seam is a ratio of means over the scenes: where the truth is
+flat at the edge, a ratio of one scene says little. The Lab shift is what the VAE alone does to the colours of a part's
 surroundings, there and back (first ten scenes).
 
 Then each detail option by itself, on the same scenes; options that sample anew on the first ten; and, on these ten,

@@ -6,21 +6,19 @@ One server and one browser serve all tests, and one page each renderer: starting
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import chromium as chromium_here
 from support import workflow
 from support.checkpoint import make_checkpoint
 from support.client import Client
 from support.page import SCREENSHOTS
 from support.server import Server
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -34,9 +32,9 @@ RENDERERS = {"classic": False, "vue": True}
 
 @pytest.fixture(scope="package")  # while it is open an event loop runs, which other tests don't bear
 def chromium() -> Iterator[Any]:
-    path = os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    path = chromium_here.find()
     if path is None:
-        pytest.skip("no Chromium here: the browser tests are left out (set CHROMIUM_PATH, or install chromium)")
+        pytest.skip("no Chromium here: the browser tests are left out (--browser installs it, CHROMIUM_PATH names one)")
     playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)

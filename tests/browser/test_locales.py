@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support import locales
 from support.page import SCREENSHOTS
 from support.server import Server
 
+import locales
 from browser.conftest import READY, Opened
 
 NODE = """type => {

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,11 +29,14 @@ def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "ENV", tmp_path / "env")
     monkeypatch.setattr(module, "LINK", tmp_path / "env" / "link" / "mask_detailer")
+    monkeypatch.setattr(module.signal, "signal", lambda *_: None)  # pytest's handlers stay
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     (tmp_path / "env").mkdir()
     return module
 
 
 def archive(path: Path, members: dict[str, str | tarfile.TarInfo]) -> Path:
+    path.parent.mkdir(exist_ok=True)
     with tarfile.open(path, "w:gz") as tar:
         for name, content in members.items():
             info = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo(name)
@@ -65,15 +69,19 @@ def test_unpacking_takes_only_comfyuis_files(dev: ModuleType, tmp_path: Path) ->
     assert files_below(into.parent) == ["1.0/comfy/x.py", "1.0/main.py"]
 
 
-@pytest.mark.parametrize("name", ["../../../outside.py", "a/../../outside.py", "C:outside.py", "..\\outside.py"])
-def test_a_path_that_leads_outside_is_refused(dev: ModuleType, tmp_path: Path, name: str) -> None:
-    members = {"pkg-1/vendor/ComfyUI/main.py": "main", f"pkg-1/vendor/ComfyUI/{name}": "evil"}
-    packed = archive(tmp_path / "a.tar.gz", dict(members))
-    into = tmp_path / "comfyui" / "1.0"
-    into.parent.mkdir()
-    with pytest.raises(dev.DevError, match="leads outside"):
-        dev.unpack_comfyui(packed, into)
-    assert files_below(into.parent) == []
+@pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="this Python's tarfile has no filters")
+def test_a_path_that_leads_outside_is_refused(dev: ModuleType, tmp_path: Path) -> None:
+    outside = "pkg-1/vendor/ComfyUI/../../../../outside.py"
+    packed = archive(tmp_path / "in" / "a.tar.gz", {"pkg-1/vendor/ComfyUI/main.py": "main", outside: "evil"})
+    with pytest.raises(dev.DevError, match="was not used"):
+        dev.unpack_comfyui(packed, tmp_path / "1.0")
+    assert not (tmp_path / "1.0").exists() and not list(tmp_path.rglob("outside.py"))
+
+
+def test_a_broken_archive_is_refused(dev: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(dev.DevError, match="was not used"):
+        dev.unpack_comfyui(tmp_path / "a.tar.gz", tmp_path / "1.0")
 
 
 def test_an_archive_without_comfyui_is_refused(dev: ModuleType, tmp_path: Path) -> None:
@@ -110,30 +118,79 @@ def test_a_failing_step_says_why(dev: ModuleType) -> None:
     assert "some detail" in (dev.ENV / "setup.log").read_text()
 
 
-def test_an_interrupted_installation_is_made_anew(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: list[str] = []
+@dataclass
+class Steps:
+    """In place of the installing commands: their names, and the interpreter that they leave; one may break off."""
 
-    def pretend(what: str, command: list[Any], holding: int) -> None:
-        steps.append(what)
-        if "-m" in command and "venv" in command:
-            venv.python.parent.mkdir(parents=True)
-            venv.python.touch()
-        if "PyTorch" in what and len(steps) < 5:
+    python: Path
+    done: list[str] = field(default_factory=list)
+    breaking: str = ""
+
+    def __call__(self, what: str, command: list[Any], holding: int) -> None:
+        self.done.append(what)
+        if "venv" in command:
+            self.python.parent.mkdir(parents=True)
+            self.python.touch()
+        if what == self.breaking:
             raise KeyboardInterrupt
 
+
+@pytest.fixture
+def steps(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Steps:
+    pretend = Steps(dev.python_of("venv"))
     monkeypatch.setattr(dev, "setup_step", pretend)
-    monkeypatch.setattr(dev.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0))
-    venv = dev.VirtualEnvironment(dev.ENV / "venv")
-    venv.make_tools(0)
+    return pretend
+
+
+def make(dev: ModuleType, made_of: str = "wanted") -> Path:
+    return dev.virtual_environment("venv", [made_of], {"make": ["uv", "venv"], "install": ["uv", "pip"]}, 0)
+
+
+def test_what_is_there_is_used(dev: ModuleType, steps: Steps) -> None:
+    assert make(dev) == make(dev) == dev.python_of("venv")
+    assert steps.done == ["make", "install"]
+
+
+@pytest.mark.parametrize("breaking", ["make", "install"])
+def test_an_interrupted_installation_is_made_anew(dev: ModuleType, steps: Steps, breaking: str) -> None:
+    steps.breaking = breaking
     with pytest.raises(KeyboardInterrupt):
-        venv.install("wanted", [], 0)
-    assert not venv.has_packages("wanted") and not venv.has_tools()
-    leftover = venv.folder / "half a package"
+        make(dev)
+    leftover = dev.ENV / "venv" / "half a package"
     leftover.touch()
-    venv.make_tools(0)
-    venv.install("wanted", [], 0)
-    assert venv.has_packages("wanted") and not venv.has_packages("something else")
+    steps.breaking = ""
+    make(dev)
+    make(dev)
+    assert steps.done[-2:] == ["make", "install"] and len(steps.done) < 5
     assert not leftover.exists()
+
+
+def test_other_requirements_make_it_anew(dev: ModuleType, steps: Steps) -> None:
+    make(dev)
+    make(dev, "something else")
+    assert steps.done == ["make", "install"] * 2
+
+
+def test_one_whose_python_went_away_is_made_anew(dev: ModuleType, steps: Steps) -> None:
+    make(dev).unlink()
+    assert make(dev).is_file()
+
+
+def test_an_older_dev_pys_is_made_anew(dev: ModuleType, steps: Steps) -> None:
+    """It had other stamps in the folder."""
+    steps.python.parent.mkdir(parents=True)
+    for file in (steps.python, dev.ENV / "venv" / "tools.stamp", dev.ENV / "venv" / "packages.stamp"):
+        file.touch()
+    make(dev)
+    assert steps.done == ["make", "install"] and not (dev.ENV / "venv" / "packages.stamp").exists()
+
+
+def test_of_a_linked_one_the_link_goes(dev: ModuleType, steps: Steps, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").touch()
+    (dev.ENV / "venv").symlink_to(tmp_path / "elsewhere")
+    make(dev)
+    assert not (dev.ENV / "venv").is_symlink() and (tmp_path / "elsewhere" / "kept").exists()
 
 
 def test_the_link_is_put_right(dev: ModuleType, tmp_path: Path) -> None:
@@ -145,7 +202,7 @@ def test_the_link_is_put_right(dev: ModuleType, tmp_path: Path) -> None:
     dev.link_pack()
     assert dev.LINK.resolve() == dev.ROOT
     dev.LINK.unlink()
-    dev.LINK.symlink_to(tmp_path / "gone")
+    dev.LINK.symlink_to(tmp_path / "gone")  # leads nowhere
     dev.link_pack()
     assert dev.LINK.resolve() == dev.ROOT
 
@@ -199,6 +256,40 @@ def test_arguments_go_to_pytest_as_they_are() -> None:
     assert "test_causes_in_one_line" in done.stdout and "test_a_failing_step" not in done.stdout
 
 
+def test_fast_is_a_marker(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[list[str]] = []
+    monkeypatch.setattr(dev, "prepare", lambda *_: None)
+    monkeypatch.setattr(dev, "test", lambda environment, arguments: given.append(arguments) or 0)
+    monkeypatch.setattr(sys, "argv", ["dev.py", "test", "--fast", "tests/engine"])
+    monkeypatch.delenv("CI", raising=False)
+    assert dev.main() == 0
+    assert given[0][:2] == ["-n", given[0][1]] and given[0][-3:] == ["-m", "fast", "tests/engine"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "brought"),
+    [
+        (["test"], {}, False),
+        (["test", "tests/browser"], {}, False),
+        (["test", "--browser"], {}, True),
+        (["test"], {"CI": "true"}, True),
+    ],
+)
+def test_a_browser_is_installed_where_it_is_asked_for(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, arguments: list[str], variables: dict[str, str], brought: bool
+) -> None:
+    ran: list[Any] = []
+    monkeypatch.setattr(dev, "prepare", lambda *_: None)
+    monkeypatch.setattr(dev, "test", lambda *_: 0)
+    monkeypatch.setattr(dev, "run", lambda environment, command: ran.append(command) or 0)
+    monkeypatch.setattr(sys, "argv", ["dev.py", *arguments])
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert dev.main() == 0
+    assert ran == ([dev.module("support.chromium")] if brought else [])
+
+
 @pytest.mark.parametrize("broken", [None, "0.24.0"])
 @pytest.mark.parametrize("given", [[], ["-k", "one"]])
 def test_all_releases(
@@ -221,7 +312,8 @@ def test_all_releases(
     assert dev.test_releases(given) == (1 if broken else 0)
     assert list(ran) == list(dev.RELEASES)
     assert ran.pop(dev.NEWEST) == given
-    assert all(arguments == (given or ["tests/engine", "tests/server", "-q"]) for arguments in ran.values())
+    on_older = given or dev.in_parallel("tests/engine", "tests/server", "-q")
+    assert all(arguments == on_older for arguments in ran.values())
     lines = capsys.readouterr().out.splitlines()[-len(dev.RELEASES) :]
     wanted = {version: "failed" if version == broken else "passed" for version in dev.RELEASES}
     assert [line.rsplit(" in ")[0] for line in lines] == [

@@ -20,7 +20,6 @@ import comfy.sd
 import comfy.supported_models
 import torch
 from comfy.model_patcher import ModelPatcher
-from engine.running import pipe_with
 from engine.tiny_models import (
     CONTEXT_WIDTH,
     FLOW_SCALE,
@@ -34,6 +33,7 @@ from engine.tiny_models import (
     box_vae,
     mask_of,
     picture,
+    pipe_with,
     unet_model,
     vae_of,
 )

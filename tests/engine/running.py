@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from engine.tiny_models import Pipe, mask_of
+from engine.tiny_models import mask_of, pipe_with  # noqa: F401 - tests that run nodes take it from here
 from mask_detailer.core import SEGS, mask_to_segs
 from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
 
@@ -38,8 +38,10 @@ class Made(NamedTuple):
 
 
 def detail(image: Any, mask: Any, pipe: Any, **changes: Any) -> Made:
-    """Run the node with the small widgets, changed."""
-    return Made(*MaskDetailerPipe().doit(image, mask, pipe, **(SMALL | changes)))
+    """Run the node with the small widgets, changed. What it makes is within 0..1, whatever the test is about."""
+    made = Made(*MaskDetailerPipe().doit(image, mask, pipe, **(SMALL | changes)))
+    assert_range(made[:3], given=image)
+    return made
 
 
 SEGS_SIZE = (96, 112)
@@ -52,14 +54,39 @@ def segs_of(*boxes: tuple[int, int, int, int], labels: str = "") -> SEGS:
 
 
 def do_detail(image: Any, segs: Any, pipe: Any, **changes: Any) -> Any:
-    """The call that other packs make, with the small widgets, changed."""
+    """The call that other packs make, with the small widgets, changed. What it makes is within 0..1."""
     model, clip, vae, positive, negative = pipe
     arguments = dict(
         image=image, segs=segs, model=model, clip=clip, vae=vae, guide_size=64.0, guide_size_for_bbox=True,
         max_size=128.0, seed=7, steps=2, cfg=3.0, sampler_name="euler", scheduler="normal", positive=positive,
         negative=negative, denoise=0.5, feather=4, noise_mask=True, force_inpaint=True, crop_batch=1,
     )  # fmt: skip
-    return DetailerForEach.do_detail(**(arguments | changes))
+    made = DetailerForEach.do_detail(**(arguments | changes))
+    assert_range(made, given=image)
+    return made
+
+
+def pictures_in(value: Any) -> Iterator[torch.Tensor]:
+    """All pictures and masks in nested outputs, those of segments too."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        yield torch.as_tensor(value)
+    elif hasattr(value, "cropped_image"):
+        yield from pictures_in((value.cropped_image, value.cropped_mask))
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from pictures_in(entry)
+
+
+def assert_range(*outputs: Any, given: torch.Tensor | None = None) -> None:
+    """Every picture and mask in nested outputs is within 0..1, exactly.
+
+    Args:
+        given: the picture that came in: values beyond 0..1 stay where nothing is done, so that its range is allowed.
+    """
+    lowest, highest = (0.0, 1.0) if given is None else (min(0.0, float(given.min())), max(1.0, float(given.max())))
+    for picture in pictures_in(outputs):
+        least, most = (float(edge) for edge in picture.aminmax())
+        assert lowest <= least and most <= highest, f"{list(picture.shape)}: {least} to {most}"
 
 
 def near(mask: torch.Tensor, pixels: int) -> torch.Tensor:
@@ -183,12 +210,6 @@ def same(first: Any, second: Any) -> bool:
     if isinstance(first, list | tuple):
         return len(first) == len(second) and all(map(same, first, second))
     return bool(first == second)
-
-
-def pipe_with(pipe: Pipe, **parts: Any) -> Any:
-    """A BASIC_PIPE with some of its parts replaced."""
-    names = ("model", "clip", "vae", "positive", "negative")
-    return tuple(parts.get(name, part) for name, part in zip(names, pipe, strict=True))
 
 
 def watched(model: Any) -> tuple[Any, list[float]]:

@@ -13,6 +13,8 @@ import torch
 from support import quality
 from support.quality import CHECKPOINT, Quality, measure, vae_shift
 
+pytestmark = pytest.mark.slow
+
 CASES = {"face": 0, "lettering": 1, "emblem": 3}
 LEVEL = 1 / 255
 # Against the undegraded scene, in levels of 8-bit pictures. Cutting values to bytes before the VAE takes 0.2 to 0.4

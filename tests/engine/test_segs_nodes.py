@@ -199,8 +199,8 @@ def test_preview(temp_folder: Path) -> None:
     with Image.open(temp_folder / files[0]) as picture:
         assert (picture.format, picture.mode) == ("WEBP", "RGBA")
         alpha = np.asarray(picture)[..., 3]
-    assert np.array_equal(np.unique(alpha), [51, 127, 255])
-    assert (alpha[0, 0], alpha[0, 10], alpha[0, 20]) == (51, 127, 255)
+    assert np.array_equal(np.unique(alpha), [51, 128, 255])
+    assert (alpha[0, 0], alpha[0, 10], alpha[0, 20]) == (51, 128, 255)
     (pictures,) = made["result"]
     assert len(pictures) == 2 and torch.equal(pictures[0], torch.from_numpy(mask)[None, ..., None].expand(1, 20, 21, 3))
     third = run("SEGSPreview", segs=(HEADER, [one]), alpha_mode=False)

@@ -262,6 +262,12 @@ def unet_pipe(seed: int = 0, in_channels: int = 4, vae: Any = None, *, silent: b
     return model, NoClip(), vae or box_vae(), positive, negative
 
 
+def pipe_with(pipe: Pipe, **parts: Any) -> Any:
+    """A BASIC_PIPE with some of its parts replaced."""
+    names = ("model", "clip", "vae", "positive", "negative")
+    return tuple(parts.get(name, part) for name, part in zip(names, pipe, strict=True))
+
+
 def flow_pipe(channels: int = SD3_CHANNELS, vae: Any = None) -> Pipe:
     """A BASIC_PIPE around ``still_flow_model``."""
     return still_flow_model(channels), NoClip(), vae or box_vae(channels, FLOW_SCALE), pooled_prompt(), pooled_prompt()
@@ -288,6 +294,30 @@ def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
             waves += torch.sin(up * rows * 6.28 + across * columns * 6.28 + phase)
         colours.append(0.5 + 0.07 * waves)
     return torch.stack(colours, -1).clamp(0, 1)[None]
+
+
+def board(height: int, width: int, side: int = 3) -> torch.Tensor:
+    """Black and white squares, 0 and 1."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return ((rows // side + columns // side) % 2).float()[None, ..., None].repeat(1, 1, 1, 3)
+
+
+def strokes(height: int, width: int) -> torch.Tensor:
+    """Black strokes on white, as of text, and single white pixels on black below."""
+    made = torch.ones(1, height, width, 3)
+    for x in range(3, width - 2, 7):
+        made[:, 4 : height // 2 - 4, x : x + 2 + x % 3] = 0.0
+    made[:, height // 2 :] = 0.0
+    made[:, height // 2 + 3 :: 9, 5::8] = 1.0
+    return made
+
+
+def coloured(height: int, width: int) -> torch.Tensor:
+    """Squares of pure colours."""
+    made = board(height, width, 5)
+    made[..., 1] = board(height, width, 7)[..., 0]
+    made[..., 2] = 1 - board(height, width, 2)[..., 0]
+    return made
 
 
 def mask_of(height: int, width: int, *boxes: tuple[int, int, int, int]) -> torch.Tensor:

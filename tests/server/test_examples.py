@@ -13,6 +13,7 @@ from support import examples, pictures
 from support.client import Client, Prompt
 from support.pictures import decode
 from support.server import Server
+from tiny_model import WEIGHTS
 
 FINISHED = {"SaveImage", "PreviewImage", "SaveVideo", "ImageCompare", "PreviewAny", "SEGSPreview", "MaskDetailerPlan"}
 
@@ -21,7 +22,7 @@ FINISHED = {"SaveImage", "PreviewImage", "SaveVideo", "ImageCompare", "PreviewAn
 def prepared(server: Server) -> Server:
     """The server with what the examples load."""
     examples.write_inputs(server.base / "input")
-    shutil.copy(examples.MODEL, server.base / "models" / "checkpoints")
+    shutil.copy(WEIGHTS, server.base / "models" / "checkpoints")
     if host.detection.has_rtdetr():
         from engine import tiny_detectors
 

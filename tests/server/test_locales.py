@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from support import locales
 from support.client import Client
+
+import locales
 
 
 def test_server_has_all_texts(client: Client) -> None:

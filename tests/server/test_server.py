@@ -87,7 +87,7 @@ with Server(base / "base", comfyui=Path({str(comfyui)!r}), port={port}, log=base
     starter.send_signal(signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
     starter.wait(10)
     starter.stdout.close()
-    give_up = time.monotonic() + 15
+    give_up = time.monotonic() + 60
     while psutil.pid_exists(pid) and time.monotonic() < give_up:
         time.sleep(0.05)
     assert not psutil.pid_exists(pid) and is_free(port)

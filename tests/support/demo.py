@@ -1,6 +1,6 @@
 """`dev.py demo`: detail the spoiled parts of a drawn scene in a real ComfyUI, over its HTTP interface.
 
-The model is the small one of tests/model. It writes before.png, mask.png, after.png and side_by_side.png to
+The model is the small one of tools/tiny_model. It writes before.png, mask.png, after.png and side_by_side.png to
 `demo_output/`.
 """
 
@@ -16,19 +16,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from model import scenes
+from tiny_model import WEIGHTS, scenes
 
 from support import pictures, workflow
 from support.client import Client, Event, PromptError, RefusedError, check
 from support.server import CHECKOUT, Server, ServerError
 
 OUTPUT = CHECKOUT / "demo_output"
-MODEL = CHECKOUT / "tests" / "model" / workflow.TRAINED
 BAR = 32
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(prog="dev.py demo")
     parser.add_argument("--setup-seconds", type=float, default=0.0)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -51,7 +50,7 @@ def detail(base: Path, setup_seconds: float) -> None:
     try:
         print("demo: starting ComfyUI ...", flush=True)
         # while it starts: the pictures and the checkpoint
-        shutil.copy(MODEL, base / "models" / "checkpoints")
+        shutil.copy(WEIGHTS, base / "models" / "checkpoints")
         before, mask, parts = spoiled_scene()
         before_path = pictures.write(OUTPUT / "before.png", before)
         mask_path = pictures.write(OUTPUT / "mask.png", mask)

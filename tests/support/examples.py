@@ -20,7 +20,6 @@ from support.workflow import TRAINED
 
 FOLDER = CHECKOUT / "example_workflows"
 NAMES = sorted(file.stem for file in FOLDER.glob("*.json"))
-MODEL = CHECKOUT / "tests" / "model" / TRAINED
 FACE_MODEL = "face.safetensors"
 FRAMES = 3
 

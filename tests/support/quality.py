@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,13 +15,12 @@ from mask_detailer.detailer.pipeline.plan import CropPlan, make_plan
 from mask_detailer.nodes.detailers import MaskDetailerPipe
 from mask_detailer.nodes.door import Door
 from mask_detailer.nodes.settings import settings_of
-from model import conditioning, scenes
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
+from tiny_model import WEIGHTS as CHECKPOINT
+from tiny_model import conditioning, scenes
 
 from support.faults import Fault
-
-CHECKPOINT = Path(__file__).parents[1] / "model" / "mask-detailer-tiny.safetensors"
 
 SETTINGS: dict[str, Any] = {
     "guide_size": 448.0,

@@ -14,8 +14,8 @@ USUAL_PORT = 8188
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=0)
+    parser = argparse.ArgumentParser(prog="dev.py serve")
+    parser.add_argument("--port", type=int, default=0, help="default: 8188, or a free one if it is taken")
     options = parser.parse_args()
     if options.port and not is_free(options.port):
         print(f"serve: port {options.port} is taken; name another with --port", file=sys.stderr)

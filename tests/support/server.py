@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import random
 import re
 import socket
 import subprocess
@@ -35,9 +36,10 @@ def comfyui_folder() -> Path:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """By chance, from below those that systems give to outgoing connections: nobody takes it before the server does."""
+    while not is_free(port := random.SystemRandom().randrange(20_000, 32_000)):
+        pass
+    return port
 
 
 def is_free(port: int) -> bool:

@@ -16,7 +16,7 @@ _WORKFLOW: Prompt = json.loads((Path(__file__).parent / "mask_detail.api.json").
 _SAVED = Path(__file__).parents[1] / "data" / "workflows"
 CHECKPOINT = "tiny.safetensors"
 TRAINED = "mask-detailer-tiny.safetensors"
-# what suits the trained model, see tests/model/CARD.md
+# what suits the trained model, see tools/tiny_model/CARD.md
 TRAINED_WIDGETS: dict[str, Any] = {
     "guide_size": 448, "max_size": 768, "steps": 8, "scheduler": "simple", "denoise": 0.3, "crop_factor": 1.3,
     "noise_mask_feather": 0,

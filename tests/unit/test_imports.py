@@ -17,7 +17,7 @@ import pytest
 logger = logging.getLogger(__name__)
 
 FOLDER = Path(mask_detailer.core.__file__).parents[2]  # holds the pack under its import name
-MOST_SECONDS = 0.150
+MOST_OF_TORCH = 0.12  # of the processor time that importing torch and numpy takes; it is 0.04
 
 REFUSE_COMFYUI = """
 import sys
@@ -49,14 +49,16 @@ assert Region.of(larger[1][0].bbox) == Region(40, 20, 100, 60)
 
 WHOLE_PACK = """
 import json, time
+start = time.process_time()
 import torch, numpy
+bare = time.process_time() - start
 before = set(sys.modules)
-start = time.perf_counter()
+start = time.process_time()
 import mask_detailer
-seconds = time.perf_counter() - start
+share = (time.process_time() - start) / bare
 added = set(sys.modules) - before
 nodes = sorted(mask_detailer.NODE_CLASS_MAPPINGS)
-print(json.dumps({"seconds": seconds, "added": sorted(added), "nodes": nodes}))
+print(json.dumps({"share": share, "added": sorted(added), "nodes": nodes}))
 """
 
 
@@ -76,17 +78,17 @@ def test_the_pure_floors_work_without_comfyui() -> None:
 
 def test_the_pack_imports_quickly_and_without_comfyui() -> None:
     """On top of torch and numpy, which ComfyUI has imported by then."""
-    seconds: list[float] = []
+    shares: list[float] = []
     report: dict[str, Any] = {}
     for _ in range(3):
         report = json.loads(run(WHOLE_PACK))
-        seconds.append(report["seconds"])
-        if seconds[-1] < MOST_SECONDS:
+        shares.append(report["share"])
+        if shares[-1] < MOST_OF_TORCH:
             break
-    logger.info("seconds to import the pack: %s", seconds)
+    logger.info("importing the pack over importing torch and numpy: %s", shares)
     assert {name.split(".")[0] for name in report["added"]}.isdisjoint({"cv2", "scipy", "PIL", "comfy"})
     assert "MaskDetailerPipe" in report["nodes"]
-    assert min(seconds) < MOST_SECONDS
+    assert min(shares) < MOST_OF_TORCH
 
 
 NODE_FILES = sorted((FOLDER / "mask_detailer" / "nodes").glob("*.py"))

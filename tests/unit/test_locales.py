@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from support import locales
-from support.locales import ENGLISH, LANGUAGES, Texts
+
+import locales
+from locales import ENGLISH, LANGUAGES, Texts
 
 NEWEST = (0, 30)  # from this ComfyUI on all nodes are offered
 

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mask_detailer.core import Region, Size, blur_mask, dilate_mask, paste_
-from mask_detailer.core.blend import _screened_membrane, paste_mask, paste_reach, seamless
+from mask_detailer.core.blend import BLENDS, _depth, _screened_membrane, paste_mask, paste_reach, seamless
 from mask_detailer.core.masks import RAMPS
 from unit.parts import LEVEL, disc, scenery
 
@@ -216,7 +217,7 @@ def test_ramps(ramp: str, feather: int) -> None:
         assert (line[150 - feather : 150 + feather] - wanted).abs().max() < 0.3 / feather
 
 
-def test_todays_paste_mask_by_default() -> None:
+def test_the_paste_mask_is_the_blur_by_default() -> None:
     mask = torch.rand(1, 70, 80)
     for feather in (0, 5, 40):
         assert torch.equal(paste_mask(mask, feather), blur_mask(mask, feather))
@@ -246,3 +247,67 @@ def test_reach(x: int, y: int, width: int, height: int, feather: int, grow: int,
     outside = torch.ones(90, 80, dtype=torch.bool)
     outside[paste_reach(support, region, feather, grow).relative_to(region).slices] = False
     assert not alpha[0][outside].any()
+
+
+def test_an_unknown_blend_is_named_with_the_choices() -> None:
+    crop = torch.rand(1, 20, 30, 3)
+    for alpha in (torch.ones(1, 20, 30), torch.zeros(1, 20, 30)):
+        with pytest.raises(ValueError, match="'poisson' is no blend; it must be one of feather, multiband, gradient"):
+            seamless(crop, crop, alpha, "poisson", 5, Region(0, 0, 30, 20), Size(40, 40))
+
+
+def test_an_unknown_ramp_is_named_with_the_choices() -> None:
+    with pytest.raises(ValueError, match="'steps' is no ramp"):
+        paste_mask(torch.ones(1, 20, 30), 4, "steps")
+
+
+@pytest.mark.parametrize("method", BLENDS)
+def test_blends_of_black_and_white_stay_within(method: str) -> None:
+    board = ((torch.arange(60)[:, None] // 7 + torch.arange(70) // 7) % 2).float()[None, ..., None].repeat(1, 1, 1, 3)
+    made = seamless(1 - board, board, paste_mask(disc(60, 70, 20), 4), method, 9, Region(3, 3, 73, 63), Size(99, 99))
+    assert (float(made.min()), float(made.max())) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_the_paste(frames: int) -> None:
+    image, patch, alpha = torch.rand(3, 30, 40, 3), torch.rand(frames, 10, 20, 3), torch.rand(frames, 10, 20)
+    alpha[:, :, :5], alpha[:, :, 15:] = 0.0, 1.0
+    out = image.clone()
+    paste_(out, patch, alpha, Region(7, 4, 27, 14))
+    inside = out[:, 4:14, 7:27]
+    assert torch.equal(inside[:, :, :5], image[:, 4:14, 7:12])
+    assert torch.equal(inside[:, :, 15:], patch[:, :, 15:].expand(3, -1, -1, -1))
+    wanted = image[:, 4:14, 7:27].double() + alpha[..., None].double() * (
+        patch.double() - image[:, 4:14, 7:27].double()
+    )
+    assert float((inside - wanted).abs().max()) < 1e-6
+    out[:, 4:14, 7:27] = image[:, 4:14, 7:27]
+    assert torch.equal(out, image)
+
+
+@pytest.mark.parametrize("method", ["multiband", "gradient"])
+@pytest.mark.parametrize(
+    ("region", "sides"),
+    [
+        (Region(10, 0, 90, 60), "top"),
+        (Region(10, 20, 90, 80), "bottom"),
+        (Region(0, 10, 80, 70), "left"),
+        (Region(40, 10, 120, 70), "right"),
+    ],
+)
+def test_each_border_of_a_picture_that_is_not_square(method: str, region: Region, sides: str) -> None:
+    """A tint over the whole crop stays whole along the picture's border, and is taken off at the three other sides."""
+    before = torch.full((1, 60, 80, 3), 0.5)
+    made = seamless(before, before + TINT, torch.ones(1, 60, 80), method, 6, region, Size(80, 120))[0, ..., 0] - 0.5
+    middles = {"top": made[0, 40], "bottom": made[-1, 40], "left": made[30, 0], "right": made[30, -1]}
+    for side, value in middles.items():
+        assert (abs(float(value) - TINT) < LEVEL) is (side == sides), side
+
+
+@pytest.mark.parametrize("offset", range(12))
+def test_the_depth_of_a_mask_is_exact_wherever_it_lies_in_memory(offset: int) -> None:
+    y, x = np.ogrid[:119, :133]
+    support = np.frombuffer(bytearray(119 * 133 + 64), bool)[offset : offset + 119 * 133].reshape(119, 133)
+    support[:] = (y - 59) ** 2 + (x - 66) ** 2 < 50**2
+    wanted = scipy.ndimage.distance_transform_edt(support).astype(np.float32)
+    assert np.array_equal(_depth(support), wanted)

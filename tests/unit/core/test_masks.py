@@ -1,12 +1,13 @@
-"""Masks of every rank, and the blur."""
+"""Masks of every rank, the blur, growing and shrinking."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import torch
-from mask_detailer.core import Size, as_mask_batch, blur_mask, resize_mask
-from mask_detailer.core.masks import blur_kernel_size
+from mask_detailer.core import Region, Size, as_mask_batch, blur_mask, covered_region, dilate_mask, resize_mask
+from mask_detailer.core.masks import RAMPS, blur_kernel_size
 from unit import oracles
 
 
@@ -149,3 +150,122 @@ def test_each_mask_of_a_batch_is_what_it_is_alone() -> None:
     masks = torch.rand(4, 60, 70, generator=torch.Generator().manual_seed(2))
     together = blur_mask(masks, 9)
     assert all(torch.equal(together[i : i + 1], blur_mask(masks[i : i + 1], 9)) for i in range(4))
+
+
+# ------------------------------------------------------------------------------------------------ growing and shrinking
+
+
+def slowly_dilated(mask: np.ndarray, dilation: int) -> np.ndarray:
+    """Each pixel's square of neighbours, looked at one after another; outside the picture there are none."""
+    side = abs(dilation)
+    before, after = side // 2, side - 1 - side // 2
+    outside = -np.inf if dilation > 0 else np.inf
+    padded = np.pad(mask, ((before, after), (before, after)), constant_values=outside)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side))
+    return windows.max(axis=(2, 3)) if dilation > 0 else windows.min(axis=(2, 3))
+
+
+def first_and_last(mask: torch.Tensor) -> list[tuple[int, int]]:
+    """The first and last row and column that are not 0."""
+    return [(int(axis.min()), int(axis.max())) for axis in torch.nonzero(mask, as_tuple=True)]
+
+
+@pytest.mark.parametrize(
+    ("dilation", "reach"), [(2, (20, 21)), (3, (19, 21)), (10, (16, 25)), (11, (15, 25)), (0, (20, 20)), (1, (20, 20))]
+)
+def test_one_pixel_grows_to_a_square(dilation: int, reach: tuple[int, int]) -> None:
+    mask = torch.zeros(1, 40, 50)
+    mask[0, 20, 20] = 1.0
+    grown = dilate_mask(mask, dilation)
+    assert first_and_last(grown[0]) == [reach, reach]
+    assert grown.sum() == max(dilation, 1) ** 2
+
+
+@pytest.mark.parametrize(("dilation", "left"), [(-4, (7, 13)), (-3, (6, 13)), (-2, (6, 14)), (-1, (5, 14))])
+def test_a_square_shrinks(dilation: int, left: tuple[int, int]) -> None:
+    mask = torch.zeros(1, 30, 30)
+    mask[0, 5:15, 5:15] = 1.0
+    assert first_and_last(dilate_mask(mask, dilation)[0]) == [left, left]
+
+
+@pytest.mark.parametrize("dilation", [2, 3, 7, 16, 45, 100, -2, -3, -7, -16, -45, -100])
+def test_soft_masks_equal_the_slow_way(dilation: int) -> None:
+    masks = np.random.default_rng(abs(dilation)).random((2, 31, 43), np.float32)
+    changed = dilate_mask(torch.from_numpy(masks), dilation)
+    assert changed.shape == (2, 31, 43) and changed.dtype == torch.float32
+    for frame, mask in zip(changed.numpy(), masks, strict=True):
+        assert np.array_equal(frame, slowly_dilated(mask, dilation))
+
+
+@pytest.mark.parametrize("dilation", [-512, -9, -2, 0, 2, 9, 512])
+def test_what_is_all_white_or_black_stays(dilation: int) -> None:
+    for value in (0.0, 1.0):
+        whole = torch.full((1, 20, 30), value)
+        assert torch.equal(dilate_mask(whole, dilation), whole)
+
+
+@pytest.mark.parametrize("dilation", [-4, -1, 0, 1, 4])
+def test_dilation_never_touches_its_input(dilation: int) -> None:
+    mask = torch.rand(2, 20, 30).transpose(1, 2)
+    kept = mask.clone()
+    dilate_mask(mask, dilation).fill_(5.0)
+    assert torch.equal(mask, kept)
+
+
+def test_dilation_of_a_tensor_with_a_gradient() -> None:
+    mask = torch.rand(1, 20, 30)
+    assert torch.equal(dilate_mask(mask.clone().requires_grad_(), 5), dilate_mask(mask, 5))
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 1.0, 3.3, 10.0, 100.0])
+@pytest.mark.parametrize(("reach", "kernel"), [(1, 3), (4, 9), (10, 21), (20, 21)])  # 20: half of 41, made odd
+def test_blur_of_any_width(sigma: float, reach: int, kernel: int) -> None:
+    mask = np.random.default_rng(reach).random((41, 60), np.float32)
+    wanted = scipy.ndimage.convolve(mask.astype(np.float64), oracles.gaussian_kernel(kernel, sigma), mode="mirror")
+    blurred = blur_mask(torch.from_numpy(mask)[None], reach, sigma)
+    assert np.abs(blurred[0].numpy() - wanted).max() < 1e-6
+
+
+# ------------------------------------------------------------------------------------------------ ramps and regions
+
+
+def test_an_unknown_ramp_is_named_with_the_choices() -> None:
+    for feather in (0, 5):
+        with pytest.raises(ValueError, match="'steps' is no ramp; it must be one of gaussian, linear, smooth"):
+            blur_mask(torch.rand(1, 40, 50), feather, ramp="steps")
+
+
+@pytest.mark.parametrize("ramp", RAMPS)
+@pytest.mark.parametrize(("height", "width", "feather"), [(24, 60, 11), (40, 41, 9), (30, 200, 14), (12, 13, 5)])
+def test_ramps_near_the_ends_reflect(ramp: str, height: int, width: int, feather: int) -> None:
+    """Against a convolution of the mask padded by numpy."""
+    kernel = 2 * feather + 1
+    weights = _weights_of(ramp, kernel)
+    mask = np.random.default_rng(feather).random((height, width), np.float32)
+    padded = np.pad(mask.astype(np.float64), feather, mode="reflect")
+    wanted = scipy.ndimage.convolve1d(scipy.ndimage.convolve1d(padded, weights, axis=0), weights, axis=1)
+    wanted = wanted[feather:-feather, feather:-feather]
+    made = blur_mask(torch.from_numpy(mask)[None], feather, 6.0, ramp)[0].numpy()
+    assert blur_kernel_size(Size(height, width), feather) == kernel
+    assert np.abs(made - wanted).max() < 1e-6
+
+
+def _weights_of(ramp: str, kernel: int) -> np.ndarray:
+    x = np.arange(kernel) - kernel // 2
+    weights = {
+        "gaussian": np.exp(-(x**2) / 72.0),
+        "linear": np.ones(kernel),
+        "smooth": 1 + np.cos(2 * np.pi * x / (kernel + 1)),
+    }[ramp]
+    return weights / weights.sum()
+
+
+@pytest.mark.parametrize(
+    ("box", "wanted"),
+    [((3, 4, 10, 6), (3, 4, 10, 6)), ((0, 0, 50, 40), (0, 0, 50, 40)), ((49, 39, 50, 40), (49, 39, 50, 40))],
+)
+def test_covered_region(box: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    mask = torch.zeros(1, 40, 50)
+    mask[0][Region(*box).slices] = 1e-6
+    assert covered_region(mask) == Region(*wanted)
+    assert covered_region(torch.zeros(1, 40, 50)) == Region(0, 0, 0, 0)

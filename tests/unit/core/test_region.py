@@ -179,3 +179,37 @@ def test_sizes() -> None:
     assert (size.shorter, size.longer, str(size)) == (30, 40, "40x30")
     assert Region.whole(size).size == size
     assert str(Region(5, 6, 45, 36)) == "40x30 at 5,6"
+
+
+@pytest.mark.parametrize(
+    ("region", "wanted"),
+    [
+        ((5, 6, 20, 9), (5, 6, 20, 9)),
+        ((-3, -4, 50, 60), (0, 0, 40, 30)),
+        ((30, 20, 41, 31), (30, 20, 40, 30)),
+        ((-9, 10, -2, 20), (0, 10, 0, 20)),
+        ((50, 40, 60, 70), (50, 40, 50, 40)),
+    ],
+)
+def test_within(region: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    found = Region(*region).within(Size(30, 40))
+    assert found == Region(*region).intersection(Region(0, 0, 40, 30)) == Region(*wanted)
+
+
+@pytest.mark.parametrize(
+    ("size", "multiple", "wanted"),
+    [
+        ((30, 40), 8, (24, 40)),
+        ((31, 47), 8, (24, 40)),
+        ((32, 48), 16, (32, 48)),
+        ((5, 100), 16, (16, 96)),  # at least one
+        ((0, 0), 8, (8, 8)),
+        ((33, 7), 1, (33, 7)),
+    ],
+)
+def test_rounded_down(size: tuple[int, int], multiple: int, wanted: tuple[int, int]) -> None:
+    assert Size(*size).rounded_down(multiple) == Size(*wanted)
+
+
+def test_padded() -> None:
+    assert Region(5, 6, 7, 8).padded(3) == Region(2, 3, 10, 11)

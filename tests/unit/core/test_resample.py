@@ -147,3 +147,33 @@ def test_nothing_moves(middle: tuple[float, float], factor: float) -> None:
     assert np.abs(moved).max() < 0.02
     back = resample(enlarged, Size(height, width))
     assert np.abs((centroid(back) - centroid(image)) * (height, width)).max() < 0.02
+
+
+def board(side: int, height: int, width: int) -> torch.Tensor:
+    """Squares of black and white, hard, over the full range."""
+    rows, columns = torch.arange(height)[:, None] // side, torch.arange(width) // side
+    return ((rows + columns) % 2).float()[None, ..., None].expand(-1, -1, -1, 3).contiguous()
+
+
+@pytest.mark.parametrize("side", [5, 8, 13])
+@pytest.mark.parametrize("factor", [0.5, 2.0, 2.7])
+def test_hard_edges_ring_and_the_clamp_takes_it_off(side: int, factor: float) -> None:
+    """Black and white are reached again, and nothing but the ringing is changed."""
+    image = board(side, 104, 130)
+    new = Size(int(104 * factor), int(130 * factor))
+    made = resample(image, new)
+    assert -0.3 < float(made.min()) < -0.01 and 1.01 < float(made.max()) < 1.3
+    clamped = made.clamp(0.0, 1.0)
+    assert (float(clamped.min()), float(clamped.max())) == (0.0, 1.0)
+    wanted = oracles.pillow_lanczos(image[0].numpy(), *new)
+    assert np.abs(made[0].numpy() - wanted).max() < 1e-5
+
+
+@pytest.mark.parametrize("side", [16, 20])
+def test_a_board_there_and_back(side: int) -> None:
+    """Enlarged, clamped and shrunk: the squares are black and white to a whisker, but for their corners."""
+    image = board(side, 160, 160)
+    back = resample(resample(image, Size(400, 400)).clamp(0.0, 1.0), Size(160, 160)).clamp(0.0, 1.0)
+    assert float((back - image).abs().max()) < 0.2 and float((back - image).abs().mean()) < 0.03
+    middles = (slice(None), slice(side // 2, None, side), slice(side // 2, None, side))
+    assert float((back - image)[middles].abs().max()) < 2e-3

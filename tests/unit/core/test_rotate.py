@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -130,3 +131,13 @@ def test_scaled() -> None:
 def test_a_picture_without_a_batch_is_refused() -> None:
     with pytest.raises(ValueError, match=r"a turn takes \[B,H,W,C\]"):
         Turn(0.3, (1.0, 1.0)).upright(torch.zeros(20, 20, 3))
+
+
+def test_what_comes_from_outside_is_mirrored_at_the_border() -> None:
+    """Half a turn about a point off the middle only moves pixels: against numpy's padding, the outermost repeated."""
+    picture = torch.rand(2, 20, 24, 3, generator=torch.Generator().manual_seed(0))
+    made = Turn(math.pi, (15.0, 6.0)).upright(picture).numpy()
+    padded = np.pad(picture.numpy(), [(0, 0), (8, 0), (0, 6), (0, 0)], mode="symmetric")
+    wanted = padded[:, ::-1, ::-1][:, 8:28, :24]
+    assert made.shape == wanted.shape
+    assert np.abs(made - wanted).max() < 1e-5

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mask_detailer.segs import black_picture, to_combined_mask, to_image_list
+from mask_detailer.segs import black_picture, to_combined_mask, to_image_list, to_previews
 from unit.build import ForeignSEG, drawn, seg
 
 
@@ -129,3 +129,31 @@ def test_a_mirrored_numpy_image() -> None:
     own = np.random.default_rng(0).random((1, 20, 20, 3)).astype(np.float32)[:, :, ::-1]
     (picture,) = to_image_list(((60, 80), [seg((10, 20, 30, 40), image=own)]))
     assert np.array_equal(picture.numpy(), own)
+
+
+# ------------------------------------------------------------------------------------------------ previews
+
+
+def test_previews_of_own_images_and_of_the_fallback() -> None:
+    own, fallback = torch.rand(2, 20, 20, 4), torch.rand(3, 60, 80, 3)
+    masks = np.random.default_rng(1).random((2, 20, 20), np.float32)
+    segs = (
+        (60, 80),
+        [
+            seg((10, 20, 30, 40), image=own, mask=masks),
+            seg((70, 50, 90, 90), mask=masks[:, :40]),
+            seg((100, 9, 120, 29)),
+        ],
+    )
+    first, second = to_previews(segs, fallback)
+    assert torch.equal(first.picture, own[..., :3]) and np.array_equal(first.mask.numpy(), masks)
+    assert torch.equal(second.picture, fallback[:2, 50:, 70:])  # as many frames as the first has
+    assert second.mask.shape == (2, 10, 10)
+    (only,) = to_previews(segs)
+    assert torch.equal(only.picture, first.picture)
+
+
+def test_previews_merge_masks_of_another_number_of_frames() -> None:
+    masks = np.random.default_rng(1).random((3, 20, 20), np.float32)
+    (one,) = to_previews(((60, 80), [seg((10, 20, 30, 40), image=torch.rand(2, 20, 20, 3), mask=masks)]))
+    assert np.array_equal(one.mask.numpy(), masks.max(axis=0)[None].repeat(2, axis=0))

@@ -164,3 +164,13 @@ def test_rescaling_keeps_neighbours_together(height: int, width: int) -> None:
     moved = rescale((HEADER, [seg(part) for part in parts]), Size(height, width))
     first, second = (one.bbox for one in moved[1])
     assert first[2] == second[0] and (first[0], second[2]) == (0, width) and (second[1], second[3]) == (0, height)
+
+
+@pytest.mark.parametrize(
+    ("factor", "box"),
+    [(2.0, (0, 10, 60, 50)), (0.5, (22, 25, 38, 35)), (1.0, (15, 20, 45, 40))],  # 7.5 is truncated
+)
+def test_a_box_that_is_not_square_grows_along_each_side(factor: float, box: tuple[int, int, int, int]) -> None:
+    one = scale_bbox(seg((0, 10, 60, 60), (15, 20, 45, 40)), factor)
+    assert one.bbox == box
+    assert np.array_equal(one.cropped_mask, drawn(50, 60, (box[0], box[1] - 10, box[2], box[3] - 10)))

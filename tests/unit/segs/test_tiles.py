@@ -190,3 +190,23 @@ def test_starts_are_the_known_ones_where_those_are_sound(
         inside = ((side + 1, limit), [seg((before, 0, before + length + 1, side + 1))])
     segs = make_tiles(Size(side + bool(inside), limit), Tiling(side, overlap), inside)
     assert sorted({one.bbox[0] for one in segs[1]}) == known
+
+
+def test_an_unknown_mode_is_named_with_the_choices() -> None:
+    for irregularity in (0.0, 0.5):
+        with pytest.raises(ValueError, match="'Reuse slow' is no mode of irregular tiles; it must be one of Reuse f"):
+            make_tiles(Size(100, 100), Tiling(50, irregularity=irregularity, mode="Reuse slow"))
+
+
+def test_modes() -> None:
+    """Reused: all tiles alike; random: none like another. Fast draws coarser rims."""
+    masks = {}
+    for mode in IRREGULAR_MODES:
+        tiling = Tiling(90, crop_factor=1.5, irregularity=0.1, mode=mode)
+        segs = make_tiles(Size(700, 700), tiling)[1]
+        inner = [one.cropped_mask for one in segs if min(one.crop_region[:2]) > 0 and max(one.crop_region[2:]) < 700]
+        assert len(inner) > 1
+        alike = all(np.array_equal(inner[0], other) for other in inner[1:])
+        assert alike is mode.startswith("Reuse")
+        masks[mode] = inner[0]
+    assert not np.array_equal(masks["Reuse fast"], masks["Reuse quality"])

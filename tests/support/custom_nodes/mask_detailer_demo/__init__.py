@@ -3,8 +3,8 @@
 from typing import Any
 
 import torch
-from model import conditioning
 from support.detectors import BoxDetector, FloodSam, OutlineDetector, SamModel
+from tiny_model import conditioning
 
 CONTEXT_WIDTH, POOLED_WIDTH = 64, 16  # those of support.checkpoint
 

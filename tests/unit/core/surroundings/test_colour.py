@@ -137,11 +137,20 @@ def test_inputs_are_not_written_to() -> None:
     assert torch.equal(before, kept[0]) and torch.equal(refined, kept[1])
 
 
-def test_the_ring_keeps_away_from_the_masks() -> None:
-    ring = ring_of(MASK, None, disc(*SIZE, 60))
-    y, x = np.nonzero(ring[0].numpy())
-    distance = np.hypot(y - 79.5, x - 84.5)
-    assert 64 <= distance.min() < 66
-    tight = torch.ones(1, 30, 30)
-    tight[:, :, :9] = 0.0  # 270 pixels; 150 with the margin
-    assert int(ring_of(tight).sum()) == 270
+def test_an_unknown_match_is_named_with_the_choices() -> None:
+    before = scenery(*SIZE, 12)
+    with pytest.raises(ValueError, match="'histogram' is no colour match; it must be one of off, mean_and_spread, cov"):
+        match_colour(before, before, RING, "histogram", 0.2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_black_and_white_stay_within(method: str) -> None:
+    """The part is a board of black and white in surroundings that must become brighter, or darker."""
+    board = ((torch.arange(SIZE[0])[:, None] // 9 + torch.arange(SIZE[1]) // 9) % 2).float()[..., None]
+    for tint in (-0.06, 0.06):
+        before = scenery(*SIZE, 13, 0.2, 0.8)
+        refined = torch.where(INSIDE[..., None], board, before + tint)
+        made, text = match_colour(before, refined, RING, method, 0.2)
+        assert text.startswith("colour matched")
+        assert float(made.min()) >= 0.0 and float(made.max()) <= 1.0
+        assert float((made - refined)[0][INSIDE].abs().max()) > 0.03

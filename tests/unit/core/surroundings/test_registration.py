@@ -130,3 +130,20 @@ def test_inputs_are_not_written_to() -> None:
     kept = before.clone(), refined.clone()
     undo_drift(before, refined, RING)
     assert torch.equal(before, kept[0]) and torch.equal(refined, kept[1])
+
+
+def test_black_and_white_stay_within() -> None:
+    """A board of black and white rings where it is moved by a part of a pixel."""
+    board = ((torch.arange(SIZE.height)[:, None] // 9 + torch.arange(SIZE.width) // 9) % 2).float()
+    before = torch.where(MASK[..., None] > 0, board[None, ..., None], scenery(*SIZE, seed=9))
+    refined = torch.where(MASK[..., None] > 0, board[None, ..., None], drifted(before, 1.5, -1.5, 0.0).clamp(0, 1))
+    made, text = undo_drift(before, refined, RING)
+    assert text.startswith("drift undone")
+    assert (float(made.min()), float(made.max())) == (0.0, 1.0)
+
+
+def test_shift_to_the_right_and_down_are_told_apart() -> None:
+    before = scenery(*SIZE, seed=12)
+    made, text = undo_drift(before, torch.roll(before, (1, 4), dims=(1, 2)), RING)
+    assert text.startswith("drift undone: +4.0") and ",+1.0" in text
+    assert float((made - before)[:, 8:-8, 8:-8].abs().max()) < 4 * LEVEL

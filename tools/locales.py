@@ -18,7 +18,7 @@ from typing import Any
 
 from support.comfy_on_cpu import use_cpu
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "locales"
 ENGLISH = "en"
 LANGUAGES = ("zh", "ja", "ko", "fr", "de", "es")

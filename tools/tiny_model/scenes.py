@@ -1,14 +1,11 @@
-"""Procedural village-fair scenes: what the tiny model was trained on, what the demo and the quality bench
-show.
+"""Procedural village-fair scenes: what the tiny model was trained on, what the demo and the quality bench show.
 
-A scene is a list of vector shapes in a 1024x768 coordinate system, made from one seed. `Scene.render` draws
-any window of it at any zoom,
-so that an enlarged part has true crispness. Five kinds of parts carry fine structure: faces, lettering,
-foliage, weave, emblems.
+A scene is a list of vector shapes in a 1024x768 coordinate system, made from one seed. `Scene.render` draws any window
+of it at any zoom, so that an enlarged part has true crispness. Five kinds of parts carry fine structure: faces,
+lettering, foliage, weave, emblems.
 
-Units: scene coordinates are pixels of the 1024x768 picture; images are float32 `[H,W,3]` RGB in 0..1, masks
-float32 `[H,W]` in 0..1.
-Everything is deterministic by seed. Needs numpy and OpenCV only.
+Units: scene coordinates are pixels of the 1024x768 picture; images are float32 `[H,W,3]` RGB in 0..1, masks float32
+`[H,W]` in 0..1. Everything is deterministic by seed. Needs numpy and OpenCV only.
 """
 
 from __future__ import annotations
@@ -139,9 +136,7 @@ def _rounded(x0: float, y0: float, x1: float, y1: float, r: float) -> np.ndarray
     return np.concatenate([_ellipse(x, y, r, r, 8, a * math.pi, (a + 0.5) * math.pi) for x, y, a in corners])
 
 
-def _star(
-    cx: float, cy: float, outer: float, inner: float, points: int, turn: float = -math.pi / 2
-) -> np.ndarray:
+def _star(cx: float, cy: float, outer: float, inner: float, points: int, turn: float = -math.pi / 2) -> np.ndarray:
     """Points of a star, the first one up."""
     a = turn + np.arange(points * 2) * math.pi / points
     r = np.where(np.arange(points * 2) % 2 == 0, outer, inner)
@@ -168,9 +163,7 @@ class Painter:
         p = (np.asarray(points, np.float64) - self.window[:2]) * self.scale - 0.5
         return np.round(np.clip(p, -30000, 30000) * 16).astype(np.int32)
 
-    def poly(
-        self, points: Points, fill: Colour | None, line: Colour | None = INK, width: float = LINE
-    ) -> None:
+    def poly(self, points: Points, fill: Colour | None, line: Colour | None = INK, width: float = LINE) -> None:
         """A closed shape, filled and outlined."""
         px = self._px(points)
         if fill is not None:
@@ -180,9 +173,7 @@ class Painter:
 
     def line(self, points: Points, colour: Colour = INK, width: float = LINE) -> None:
         """An open stroke with round ends."""
-        cv2.polylines(
-            self.canvas, [self._px(points)], False, colour, max(1, round(width * self.scale)), cv2.LINE_AA, 4
-        )
+        cv2.polylines(self.canvas, [self._px(points)], False, colour, max(1, round(width * self.scale)), cv2.LINE_AA, 4)
 
     def disc(
         self,
@@ -199,10 +190,9 @@ class Painter:
 
     def image(self) -> np.ndarray:
         """The picture, float32 `[H,W,3]` in 0..1."""
+        small = self.canvas
         if self.over > 1:
-            small = cv2.resize(self.canvas, self.size, interpolation=cv2.INTER_AREA)
-        else:
-            small = self.canvas
+            small = cv2.resize(small, self.size, interpolation=cv2.INTER_AREA)
         return small.astype(np.float32) / 255.0
 
 
@@ -234,9 +224,7 @@ def draw_face(p: Painter, cx: float, cy: float, s: float, rng: np.random.Generat
         p.disc(cx + k * 0.8 * s, cy + 0.1 * s, 0.17 * s, skin)
     p.poly(_ellipse(cx, cy + 0.06 * s, 0.8 * s, 0.86 * s), skin)
     for k in (-1, 1):
-        p.poly(
-            _ellipse(cx + k * 0.47 * s, cy + 0.36 * s, 0.17 * s, 0.12 * s, 24), _mix(skin, PINK, 0.65), None
-        )
+        p.poly(_ellipse(cx + k * 0.47 * s, cy + 0.36 * s, 0.17 * s, 0.12 * s, 24), _mix(skin, PINK, 0.65), None)
         if freckles:
             for dx, dy in ((-0.09, -0.03), (0.09, -0.03), (0.0, 0.05)):
                 p.disc(cx + (k * 0.47 + dx) * s, cy + (0.34 + dy) * s, 0.028 * s, shade, None)
@@ -366,9 +354,7 @@ def draw_foliage(p: Painter, cx: float, cy: float, rx: float, ry: float, rng: np
     amount = float(rng.choice([0.0, 0.12, 0.25]))
     greens = [_mix(g, tint, amount) for g in GREENS]
     salt = int(rng.integers(1 << 16))
-    bumps = [
-        (cx + 0.72 * rx * math.cos(a), cy + 0.72 * ry * math.sin(a)) for a in np.arange(11) * math.tau / 11
-    ]
+    bumps = [(cx + 0.72 * rx * math.cos(a), cy + 0.72 * ry * math.sin(a)) for a in np.arange(11) * math.tau / 11]
     for x, y in bumps:
         p.poly(_ellipse(x, y, 0.36 * rx, 0.36 * ry), DARK_GREEN)
     p.poly(_ellipse(cx, cy, 0.94 * rx, 0.94 * ry), DARK_GREEN, None)
@@ -440,17 +426,13 @@ def draw_weave(p: Painter, x0: float, y0: float, x1: float, y1: float, rng: np.r
             fill = colours[plan_y[j % 4]] if across else colours[plan_x[i % 4]]
             thread = _mix(fill, INK, 0.38)
             if across:
-                p.poly(
-                    [(x, y + g), (x + cell, y + g), (x + cell, y + cell - g), (x, y + cell - g)], fill, None
-                )
+                p.poly([(x, y + g), (x + cell, y + g), (x + cell, y + cell - g), (x, y + cell - g)], fill, None)
                 for f in (0.36, 0.64):
                     p.line([(x + 2, y + f * cell), (x + cell - 2, y + f * cell)], thread, 1.9)
                 for e in (g, cell - g):
                     p.line([(x, y + e), (x + cell, y + e)], INK, THIN)
             else:
-                p.poly(
-                    [(x + g, y), (x + cell - g, y), (x + cell - g, y + cell), (x + g, y + cell)], fill, None
-                )
+                p.poly([(x + g, y), (x + cell - g, y), (x + cell - g, y + cell), (x + g, y + cell)], fill, None)
                 for f in (0.36, 0.64):
                     p.line([(x + f * cell, y + 2), (x + f * cell, y + cell - 2)], thread, 1.9)
                 for e in (g, cell - g):
@@ -467,9 +449,7 @@ def draw_emblem(p: Painter, cx: float, cy: float, r: float, rng: np.random.Gener
     motif, points = int(rng.integers(4)), int(rng.choice([5, 6, 8]))
     for i in range(n):
         t = i * math.tau / n
-        p.disc(
-            cx + 0.87 * r * math.cos(t), cy + 0.87 * r * math.sin(t), 2.6 * r / n, a if i % 2 == 0 else CREAM
-        )
+        p.disc(cx + 0.87 * r * math.cos(t), cy + 0.87 * r * math.sin(t), 2.6 * r / n, a if i % 2 == 0 else CREAM)
     p.disc(cx, cy, 0.84 * r, b)
     p.disc(cx, cy, 0.64 * r, CREAM)
     for i in range(n):
@@ -477,9 +457,7 @@ def draw_emblem(p: Painter, cx: float, cy: float, r: float, rng: np.random.Gener
         p.disc(cx + 0.74 * r * math.cos(t), cy + 0.74 * r * math.sin(t), 0.05 * r, CREAM, None)
     if motif == 0:
         p.poly(_star(cx, cy, 0.58 * r, 0.27 * r, points), a)
-        p.poly(
-            _star(cx, cy, 0.33 * r, 0.15 * r, points), MUSTARD if MUSTARD not in (a,) else WHITE, INK, THIN
-        )
+        p.poly(_star(cx, cy, 0.33 * r, 0.15 * r, points), MUSTARD if MUSTARD not in (a,) else WHITE, INK, THIN)
     elif motif == 1:
         for i in range(points + 2):
             t = i * math.tau / (points + 2) - math.pi / 2
@@ -562,12 +540,10 @@ class Scene:
     """Shapes in drawing order and the parts among them."""
 
     seed: int
-    shapes: tuple[tuple[Box, Callable[[Painter], None]], ...]
+    shapes: tuple[tuple[Box, Callable[[Painter], object]], ...]
     parts: tuple[Part, ...]
 
-    def render(
-        self, window: Box = (0, 0, WIDTH, HEIGHT), size: tuple[int, int] = (WIDTH, HEIGHT)
-    ) -> np.ndarray:
+    def render(self, window: Box = (0, 0, WIDTH, HEIGHT), size: tuple[int, int] = (WIDTH, HEIGHT)) -> np.ndarray:
         """The window `(x0, y0, x1, y1)` of the scene drawn at `size` (width, height): float32 `[H,W,3]` in
         0..1.
         """
@@ -581,7 +557,7 @@ class Scene:
 def scene(seed: int) -> Scene:
     """The scene of a seed: sky, hills and a fair ground with a tree, a stall, people, a hanging, medals."""
     rng = np.random.default_rng(seed)
-    shapes: list[tuple[Box, Callable[[Painter], None]]] = []
+    shapes: list[tuple[Box, Callable[[Painter], object]]] = []
     parts: list[Part] = []
     flip = rng.random() < 0.5
 
@@ -591,10 +567,10 @@ def scene(seed: int) -> Scene:
     def jit(amount: float = 16.0) -> float:
         return float(rng.uniform(-amount, amount))
 
-    def add(box: Box, draw: Callable[[Painter], None]) -> None:
+    def add(box: Box, draw: Callable[[Painter], object]) -> None:
         shapes.append((box, draw))
 
-    def seeded(draw: Callable[..., None], *args: float) -> Callable[[Painter], None]:
+    def seeded(draw: Callable[..., None], *args: float) -> Callable[[Painter], object]:
         sub = int(rng.integers(1 << 31))
         return lambda p: draw(p, *args, np.random.default_rng(sub))
 
@@ -669,21 +645,16 @@ def scene(seed: int) -> Scene:
     add(
         (0, 540, WIDTH, HEIGHT),
         lambda p: (
-            [p.poly(_ellipse(x, y, r * 1.5, r * 0.8, 20), (212, 178, 132), INK, THIN) for x, y, r in stones]
-            and None
+            [p.poly(_ellipse(x, y, r * 1.5, r * 0.8, 20), (212, 178, 132), INK, THIN) for x, y, r in stones] and None
         ),
     )
-    tufts = [
-        (float(rng.uniform(10, 1014)), float(rng.uniform(540, 760)), int(rng.integers(4))) for _ in range(60)
-    ]
+    tufts = [(float(rng.uniform(10, 1014)), float(rng.uniform(540, 760)), int(rng.integers(4))) for _ in range(60)]
 
     def draw_tufts(p: Painter) -> None:
         for x, y, k in tufts:
             if not p.sees(x - 12, y - 20, x + 12, y + 6) or abs(x - fx(540)) < 60 + (y - 500) * 0.6:
                 continue
-            p.line(
-                [(x - 7, y - 10), (x - 2, y), (x, y - 14), (x + 2, y), (x + 8, y - 9)], DARK_GREEN, THIN + 0.3
-            )
+            p.line([(x - 7, y - 10), (x - 2, y), (x, y - 14), (x + 2, y), (x + 8, y - 9)], DARK_GREEN, THIN + 0.3)
             if k < 2:
                 p.disc(x, y - 15, 4.6, (CORAL, WHITE)[k], INK, THIN)
 
@@ -711,9 +682,7 @@ def scene(seed: int) -> Scene:
         for k in (-1, 1):
             wx, wy = hx + k * 118, hy + 118
             p.poly(_rounded(wx - 33, wy - 38, wx + 33, wy + 38, 8), BROWN)
-            p.poly(
-                _rounded(wx - 25, wy - 30, wx + 25, wy + 30, 4), (250, 222, 140) if mood else (170, 214, 226)
-            )
+            p.poly(_rounded(wx - 25, wy - 30, wx + 25, wy + 30, 4), (250, 222, 140) if mood else (170, 214, 226))
             p.line([(wx, wy - 30), (wx, wy + 30)], INK, LINE)
             p.line([(wx - 25, wy), (wx + 25, wy)], INK, LINE)
         p.poly(
@@ -916,11 +885,7 @@ def degrade(image: np.ndarray, part: Part, how: str = "blur", strength: float = 
 def degradation(seed: int, index: int) -> tuple[str, float]:
     """(how, strength) that the fixed cases use for part `index` of the scene of `seed`."""
     rng = np.random.default_rng((seed, index))
-    return (
-        ("blur", float(rng.uniform(2.0, 3.0)))
-        if rng.random() < 0.5
-        else ("lowres", float(rng.uniform(3.5, 5.0)))
-    )
+    return ("blur", float(rng.uniform(2.0, 3.0))) if rng.random() < 0.5 else ("lowres", float(rng.uniform(3.5, 5.0)))
 
 
 def held_out_case(i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, Part]:

@@ -94,7 +94,7 @@ def paste(work: torch.Tensor, crop: Crop, recipe: Recipe) -> Crop:
         return crop
     region = crop.plan.region
     now = work[(slice(None), *region.slices)]
-    patch = seamless(now, crop.pixels, crop.alpha, blend.method, blend.width, region, crop.picture)
+    patch = seamless(now, crop.pixels, crop.alpha, blend.method, blend.width, region.open_sides(crop.picture))
     paste_(work, patch, crop.alpha, region)
     seen_by_hook = recipe.hook.post_paste(work)
     if seen_by_hook is not work:

@@ -62,7 +62,7 @@ CHANGES: dict[str, Change] = {
     },
     **{
         f"blend {method}": lambda before, refined, mask, method=method: seamless(  # type: ignore[misc]
-            before, refined, mask, method, 12, REGION, PICTURE
+            before, refined, mask, method, 12, REGION.open_sides(PICTURE)
         )
         for method in BLENDS
     },

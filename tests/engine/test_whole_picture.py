@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from engine.families import CONTEXT_WIDTH, FAMILIES, Family, _model, _pipe, wan_vae, with_reference
+from engine.families import FAMILIES, Family, _pipe, with_reference
+from engine.family_models import _model, wan_vae
 from engine.running import Recorder, detail, do_detail
-from engine.tiny_models import Pipe, mask_of, picture, tiny_control_net, unet_pipe
+from engine.tiny_models import CONTEXT_WIDTH, Pipe, mask_of, picture, tiny_control_net, unet_pipe
 from mask_detailer.core import Region, Size, mask_to_segs
 from mask_detailer.detailer.host.conditioning import crop_conditioning
 from mask_detailer.detailer.host.cuts import View

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from engine.running import SMALL, pipe_with
-from engine.tiny_models import mask_of, picture, unet_pipe
+from engine.tiny_models import called_through, mask_of, picture, unet_pipe
 from mask_detailer.nodes.detailers import MaskDetailerPipe
 from tables import Row
 
@@ -26,8 +26,7 @@ def rows() -> Iterator[Row]:
         return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
     pipe = unet_pipe()
-    model = pipe[0].clone()
-    model.set_model_unet_function_wrapper(predict)
+    model = called_through(pipe[0], predict)
     pipe = pipe_with(pipe, model=model)
     with torch.inference_mode():
         MaskDetailerPipe().doit(image, mask, pipe, **SMALL)  # the first run of all is slower

@@ -112,6 +112,7 @@ class DetailOptions:
             not finite or to flat black.
         tiling: one of ``TILINGS`` (``pipeline.recipe``). ``auto``: as the node's switches say; ``always``: both ways;
             ``never``: neither, whatever the switches say. Where memory runs out, the VAE goes in tiles in any case.
+        references: one of ``REFERENCES`` (``host.references``): which reference latents are cut to a part.
     """
 
     colour: ColourOptions = ColourOptions()
@@ -123,6 +124,7 @@ class DetailOptions:
     denoise: DenoiseOptions = DenoiseOptions()
     retries: int = 0
     tiling: str = "auto"
+    references: str = "auto"
 
 
 UNTURNED = DetailOptions()

@@ -68,6 +68,17 @@ class DetailerPipe(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Frame:
+    """Which picture of a batch one is: ``index`` from 0, of ``count``."""
+
+    index: int = 0
+    count: int = 1
+
+
+ONLY = Frame()
+
+
+@dataclass(frozen=True)
 class Refiner:
     """A second model for the last part of the steps. A refiner pipe's VAE is never used."""
 

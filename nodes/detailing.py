@@ -12,7 +12,7 @@ from ..core import SEGS, Size, mask_to_segs
 from ..detailer import host
 from ..detailer.pipeline.recipe import Recipe
 from ..detailer.pipeline.run import Picture
-from ..detailer.values import Detailed
+from ..detailer.values import Detailed, Frame
 from ..segs import black_picture
 from .door import Door
 
@@ -73,7 +73,8 @@ def work_on(door: Door, frames: torch.Tensor, shots: Iterable[Shot], count: int,
     def pictures() -> Iterator[Picture]:
         for index, shot in enumerate(shots):
             images[index] = frames[shot.frame]
-            yield Picture(images[index : index + 1, ..., :3], shot.segs, shot.seed)
+            frame = Frame(shot.frame, len(frames))
+            yield Picture(images[index : index + 1, ..., :3], shot.segs, shot.seed, frame=frame)
 
     return Work(images, pictures(), recipe)
 

@@ -5,30 +5,20 @@ is cut. The same table says what crops of one batch may have of a key (``host.st
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
 
 import torch
 
-from ...core import Region, Size, resize_mask
-from ...core.reflect import cut_mirrored
-from .control_net import crop_control
-from .protocols import CondEntry, Conditioning, CondOptions, ControlNet
+from ...core import Size
+from . import cuts
+from .cuts import View
+from .protocols import CondEntry, Conditioning, CondOptions
+from .references import references
 
 logger = logging.getLogger("mask_detailer")
-
-LATENT_CELL = 8  # areas and GLIGEN boxes count in cells of eight pixels, whatever the model
-
-
-@dataclass(frozen=True)
-class View:
-    """A crop as a window on the whole picture: ``region`` of ``picture``, worked on at ``working``."""
-
-    picture: Size
-    region: Region
-    working: Size
 
 
 def entry(embedding: torch.Tensor, options: CondOptions) -> CondEntry:
@@ -59,104 +49,30 @@ def crop_conditioning(conditioning: Conditioning, view: View) -> Conditioning:
 
 def _crop_options(options: CondOptions, view: View) -> CondOptions | None:
     """New options, None where the entry's area lies elsewhere."""
-    cropped = dict(options)
-    for name, key in KEYS.items():
-        value = cropped.get(name)
-        if value is None or key.cut is None:
-            continue
-        value = key.cut(value, view)
-        if value is not None:
+    cropped: CondOptions = {}
+    for name, value in options.items():
+        key = KEYS.get(name)
+        if key is None and speaks_of(value, view.picture):
+            view.once.warning(f"the conditioning's {name} speaks of the whole picture and can't be cut: left out")
+        elif key is None or key.cut is None or value is None:
             cropped[name] = value
+        elif (part := key.cut(value, view)) is not None:
+            cropped[name] = part
         elif name == "area":
             return None
-        else:
-            del cropped[name]
+        elif name not in ("control", "gligen"):  # these say it themselves
+            view.once.warning(f"the conditioning's {name} is a clip's and can't be cut to a still: left out")
     return cropped
 
 
-def _mask(mask: torch.Tensor, view: View) -> torch.Tensor:
-    """``[H,W]`` or ``[B,H,W]`` -> ``[B,h,w]``."""
-    frames = resize_mask(mask if mask.ndim == 3 else mask.reshape(-1, *mask.shape[-2:]), view.picture)
-    return _cut(frames, view.region)
-
-
-def _area(area: Sequence[float | str], view: View) -> tuple[float | str, ...] | None:
-    """``(h, w, y, x)`` in cells, or ``("percentage", h, w, y, x)``, as percentages of the crop.
-
-    Percentages may begin each half with a share of the frames (``t, h, w, t, y, x``), which stays.
-    """
-    is_share = area[0] == "percentage"
-    numbers = cast("Sequence[float]", area[1:] if is_share else area)
-    unit_y, unit_x = view.picture if is_share else (LATENT_CELL, LATENT_CELL)
-    middle = len(numbers) // 2
-    *frames, height, width = numbers[:middle]
-    *first_frame, y, x = numbers[middle:]
-    region = view.region
-    top, bottom = max(y * unit_y, region.y1), min((y + height) * unit_y, region.y2)
-    left, right = max(x * unit_x, region.x1), min((x + width) * unit_x, region.x2)
-    if top >= bottom or left >= right:
-        return None
-    return (
-        "percentage",
-        *frames,
-        (bottom - top) / region.height,
-        (right - left) / region.width,
-        *first_frame,
-        (top - region.y1) / region.height,
-        (left - region.x1) / region.width,
-    )
-
-
-_Gligen = tuple[str, object, list[tuple[Any, ...]]]
-
-
-def _gligen(gligen: _Gligen, view: View) -> _Gligen | None:
-    """``("position", model, [(embedding, h, w, y, x) in cells])``, boxes moved to the crop's latent."""
-    kind, model, boxes = gligen
-    if kind != "position":
-        logger.warning("GLIGEN of the kind %r can't be cut to a segment: left out", kind)
-        return None
-    rows, columns = view.working.height / LATENT_CELL, view.working.width / LATENT_CELL
-    moved = []
-    for embedding, *cells in boxes:
-        area = _area(cells, view)
-        if area is not None:
-            height, width, y, x = cast("Sequence[float]", area[1:])
-            size = (max(1, round(height * rows)), max(1, round(width * columns)))
-            moved.append((embedding, *size, round(y * rows), round(x * columns)))
-    return (kind, model, moved) if moved else None
-
-
-def _spatial(tensor: torch.Tensor, view: View) -> torch.Tensor:
-    """``[..., h, w]`` over the whole picture, at any resolution -> the crop's part, at least one cell."""
-    size = Size(*tensor.shape[-2:])
-    part = view.region.rescaled(view.picture, size)
-    x1, y1 = min(part.x1, size.width - 1), min(part.y1, size.height - 1)
-    return _cut(tensor, Region(x1, y1, max(part.x2, x1 + 1), max(part.y2, y1 + 1)))
-
-
-def _cut(tensor: torch.Tensor, region: Region) -> torch.Tensor:
-    """A region of the last two axes, mirrored past their ends as the crop is."""
-    if region.inside(Size(*tensor.shape[-2:])):
-        rows, columns = region.slices
-        return tensor[..., rows, columns]
-    planes = tensor.reshape(-1, *tensor.shape[-2:], 1)
-    return cut_mirrored(planes, region).reshape(*tensor.shape[:-2], *region.size)
-
-
-def _references(latents: list[torch.Tensor], view: View) -> list[torch.Tensor]:
-    """Reference latents of the picture's shape are cut; others show something else and stay."""
-    return [_spatial(latent, view) if _has_shape_of(latent, view.picture) else latent for latent in latents]
-
-
-def _has_shape_of(latent: torch.Tensor, picture: Size) -> bool:
-    """Whether both sides fit one ratio to within a cell."""
-    height, width = latent.shape[-2:]
-    return abs(height * picture.width - width * picture.height) <= picture.longer
-
-
-def _control(control: ControlNet, view: View) -> ControlNet | None:
-    return crop_control(control, lambda hint: _spatial(hint, view))
+def speaks_of(value: object, picture: Size) -> bool:
+    """Whether a value has an axis for each of the picture's sides, in pixels or latent cells."""
+    if isinstance(value, list):
+        return any(speaks_of(one, picture) for one in value)
+    if not isinstance(value, torch.Tensor) or value.ndim < 4:
+        return False
+    sizes = [Size(*(side // ratio for side in picture)) for ratio in (1, 8, 16)]
+    return any(Size(*shape) in sizes for shape in (value.shape[-2:], value.shape[-3:-1]))
 
 
 class Items(Enum):
@@ -181,13 +97,15 @@ class Key:
 
 # All that is more than a value for all crops, cut in this order.
 KEYS = {
-    "mask": Key(_mask, Items.SCALED),
-    "area": Key(_area),
-    "control": Key(_control),
-    "gligen": Key(_gligen),
-    "concat_latent_image": Key(_spatial, Items.OWN),
-    "concat_mask": Key(_spatial, Items.OWN),
-    "reference_latents": Key(_references, Items.OWN),
+    "mask": Key(cuts.mask, Items.SCALED),
+    "area": Key(cuts.area),
+    "control": Key(cuts.control),
+    "gligen": Key(cuts.gligen),
+    "concat_latent_image": Key(cuts.spatial, Items.OWN),
+    "concat_mask": Key(cuts.spatial, Items.OWN),
+    "reference_latents": Key(references, Items.OWN),
+    "vace_frames": Key(cuts.latents, Items.OWN),
+    "vace_mask": Key(cuts.folded_masks, Items.OWN),
     "pooled_output": Key(items=Items.OWN),
     "conditioning_llama3": Key(items=Items.OWN),
 }
@@ -200,3 +118,24 @@ def items_of(key: str, options: CondOptions) -> Items:
     """
     items = KEYS[key].items if key in KEYS else Items.SAME
     return Items.SAME if items is Items.SCALED and options.get("set_area_to_bounds", False) else items
+
+
+# What a prompt says of where and when it holds, and what its encoder made of the text: another text has its own.
+_OF_THE_TEXT = {
+    "area", "mask", "mask_strength", "set_area_to_bounds", "strength", "start_percent", "end_percent", "gligen",
+    "pooled_output", "conditioning_llama3", "attention_mask", "conditioning_byt5small", "conditioning_mt5xl",
+    "attention_mask_mt5xl", "attention_mask_img_shape", "t5xxl_ids", "t5xxl_weights", "text_input_ids",
+}  # fmt: skip
+
+
+def kept_options(own: Conditioning, before: Conditioning) -> Conditioning:
+    """A new text's conditioning with what the one before it said beside its text: guidance, references, ControlNets.
+
+    What the new one says itself counts; of several prompts before, the first that says a thing.
+    """
+    if isinstance(own, str) or isinstance(before, str):
+        return own
+    kept: CondOptions = {}
+    for _, options in reversed(before):
+        kept |= {name: value for name, value in options.items() if name not in _OF_THE_TEXT}
+    return [entry(embedding, kept | options) for embedding, options in own] if kept else own

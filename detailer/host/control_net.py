@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..once import Once
 from .nodes import first_output, node_class, outputs_of
 from .protocols import Conditioning, ControlNet, Vae
 
@@ -61,18 +62,21 @@ def needs_vae(control_net: ControlNet) -> bool:
     return getattr(control_net, "latent_format", None) is not None
 
 
-def crop_control(control: object, crop: Callable[[torch.Tensor], torch.Tensor]) -> ControlNet | None:
+def crop_control(
+    control: object, crop: Callable[[torch.Tensor], torch.Tensor], once: Once | None = None
+) -> ControlNet | None:
     """A copy of a ControlNet, and of all that it is chained to, with cropped hints.
 
     One that cannot be cut is left out of the chain with a warning; None where nothing is left.
     """
     if control is None:
         return None
-    previous = crop_control(getattr(control, "previous_controlnet", None), crop)
+    once = once or Once()
+    previous = crop_control(getattr(control, "previous_controlnet", None), crop, once)
     hint = getattr(control, "cond_hint_original", None)
     copy = getattr(control, "copy", None)
     if hint is None or copy is None:
-        logger.warning("a ControlNet of the kind %s can't be cut to a segment: left out", type(control).__name__)
+        once.warning(f"a ControlNet of the kind {type(control).__name__} can't be cut to a segment: left out")
         return previous
     copied = copy()
     copied.cond_hint_original = crop(hint)

@@ -9,7 +9,7 @@ import torch
 
 from ...core import Region, Size
 from ...core.reflect import cut_mirrored, inside_picture
-from ..values import BasicPipe, Refiner, wrapped_seed
+from ..values import ONLY, BasicPipe, Frame, Refiner, wrapped_seed
 from .plan import CropPlan, Place
 from .recipe import Recipe
 
@@ -31,6 +31,7 @@ class Crop:
         hints: its ControlNet hints.
         fault: why nothing of it can be put back, None if it can.
         alpha: ``[N,h,w]``, the mask through which it was pasted.
+        frame: which of the pictures that came in; conditioning may have an item for each.
     """
 
     place: Place
@@ -45,6 +46,7 @@ class Crop:
     hints: Sequence[torch.Tensor] = ()
     fault: str | None = None
     alpha: torch.Tensor | None = None
+    frame: Frame = ONLY
 
     @property
     def plan(self) -> CropPlan:

@@ -10,7 +10,7 @@ import torch
 from ...core import SEG, crop_region, paste_
 from ...core.blend import paste_mask, seamless
 from ...segs import kept_image, kept_mask, with_fields
-from ..values import Detailed
+from ..values import ONLY, Detailed, Frame
 from .crop import Crop, seen
 from .plan import CropPlan, Plan
 from .recipe import Recipe
@@ -26,12 +26,14 @@ class Canvas:
         plan: what is to be done with it.
         work: ``[N,H,W,3]`` float 0..1, written to where crops are pasted.
         pastes: crops go into the picture; else each is kept by itself, cut from its own image where it has one.
+        frame: which of the pictures that came in.
         made: the finished crops by number.
     """
 
     plan: Plan
     work: torch.Tensor
     pastes: bool = True
+    frame: Frame = ONLY
     made: dict[int, Crop] = field(default_factory=dict)
 
     @property

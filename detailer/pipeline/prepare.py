@@ -10,9 +10,11 @@ from ...core import blur_mask, resample
 from ...core.fill import filled
 from .. import host
 from ..control import adapted_model
-from ..host.conditioning import View, crop_conditioning
+from ..host.conditioning import crop_conditioning, kept_options
+from ..host.cuts import View
+from ..host.frames import Chooser, of_frame, wrapper_of_frame
 from ..prompts.reader import Prompts
-from ..values import BasicPipe, Conditioning, Refiner
+from ..values import BasicPipe, Conditioning
 from .crop import Crop
 from .recipe import Recipe
 
@@ -30,24 +32,29 @@ def prepare(crop: Crop, recipe: Recipe, prompts: Prompts) -> Crop:
     noise_mask = blur_mask(crop.mask, mask.noise_mask_feather) if mask.noise_mask else None
     pixels = resample(crop.before, crop.plan.working).clamp_(0.0, 1.0)
     crop = replace(crop, noise_mask=noise_mask, pixels=hook.post_upscale(pixels, noise_mask))
-    crop = _with_control(_with_text(_conditioned(crop), prompts))
+    crop = _with_control(_with_text(_conditioned(crop, recipe), prompts), recipe)
     under = crop.mask if noise_mask is None else noise_mask
     return replace(crop, pixels=filled(crop.pixels, under, recipe.settings.options.fill, crop.plan.seed))
 
 
-def _conditioned(crop: Crop) -> Crop:
-    """With all that its conditionings say of the whole picture cut to the crop, the refiner's too."""
-    view = View(crop.picture, crop.plan.region, crop.plan.working)
+def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
+    """With its frame's items of all conditionings, and what they say of the picture cut to the crop."""
+    plan = crop.plan
+    references = recipe.settings.options.references
+    view = View(crop.picture, plan.region, plan.working, recipe.cells(plan.working), references, recipe.once)
+
+    def own(conditioning: Conditioning, which: str) -> Conditioning:
+        return crop_conditioning(of_frame(conditioning, crop.frame, f"{recipe.source}, {which}"), view)
+
+    patched = Chooser(crop.frame, f"{recipe.source}, a patch on the model")
     pipe, refiner = crop.pipe, crop.refiner
-    positive, negative = (crop_conditioning(one, view) for one in (pipe.positive, pipe.negative))
+    model = host.patches.model_for_crop(pipe.model, view, patched)
+    pipe = BasicPipe(model, pipe.clip, pipe.vae, own(pipe.positive, "positive"), own(pipe.negative, "negative"))
     if refiner is not None:
-        refiner = Refiner(
-            refiner.model,
-            crop_conditioning(refiner.positive, view),
-            crop_conditioning(refiner.negative, view),
-            refiner.ratio,
-        )
-    return replace(crop, pipe=pipe._replace(positive=positive, negative=negative), refiner=refiner)
+        positive, negative = own(refiner.positive, "refiner's positive"), own(refiner.negative, "refiner's negative")
+        model = host.patches.model_for_crop(refiner.model, view, patched)
+        refiner = replace(refiner, model=model, positive=positive, negative=negative)
+    return replace(crop, pipe=pipe, refiner=refiner)
 
 
 def _with_text(crop: Crop, prompts: Prompts) -> Crop:
@@ -57,7 +64,7 @@ def _with_text(crop: Crop, prompts: Prompts) -> Crop:
         return crop
     pipe, parts = prompts.read(plan.text, plan.seed, crop.pipe)
     own = _encoded(pipe, parts)
-    positive = host.text.join_conditioning(pipe.positive, own) if plan.adds_text else own
+    positive = host.text.join_conditioning(pipe.positive, own) if plan.adds_text else kept_options(own, pipe.positive)
     return replace(crop, pipe=pipe._replace(positive=positive))
 
 
@@ -69,9 +76,10 @@ def _encoded(pipe: BasicPipe, parts: Sequence[str]) -> Conditioning:
     return own
 
 
-def _with_control(crop: Crop) -> Crop:
+def _with_control(crop: Crop, recipe: Recipe) -> Crop:
     """With the segment's ControlNets and adapters, and their hints."""
     wrapper = getattr(crop.plan.seg, "control_net_wrapper", None)
+    wrapper = wrapper_of_frame(wrapper, crop.frame, f"{recipe.source}, segs")
     if wrapper is None:
         return crop
     pipe = crop.pipe

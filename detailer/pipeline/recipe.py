@@ -10,6 +10,7 @@ from ...core import Size
 from ...core.tables import chosen
 from .. import host
 from ..hooks.protocol import Hook
+from ..once import Once
 from ..values import BasicPipe, DetailSettings, Refiner, VaeTiles
 
 # which way through the VAE goes in tiles; None: as the node's switches say
@@ -26,6 +27,7 @@ class Recipe:
         refiner: takes over the last steps where given.
         hook: any pack's detailer hook, or one that does nothing.
         source: the node that was asked, for log and errors.
+        once: what is said once a run.
     """
 
     pipe: BasicPipe
@@ -33,6 +35,7 @@ class Recipe:
     refiner: Refiner | None = None
     hook: Hook = field(default_factory=Hook)
     source: str = "Mask Detailer"
+    once: Once = field(default_factory=Once, compare=False)
 
     def prepared(self) -> Recipe:
         """As it is carried out: with Differential Diffusion where the noise mask is soft, and the VAE's tiles
@@ -65,4 +68,6 @@ class Recipe:
             return "the detailer_hook may want each tried again"
         if host.sampling.couples_crops(self.settings.sampling.sampler_name):
             return f"the sampler {self.settings.sampling.sampler_name} would let one change another"
-        return None
+        models = [self.pipe.model, *([self.refiner.model] if self.refiner else [])]
+        patch = next(filter(None, map(host.patches.mixing_patch, models)), None)
+        return None if patch is None else f"the patch {patch} on the model may let one change another"

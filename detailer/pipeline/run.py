@@ -13,7 +13,7 @@ from .. import host
 from ..hooks.protocol import Hook
 from ..live import Live
 from ..prompts.reader import Prompts
-from ..values import Detailed, wrapped_seed
+from ..values import ONLY, Detailed, Frame, wrapped_seed
 from .attempts import Attempts
 from .batching import alike, crops_at_once, grouped
 from .crop import Crop, cut
@@ -37,12 +37,14 @@ class Picture:
         segs: moved to the picture's size where they were made for another.
         seed: segment ``i`` has ``seed + i``; all have ``seed`` where nothing is pasted.
         pastes: crops go back into the picture; else each is refined by itself, from its own image where it has one.
+        frame: which of the pictures that came in; conditioning may have an item for each.
     """
 
     image: torch.Tensor
     segs: SEGS
     seed: int
     pastes: bool = True
+    frame: Frame = ONLY
 
 
 def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[Detailed]:
@@ -148,7 +150,7 @@ class _Run:
                 self._tell(plan, self._prefix(index, picture.pastes))
             if not picture.pastes:
                 plan = plan.unpasted(wrapped_seed(picture.seed))
-            self._canvases[index] = Canvas(plan, picture.image, picture.pastes)
+            self._canvases[index] = Canvas(plan, picture.image, picture.pastes, picture.frame)
             self.live.planned(index, plan, picture.image, own_images=not picture.pastes)
             yield plan
 
@@ -189,7 +191,8 @@ class _Run:
     def cut(self, place: Place) -> Crop:
         canvas = self._canvases[place.picture]
         name = f"{self._prefix(place.picture, canvas.pastes)}segment {place.crop.number}"
-        return cut(canvas.work, place, self.recipe, name=name, own_image=not canvas.pastes)
+        crop = cut(canvas.work, place, self.recipe, name=name, own_image=not canvas.pastes)
+        return replace(crop, frame=canvas.frame)
 
     def put(self, crop: Crop) -> None:
         self.live.done(crop.place, self._canvases[crop.place.picture].put(crop, self.recipe))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from engine.tiny_models import mask_of, pipe_with  # noqa: F401 - tests that run nodes take it from here
+from engine.tiny_models import called_through, mask_of, pipe_with  # noqa: F401 - tests that run nodes take it from here
 from mask_detailer.core import SEGS, mask_to_segs
 from mask_detailer.nodes.detailers import DetailerForEach, MaskDetailerPipe
 
@@ -220,6 +220,4 @@ def watched(model: Any) -> tuple[Any, list[float]]:
         levels.append(float(arguments["timestep"][0]))
         return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
-    model = model.clone()
-    model.set_model_unet_function_wrapper(predict)
-    return model, levels
+    return called_through(model, predict), levels

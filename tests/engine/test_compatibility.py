@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from engine.running import Recorder, pipe_with
-from engine.tiny_models import Pipe, mask_of, picture, text_encoder
+from engine.tiny_models import Pipe, called_through, mask_of, picture, text_encoder
 from mask_detailer.nodes.pipe_detailers import DetailerForEachPipe
 from mask_detailer.nodes.segs import MaskToSEGS
 
@@ -162,9 +162,7 @@ def test_steps(unet: Pipe, steps: int, denoise: float, asked: int) -> None:
 
     class Counting(Recorder):
         def pre_ksample(self, *call: Any) -> tuple[Any, ...]:
-            model = call[0].clone()
-            model.set_model_unet_function_wrapper(self.counted)
-            return (model, *call[1:])
+            return (called_through(call[0], self.counted), *call[1:])
 
         def counted(self, apply: Any, arguments: dict[str, Any]) -> Any:
             seen.append(1)

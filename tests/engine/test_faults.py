@@ -9,7 +9,7 @@ import comfy.model_management
 import pytest
 import torch
 from engine.running import Recorder, detail, near, pipe_with, unchanged_outside
-from engine.tiny_models import Pipe, mask_of, picture, unet_pipe
+from engine.tiny_models import Pipe, called_through, mask_of, picture, unet_pipe
 
 SIZE = (96, 112)
 UPPER, LOWER = (16, 16, 32, 32), (80, 56, 96, 72)
@@ -53,8 +53,7 @@ def interrupting(model: Any, at: int) -> tuple[Any, list[int]]:
             comfy.model_management.interrupt_current_processing()
         return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
-    model = model.clone()
-    model.set_model_unet_function_wrapper(predict)
+    model = called_through(model, predict)
     return model, calls
 
 

@@ -10,7 +10,7 @@ import comfy.sample
 import pytest
 import torch
 from engine.running import SMALL, pipe_with
-from engine.tiny_models import Pipe, mask_of, picture, text_encoder
+from engine.tiny_models import Pipe, called_through, mask_of, picture, text_encoder
 from mask_detailer.core import mask_to_segs
 from mask_detailer.nodes.detailers import DetailerForEachDebug, MaskDetailerPipe
 from mask_detailer.nodes.plan import MaskDetailerPlan
@@ -52,8 +52,7 @@ class Watched:
             return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
         monkeypatch.setattr(comfy.sample, "prepare_noise", prepare_noise)
-        model = pipe[0].clone()
-        model.set_model_unet_function_wrapper(predict)
+        model = called_through(pipe[0], predict)
         self.pipe = pipe_with(pipe, model=model)
 
 

@@ -10,7 +10,16 @@ import pytest
 import torch
 from engine import running
 from engine.running import SEGS_SIZE, Made, Recorder, near, pipe_with, segs_of, unchanged_outside
-from engine.tiny_models import Pipe, mask_of, picture, pooled_prompt, text_encoder, tiny_control_net, unet_pipe
+from engine.tiny_models import (
+    Pipe,
+    called_through,
+    mask_of,
+    picture,
+    pooled_prompt,
+    text_encoder,
+    tiny_control_net,
+    unet_pipe,
+)
 from mask_detailer.core import SEGS, mask_to_segs
 from mask_detailer.detailer import host
 from mask_detailer.detailer.control import ControlNetWrapper, with_control_net
@@ -52,8 +61,7 @@ def counted(pipe: Pipe) -> tuple[Any, list[int]]:
         calls.append(len(arguments["input"]))
         return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
-    model = pipe[0].clone()
-    model.set_model_unet_function_wrapper(predict)
+    model = called_through(pipe[0], predict)
     return pipe_with(pipe, model=model), calls
 
 
@@ -202,8 +210,7 @@ def test_out_of_memory_halves_the_batch(unet: Pipe, told: pytest.LogCaptureFixtu
         return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
     image, mask = picture(*SIZE), mask_of(*SIZE, *EIGHT)
-    model = unet[0].clone()
-    model.set_model_unet_function_wrapper(predict)
+    model = called_through(unet[0], predict)
     made = detail(image, mask, pipe_with(unet, model=model))
     assert largest_difference(made.image, detail(image, mask, unet, crop_batch=1).image) < CLOSE
     assert [size for size in calls if size > 4] == [16, 8]  # what was learnt holds for the rest
@@ -215,8 +222,7 @@ def test_out_of_memory_for_a_single_crop_names_it(unet: Pipe, told: pytest.LogCa
     def predict(apply: Any, arguments: dict[str, Any]) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    model = unet[0].clone()
-    model.set_model_unet_function_wrapper(predict)
+    model = called_through(unet[0], predict)
     with pytest.raises(torch.OutOfMemoryError):
         detail(picture(*SIZE), mask_of(*SIZE, EIGHT[0]), pipe_with(unet, model=model))
     assert "segment 1: not enough memory. A lower guide_size or max_size needs less" in told.text

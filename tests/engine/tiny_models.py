@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +327,18 @@ def mask_of(height: int, width: int, *boxes: tuple[int, int, int, int]) -> torch
     for x1, y1, x2, y2 in boxes:
         mask[0, y1:y2, x1:x2] = 1.0
     return mask
+
+
+def called_through(model: Any, predict: Callable[[Any, dict[str, Any]], torch.Tensor]) -> Any:
+    """The model, each call going through ``predict(apply, {"input", "timestep", "c"})``.
+
+    In place of the model's own method: a wrapper that ComfyUI knows of would be a patch, and keep crops apart.
+    """
+    real = model.model.apply_model
+
+    def apply_model(x: torch.Tensor, timestep: torch.Tensor, **c: Any) -> torch.Tensor:
+        return predict(real, {"input": x, "timestep": timestep, "c": c})
+
+    model = model.clone()
+    model.add_object_patch("apply_model", apply_model)
+    return model

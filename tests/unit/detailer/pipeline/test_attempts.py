@@ -111,11 +111,29 @@ def test_running_out_of_memory_halves_and_keeps_what_is_done(
     assert "6 crops at once (too much): going on with 3" in caplog.text
 
 
-def test_other_errors_and_a_single_crop_that_does_not_fit_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_error_of_several_is_tried_one_by_one_before_it_is_raised(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from mask_detailer.detailer import host
+
+    monkeypatch.setattr(host.devices, "is_out_of_memory", lambda error: False)
+    room, rounds = Room(), []
+    attempts = attempts_of(3, recipe_of(), room)
+    for crops, _ in attempts:
+        rounds.append([crop.plan.number for crop in crops])
+        with room.learning(crops):
+            if len(crops) > 1:
+                raise TypeError("Boolean value of Tensor")
+            attempts.take(crops[0])
+    assert rounds == [[1, 2, 3], [1], [2], [3]]
+    assert "3 crops at once failed (TypeError: Boolean value of Tensor): going on one by one" in caplog.text
+
+
+def test_what_fails_for_a_single_crop_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     from mask_detailer.detailer import host
 
     monkeypatch.setattr(host.devices, "is_out_of_memory", lambda error: isinstance(error, MemoryError))
-    for error, count in ((ValueError("x"), 2), (MemoryError("x"), 1)):
+    for error, count in ((ValueError("x"), 1), (MemoryError("x"), 1)):
         tried, _ = next(iter(attempts_of(count, recipe_of())))
         with pytest.raises(type(error)), Room().learning(tried):
             raise error

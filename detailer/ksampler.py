@@ -16,6 +16,15 @@ from .values import KSampleCall, Refiner
 logger = logging.getLogger("mask_detailer")
 
 
+# Making that many takes ComfyUI's slower schedulers half a minute; 20 steps at the least denoise are 200,000.
+MOST_LEVELS = 1_000_000
+
+
+def whole_schedule(steps: int, denoise: float) -> int:
+    """The steps of the schedule of which the last ``steps`` are run: ``floor(steps / denoise)``."""
+    return int(min(steps / denoise, 2.0**62))
+
+
 @dataclass(frozen=True)
 class Stages:
     """Which noise levels each model runs over.
@@ -30,7 +39,14 @@ class Stages:
 
     @classmethod
     def of(cls, steps: int, denoise: float, refiner_ratio: float = 0.0) -> Stages:
-        total = int(steps / denoise)
+        """
+        Raises:
+            ValueError: for a denoise that makes the schedule more than twice ``MOST_LEVELS`` long: a hook's, since
+                nodes look at theirs before. Twice, because denoise by size may halve it.
+        """
+        total = whole_schedule(steps, denoise)
+        if total > 2 * MOST_LEVELS:
+            raise ValueError(f"{steps} steps at denoise {denoise:g} are a schedule of {total} noise levels, too many")
         start = total - steps
         return cls(total, start, start + int(steps * (1.0 - refiner_ratio)))
 

@@ -44,7 +44,7 @@ def checked(
         node: its id, for the error.
         types: what its INPUT_TYPES give.
         values: by name; what is missing is not asked for.
-        itself: the inputs that the node checks itself.
+        itself: the inputs whose texts the node checks itself.
 
     Raises:
         InputError: for a choice that there isn't, a number out of its range, what is of another kind, and steps and
@@ -53,8 +53,9 @@ def checked(
     made = dict(values)
     for group in ("required", "optional"):
         for name, declared in types.get(group, {}).items():
-            if name in made and name not in itself and not isinstance(declared, str):
-                made[name] = _checked(node, name, declared, made[name])
+            if name in made and not isinstance(declared, str):
+                kept = name in itself and isinstance(made[name], str)
+                made[name] = made[name] if kept else _checked(node, name, declared, made[name])
     _bounded(node, made)
     return made
 

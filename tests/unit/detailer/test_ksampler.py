@@ -229,3 +229,11 @@ def test_unsampling_to_mean_0_and_deviation_1() -> None:
     given = torch.arange(16.0).reshape(1, 4, 2, 2)
     samples = unsample(call(4, samples=given), 0, normalize=True)["samples"]
     assert samples.mean().item() == pytest.approx(0, abs=1e-6) and samples.std().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("denoise", [1e-9, 5e-324])
+def test_a_schedule_has_an_end(denoise: float) -> None:
+    """A hook may ask for what no node lets through."""
+    with pytest.raises(ValueError, match="20 steps at denoise .* are a schedule of [0-9]+ noise levels, too many"):
+        Stages.of(20, denoise)
+    assert Stages.of(100, 0.00005).total == 2_000_000

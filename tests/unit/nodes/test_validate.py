@@ -112,10 +112,14 @@ def test_what_can_not_be(name: str, value: Any, says: str) -> None:
 
 
 def test_a_schedule_has_an_end() -> None:
-    types: InputTypes = {"required": {"steps": ("INT", {"min": 1, "max": 10000}), "denoise": TYPES["required"]["denoise"]}}
+    types: InputTypes = {
+        "required": {"steps": ("INT", {"min": 1, "max": 10000}), "denoise": TYPES["required"]["denoise"]}
+    }
     most = {"steps": 100, "denoise": 0.0001}
     assert checked("Node", types, most) == most
-    says = "Node, input 'denoise': 150 steps at denoise 0.0001 are a schedule of 1500000 noise levels, more than 1000000. "
+    says = (
+        "Node, input 'denoise': 150 steps at denoise 0.0001 are a schedule of 1500000 noise levels, more than 1000000. "
+    )
     with pytest.raises(InputError, match=f"^{says}Give fewer steps, or 0.0002 and more$"):
         checked("Node", types, {"steps": 150, "denoise": 0.0001})
     assert checked("Node", types, {"steps": 10000, "denoise": 0.0})["denoise"] == 0.0

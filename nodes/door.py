@@ -93,27 +93,34 @@ class Door:
         Raises:
             InputError: for another type or rank, for no masks, and for values that are not finite.
         """
-        masks = self.mask_of_any_size(mask, name)
+        masks = self.mask_of_any_size(mask, name, size)
         if tuple(masks.shape[-2:]) != size:
             found = Size(*masks.shape[-2:])
             logger.info("%s: the %s mask is rescaled to the %s picture", self.node, found, size)
         return resize_mask(masks, size)
 
-    def mask_of_any_size(self, mask: object, name: str = "mask") -> torch.Tensor:
-        """A MASK of any rank and size as ``[B,H,W]`` float32, clamped to 0..1."""
-        masks = self.mask_frames(mask, name)
+    def mask_of_any_size(self, mask: object, name: str = "mask", size: Size | None = None) -> torch.Tensor:
+        """A MASK of any rank and size as ``[B,H,W]`` float32, clamped to 0..1; bytes as 0..255.
+
+        Args:
+            size: of the picture that it is for, where it is known.
+        """
+        masks = self.mask_frames(mask, name, size)
         if 0 in masks.shape:
             raise self.error(
                 name, f"it is empty (shape {list(cast(torch.Tensor, mask).shape)})", "Connect a mask with pixels"
             )
         self._finite(masks, name)
         low, high = float(masks.min()), float(masks.max())
+        if high > 1.0 and cast(torch.Tensor, mask).dtype == torch.uint8:
+            logger.info("%s: mask values of whole numbers up to %g are read as 0..255", self.node, high)
+            return masks / 255.0
         if low < 0.0 or high > 1.0:
             logger.info("%s: mask values from %g to %g are clamped to 0..1", self.node, low, high)
             masks = masks.clamp(0.0, 1.0)
         return masks
 
-    def mask_frames(self, mask: object, name: str = "mask") -> torch.Tensor:
+    def mask_frames(self, mask: object, name: str = "mask", size: Size | None = None) -> torch.Tensor:
         """A MASK of any rank as ``[B,H,W]`` float32, its values as they are; there may be no masks in it.
 
         Raises:
@@ -122,9 +129,12 @@ class Door:
         if not isinstance(mask, torch.Tensor):
             raise self.error(name, f"a {type(mask).__name__} is no mask", "Connect a MASK")
         try:
-            return as_mask_batch(mask)
+            return as_mask_batch(mask, size)
         except ValueError as error:
-            raise self.error(name, str(error), "Connect a MASK") from error
+            fix = "Connect a MASK"
+            if mask.shape[-1:] in ((3,), (4,)):
+                fix = "It looks like an IMAGE: make a MASK of it with 'Convert Image to Mask'"
+            raise self.error(name, str(error), fix) from error
 
     def picture_frames(self, image: object, name: str = "image") -> torch.Tensor:
         """An IMAGE of any number of channels as ``[B,H,W,C]`` float32, its values as they are; it may have no frames.

@@ -234,6 +234,6 @@ def test_unsampling_to_mean_0_and_deviation_1() -> None:
 @pytest.mark.parametrize("denoise", [1e-9, 5e-324])
 def test_a_schedule_has_an_end(denoise: float) -> None:
     """A hook may ask for what no node lets through."""
-    with pytest.raises(ValueError, match="20 steps at denoise .* are a schedule of [0-9]+ noise levels, too many"):
+    with pytest.raises(ValueError, match=r"20 steps at denoise .* are a schedule of [0-9]+ noise levels, too many"):
         Stages.of(20, denoise)
     assert Stages.of(100, 0.00005).total == 2_000_000

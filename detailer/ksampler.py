@@ -141,7 +141,7 @@ def unsample(call: KSampleCall, last: int, normalize: bool) -> Latent:
         the latent with its noise, its other entries kept.
 
     Raises:
-        ValueError: for noise levels that are not finite.
+        ValueError: for noise levels that are not finite, and for what doesn't fit the model.
     """
     latent = call.latent
     # at a level of exactly 0 a sampler could not start
@@ -151,7 +151,10 @@ def unsample(call: KSampleCall, last: int, normalize: bool) -> Latent:
     upwards = levels[: call.steps - min(last, call.steps - 1) + 1]
     descent = run.descent(run.guidance(), noise, levels, upwards, finish=False)
     if descent is not None:
-        samples = host.sampling.sample(run.guidance(), latent, noise, descent, host.progress.Progress.hidden())
+        try:
+            samples = host.sampling.sample(run.guidance(), latent, noise, descent, host.progress.Progress.hidden())
+        except host.fits.MisfitError as misfit:  # not the detailer's, whose inputs would be named
+            raise ValueError(f"the unsampler's {misfit}") from misfit.__cause__
     if normalize:
         samples = (samples - samples.mean()) / samples.std()
     return {**latent, "samples": samples}
@@ -223,7 +226,7 @@ class Run:
 
     def guidance(self, refiner: Refiner | None = None) -> Guidance:
         leader = refiner or self.call
-        return Guidance(leader.model, leader.positive, leader.negative, self.call.cfg)
+        return Guidance(leader.model, leader.positive, leader.negative, self.call.cfg, refiner is not None)
 
     def levels(self, model: Model) -> torch.Tensor:
         """The noise levels of the whole schedule."""

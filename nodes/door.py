@@ -18,17 +18,11 @@ from ..detailer.host import protocols
 from ..detailer.host.protocols import Latent, Vae
 from ..detailer.options import UNTURNED, DetailOptions
 from ..detailer.values import BasicPipe, DetailerPipe, Refiner
+from .pipe_parts import KINDS, NOT_NEEDED, PARTS, SOURCES
 from .validate import InputError
 
 logger = logging.getLogger("mask_detailer")
 
-PIPE_SOURCES = {
-    "model": "the MODEL output of a checkpoint loader",
-    "clip": "the CLIP output of a checkpoint loader",
-    "vae": "the VAE output of a checkpoint loader or 'Load VAE'",
-    "positive": "a CONDITIONING such as the output of 'CLIP Text Encode'",
-    "negative": "a CONDITIONING such as the output of 'CLIP Text Encode'",
-}
 OLDEST_DETAILER_PIPE = 10  # parts: the refiner's four came later
 SEGS_SOURCE = "Connect SEGS, such as the output of 'MASK to SEGS' or of a detector"
 DETECTOR_SOURCES = {
@@ -176,7 +170,7 @@ class Door:
     def sampling_pipe(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
         """A BASIC_PIPE of which sampling alone needs something: its vae may be missing too."""
         parts = self.five_parts(pipe, name)
-        self.not_missing(parts._replace(vae="not needed"), name)
+        self.not_missing(parts._replace(vae=NOT_NEEDED), name)
         return parts
 
     def five_parts(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
@@ -207,14 +201,27 @@ class Door:
             if len(pipe) == len(BasicPipe._fields):
                 fix = "It looks like a BASIC_PIPE: put 'BasicPipe -> DetailerPipe' before it"
             raise self.error(name, f"a DETAILER_PIPE holds 14 things, this holds {len(pipe)}", fix)
-        return DetailerPipe(*pipe)
+        parts = DetailerPipe(*pipe)
+        if not isinstance(parts.wildcard, str | None):
+            raise self.error(name, f"its wildcard is a {type(parts.wildcard).__name__} and no text", fix)
+        return parts
 
     def not_missing(self, parts: BasicPipe, name: str | None) -> None:
-        """Raises InputError where model, vae or a conditioning is None; ``name`` None: each is an input of its own."""
-        for part in ("model", "vae", "positive", "negative"):
-            if getattr(parts, part) is None:
+        """Looks at model, vae and conditionings; ``name`` None: each is an input of its own.
+
+        Raises:
+            InputError: where one is None or another thing.
+        """
+        for part, is_one in PARTS.items():
+            value = getattr(parts, part)
+            if value is None:
                 found = "it is missing (None)" if name is None else f"its {part} is missing (None)"
-                raise self.error(name or part, found, f"Connect {PIPE_SOURCES[part]}")
+                raise self.error(name or part, found, f"Connect {SOURCES[part]}")
+            if value is not NOT_NEEDED and not is_one(value):
+                found = f"a {type(value).__name__} is no {KINDS[part]}"
+                raise self.error(
+                    name or part, found if name is None else f"its {part}: {found}", f"Connect {SOURCES[part]}"
+                )
 
     def refiner(self, pipe: object, ratio: float, name: str = "refiner_basic_pipe_opt") -> Refiner | None:
         """The refiner of an optional BASIC_PIPE, None where none is connected.

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import torch
 
+from ..detailer.errors import InputError as InputError
 from ..detailer.ksampler import MOST_LEVELS, whole_schedule
 from ..detailer.values import wrapped_seed
 from .schema import LEAST_DENOISE, MAX_SEED, Input, InputTypes, Unread
@@ -22,13 +23,6 @@ DENOISES = ("denoise", "target_denoise")
 MOST_CHOICES_NAMED = 40
 MOST_SHOWN = 60  # characters of a value
 NO_RANGE = "Connect a number"
-
-
-class InputError(ValueError):
-    """What came into a node cannot be worked with. The message names node, input, what was found and the fix."""
-
-    def __init__(self, node: str, name: str, found: str, fix: str) -> None:
-        super().__init__(f"{node}, input '{name}': {found}. {fix}")
 
 
 def checked(

@@ -44,7 +44,9 @@ def as_mask_batch(mask: torch.Tensor | np.ndarray, size: Size | None = None) -> 
 
 def _ends_in_channel(shape: Sequence[int], size: Size | None) -> bool:
     """Whether a mask's last axis, of three or four, is its one channel."""
-    return shape[-1] == 1 and min(shape[-3:-1]) > 1 and tuple(shape[-2:]) != size
+    if shape[-1] != 1 or tuple(shape[-2:]) == size:
+        return False
+    return min(shape[-3:-1]) > 1 or tuple(shape[-3:-1]) == size
 
 
 def _is_picture(shape: Sequence[int]) -> bool:

@@ -146,7 +146,7 @@ def test_the_refiner_takes_over_the_last_steps_without_new_noise(sampled: Sample
     assert sampled.levels == [[4, 3, 2, 1], [1, 0]]
     (base, *_, first, early), (fine, latent, noise, second, late) = sampled.runs
     assert base == Guidance(MODEL, [], "no", 3.0)
-    assert fine == Guidance("refiner model", [], "refiner's negative", 3.0)
+    assert fine == Guidance("refiner model", [], "refiner's negative", 3.0, of_refiner=True)
     assert not first.finish and second.finish
     assert torch.equal(noise, torch.zeros_like(NOISE))
     # noise inside the mask, clean outside

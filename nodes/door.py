@@ -18,17 +18,11 @@ from ..detailer.host import protocols
 from ..detailer.host.protocols import Latent, Vae
 from ..detailer.options import UNTURNED, DetailOptions
 from ..detailer.values import BasicPipe, DetailerPipe, Refiner
+from .pipe_parts import KINDS, NOT_NEEDED, PARTS, SOURCES
 from .validate import InputError
 
 logger = logging.getLogger("mask_detailer")
 
-PIPE_SOURCES = {
-    "model": "the MODEL output of a checkpoint loader",
-    "clip": "the CLIP output of a checkpoint loader",
-    "vae": "the VAE output of a checkpoint loader or 'Load VAE'",
-    "positive": "a CONDITIONING such as the output of 'CLIP Text Encode'",
-    "negative": "a CONDITIONING such as the output of 'CLIP Text Encode'",
-}
 OLDEST_DETAILER_PIPE = 10  # parts: the refiner's four came later
 SEGS_SOURCE = "Connect SEGS, such as the output of 'MASK to SEGS' or of a detector"
 DETECTOR_SOURCES = {
@@ -93,27 +87,34 @@ class Door:
         Raises:
             InputError: for another type or rank, for no masks, and for values that are not finite.
         """
-        masks = self.mask_of_any_size(mask, name)
+        masks = self.mask_of_any_size(mask, name, size)
         if tuple(masks.shape[-2:]) != size:
             found = Size(*masks.shape[-2:])
             logger.info("%s: the %s mask is rescaled to the %s picture", self.node, found, size)
         return resize_mask(masks, size)
 
-    def mask_of_any_size(self, mask: object, name: str = "mask") -> torch.Tensor:
-        """A MASK of any rank and size as ``[B,H,W]`` float32, clamped to 0..1."""
-        masks = self.mask_frames(mask, name)
+    def mask_of_any_size(self, mask: object, name: str = "mask", size: Size | None = None) -> torch.Tensor:
+        """A MASK of any rank and size as ``[B,H,W]`` float32, clamped to 0..1; bytes as 0..255.
+
+        Args:
+            size: of the picture that it is for, where it is known.
+        """
+        masks = self.mask_frames(mask, name, size)
         if 0 in masks.shape:
             raise self.error(
                 name, f"it is empty (shape {list(cast(torch.Tensor, mask).shape)})", "Connect a mask with pixels"
             )
         self._finite(masks, name)
         low, high = float(masks.min()), float(masks.max())
+        if high > 1.0 and cast(torch.Tensor, mask).dtype == torch.uint8:
+            logger.info("%s: mask values of whole numbers up to %g are read as 0..255", self.node, high)
+            return masks / 255.0
         if low < 0.0 or high > 1.0:
             logger.info("%s: mask values from %g to %g are clamped to 0..1", self.node, low, high)
             masks = masks.clamp(0.0, 1.0)
         return masks
 
-    def mask_frames(self, mask: object, name: str = "mask") -> torch.Tensor:
+    def mask_frames(self, mask: object, name: str = "mask", size: Size | None = None) -> torch.Tensor:
         """A MASK of any rank as ``[B,H,W]`` float32, its values as they are; there may be no masks in it.
 
         Raises:
@@ -122,9 +123,12 @@ class Door:
         if not isinstance(mask, torch.Tensor):
             raise self.error(name, f"a {type(mask).__name__} is no mask", "Connect a MASK")
         try:
-            return as_mask_batch(mask)
+            return as_mask_batch(mask, size)
         except ValueError as error:
-            raise self.error(name, str(error), "Connect a MASK") from error
+            fix = "Connect a MASK"
+            if mask.shape[-1:] in ((3,), (4,)):
+                fix = "It looks like an IMAGE: make a MASK of it with 'Convert Image to Mask'"
+            raise self.error(name, str(error), fix) from error
 
     def picture_frames(self, image: object, name: str = "image") -> torch.Tensor:
         """An IMAGE of any number of channels as ``[B,H,W,C]`` float32, its values as they are; it may have no frames.
@@ -166,7 +170,7 @@ class Door:
     def sampling_pipe(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
         """A BASIC_PIPE of which sampling alone needs something: its vae may be missing too."""
         parts = self.five_parts(pipe, name)
-        self.not_missing(parts._replace(vae="not needed"), name)
+        self.not_missing(parts._replace(vae=NOT_NEEDED), name)
         return parts
 
     def five_parts(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
@@ -197,14 +201,27 @@ class Door:
             if len(pipe) == len(BasicPipe._fields):
                 fix = "It looks like a BASIC_PIPE: put 'BasicPipe -> DetailerPipe' before it"
             raise self.error(name, f"a DETAILER_PIPE holds 14 things, this holds {len(pipe)}", fix)
-        return DetailerPipe(*pipe)
+        parts = DetailerPipe(*pipe)
+        if not isinstance(parts.wildcard, str | None):
+            raise self.error(name, f"its wildcard is a {type(parts.wildcard).__name__} and no text", fix)
+        return parts
 
     def not_missing(self, parts: BasicPipe, name: str | None) -> None:
-        """Raises InputError where model, vae or a conditioning is None; ``name`` None: each is an input of its own."""
-        for part in ("model", "vae", "positive", "negative"):
-            if getattr(parts, part) is None:
+        """Looks at model, vae and conditionings; ``name`` None: each is an input of its own.
+
+        Raises:
+            InputError: where one is None or another thing.
+        """
+        for part, is_one in PARTS.items():
+            value = getattr(parts, part)
+            if value is None:
                 found = "it is missing (None)" if name is None else f"its {part} is missing (None)"
-                raise self.error(name or part, found, f"Connect {PIPE_SOURCES[part]}")
+                raise self.error(name or part, found, f"Connect {SOURCES[part]}")
+            if value is not NOT_NEEDED and not is_one(value):
+                found = f"a {type(value).__name__} is no {KINDS[part]}"
+                raise self.error(
+                    name or part, found if name is None else f"its {part}: {found}", f"Connect {SOURCES[part]}"
+                )
 
     def refiner(self, pipe: object, ratio: float, name: str = "refiner_basic_pipe_opt") -> Refiner | None:
         """The refiner of an optional BASIC_PIPE, None where none is connected.

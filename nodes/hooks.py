@@ -24,6 +24,7 @@ from ..detailer.hooks.builtin import (
 from ..detailer.values import KSampleCall
 from ..segs.filters import MEASURES, split_text
 from . import schema
+from .pipe_parts import NOT_NEEDED
 from .registry import DETAILER, UPSCALE, UTIL, Node
 from .schema import Input, InputTypes
 from .segs_lists import LABELS
@@ -197,7 +198,7 @@ class UnsamplerDetailerHookProvider(Node, menu=DETAILER):
     def doit(
         self, *, model: object, positive: object, negative: object, **widgets: Unpack[_UnsamplerWidgets]
     ) -> tuple[DetailerHook]:
-        pipe = self.door.five_parts((model, None, "not needed", positive, negative))
+        pipe = self.door.five_parts((model, None, NOT_NEEDED, positive, negative))
         self.door.not_missing(pipe, None)
         end_at_step = CycleRamp(
             widgets["start_end_at_step"], widgets["end_end_at_step"], widgets["schedule_for_cycle"] == SKIP_START

@@ -131,7 +131,7 @@ def recipe_of(
     if settings.text and settings.text.strip() and pipe.clip is None:
         missing = "it is missing (None)" if pipe_name is None else "its clip is missing (None)"
         raise door.error(pipe_name or "clip", f"{missing}, but there is per-segment text", "Connect a CLIP")
-    return Recipe(pipe, settings, refiner, Hook(values.get("detailer_hook")), door.node)
+    return Recipe(pipe, settings, refiner, Hook(values.get("detailer_hook")), door.node, pipe_name)
 
 
 def recipe_of_pipe(door: Door, basic_pipe: object, values: Mapping[str, object]) -> Recipe:

@@ -41,8 +41,14 @@ def mixing_patch(model: Model) -> str | None:
     Returns:
         the patch's name, as its code is called.
     """
+    return next((name_of(function) for function in carried_functions(model) if not _by_item(function)), None)
+
+
+def carried_functions(model: Model) -> Iterator[object]:
+    """All of a model's patches that are called while it is sampled."""
     carried: list[object] = [model.model_options, getattr(model, "wrappers", None), getattr(model, "injections", None)]
-    return next((_name(function) for part in carried for function in _functions(part) if not _by_item(function)), None)
+    for part in carried:
+        yield from _functions(part)
 
 
 def _functions(part: object) -> Iterator[object]:
@@ -60,14 +66,14 @@ def _functions(part: object) -> Iterator[object]:
 
 def _by_item(function: object) -> bool:
     found = _CORE.search(_module(function))
-    return found is not None and _name(function) in _BY_ITEM.get(found[1], ())
+    return found is not None and name_of(function) in _BY_ITEM.get(found[1], ())
 
 
 def _module(function: object) -> str:
     return str(getattr(function, "__module__", type(function).__module__))
 
 
-def _name(function: object) -> str:
+def name_of(function: object) -> str:
     """The class or outermost function in which it was written."""
     return str(getattr(function, "__qualname__", type(function).__qualname__)).partition(".")[0]
 

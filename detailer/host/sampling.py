@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import torch
 
 from .devices import check_interrupted, intermediate_device
+from .fits import Sampled
 from .latents import mask_for
 from .progress import Progress
 from .protocols import Conditioning, Latent, Model, Sampler
@@ -40,12 +41,14 @@ class Guidance:
 
     Attributes:
         negative: a string means sampling without CFG, ``cfg`` being the distilled guidance of the positive.
+        of_refiner: it is the refiner's.
     """
 
     model: Model
     positive: Conditioning
     negative: Conditioning
     cfg: float
+    of_refiner: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,7 @@ def sample(
 
     Raises:
         InterruptProcessingException: where the user asked for it.
+        MisfitError: where it fails because something doesn't fit the model; caused by what ComfyUI raised.
     """
     import comfy.samplers
     import comfy.utils
@@ -198,16 +202,17 @@ def sample(
     else:
         guider.set_conds(guidance.positive, negative)
         guider.set_cfg(guidance.cfg)
-    last: torch.Tensor = guider.sample(
-        noise,
-        samples,
-        descent.sampler,
-        descent.sigmas,
-        denoise_mask=None if mask is None else mask_for(mask, samples),
-        callback=on_step,
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=_sampler_seed(descent.seed),
-    )
+    with Sampled(model, guidance.positive, negative, samples, guidance.of_refiner).explained():
+        last: torch.Tensor = guider.sample(
+            noise,
+            samples,
+            descent.sampler,
+            descent.sigmas,
+            denoise_mask=None if mask is None else mask_for(mask, samples),
+            callback=on_step,
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=_sampler_seed(descent.seed),
+        )
     if descent.finish and denoised:
         last = model.model.process_latent_out(denoised[0].to(torch.float32))
     return last.to(intermediate_device(), torch.float32)

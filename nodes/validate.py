@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from numbers import Integral, Real
 from typing import cast
 
+from ..core import printable
 from ..detailer.values import wrapped_seed
 from .schema import MAX_SEED, Input, InputTypes, Unread
 
@@ -20,7 +21,7 @@ class InputError(ValueError):
     """What came into a node cannot be worked with. The message names node, input, what was found and the fix."""
 
     def __init__(self, node: str, name: str, found: str, fix: str) -> None:
-        super().__init__(f"{node}, input '{name}': {found}. {fix}")
+        super().__init__(printable(f"{node}, input '{name}': {found}. {fix}"))
 
 
 def checked(

@@ -27,8 +27,8 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 REPEATED = [
     *"0123456789{}|_$#*.:-+<>[](),;=/\\ \t\n\ra~!@%^&'\"`?", "\u0663", "\uff11", "\u2028", "\x00", "\ud800", "é",
-    "BREAK", "[SEP:", "[SEP]", "[LAB]", "[a]", "[a", "<lora:", ":LBW=", ";A=", "::", "$$", "__", "__a ", " __a", "__a__",
-    "__*a*__", "2$$__a", "1#", "1#__", "{1-", "{1$$", "{-", "{1::", "1.", "-1", "#\n", "\n#",
+    "BREAK", "[SEP:", "[SEP]", "[LAB]", "[a]", "[a", "<lora:", ":LBW=", ";A=", "::", "$$", "__", "__a ", " __a",
+    "__a__", "__*a*__", "2$$__a", "1#", "1#__", "{1-", "{1$$", "{-", "{1::", "1.", "-1", "#\n", "\n#",
 ]  # fmt: skip
 AROUND = [
     ("", ""), ("{", "}"), ("{1$$", "}"), ("{", "::a}"), ("__", "__"), ("[LAB][a", "]"), ("[ASC][SEP:", "]a"),
@@ -69,10 +69,10 @@ def test_many_different_ones(text: str) -> None:
 def test_long_numbers_are_read_as_what_they_mean(digits: str) -> None:
     """Python refuses to read more than 4,300 digits; the last nine of them are another number."""
     wanted = "a a" if digits.endswith("2") else "a a a"
-    assert expand("{%s$$a|a|a}" % digits, 1, {}) == wanted
-    assert len(expand("{-%s$$a|a|a}" % digits, 1, {}).split()) in range(1, 4)
-    assert expand("{%s#__a__}" % digits, 1, {"a": ["x"]}) == "x"
-    assert expand("{%s::b|a}" % digits, 1, {}) == ("b" if not digits.endswith("2") else expand("{2::b|a}", 1, {}))
+    assert expand("{" + digits + "$$a|a|a}", 1, {}) == wanted
+    assert len(expand("{-" + digits + "$$a|a|a}", 1, {}).split()) in range(1, 4)
+    assert expand("{" + digits + "#__a__}", 1, {"a": ["x"]}) == "x"
+    assert expand("{" + digits + "::b|a}", 1, {}) == ("b" if not digits.endswith("2") else expand("{2::b|a}", 1, {}))
     assert SegmentText.parse(f"[ASC]a[SEP:{digits}]b", 1).items[1].seed == (None if len(digits) > 100 else int(digits))
     assert Lora.parse(f"a:{digits}").name == "a"
 

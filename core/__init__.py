@@ -2,6 +2,7 @@
 
 from .batch import joined
 from .blend import paste_
+from .logs import make_printable, printable
 from .mask_to_segs import mask_to_segs
 from .masks import as_mask_batch, blur_mask, covered_region, dilate_mask, resize_mask
 from .pixels import encoded, to_bytes
@@ -28,9 +29,12 @@ __all__ = [
     "mask_to_segs",
     "own_image",
     "paste_",
+    "printable",
     "resample",
     "resize_mask",
     "seg_image",
     "seg_mask",
     "to_bytes",
 ]
+
+make_printable()

@@ -10,6 +10,7 @@ import torch
 from .region import Size
 
 FORMATS = ("jpeg", "png", "webp")
+LARGEST_WEBP = 16383  # pixels of a side
 
 
 def to_bytes(image: torch.Tensor) -> np.ndarray:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,6 +27,7 @@ STEPS_SHARE = 0.004  # of the time: step events that take longer to make come th
 LONGEST_PAUSE = 2.0  # but no more than this many seconds apart
 _MOST_CLIENTS = 64
 _MOST_LETTERS = 60
+_MOST_LETTERS_OF_ID = 200  # ComfyUI's own have 32
 
 
 class Audience:
@@ -37,7 +39,7 @@ class Audience:
     def set(self, client: str, wants: bool) -> None:
         """A browser says what it wants; of very many the first are forgotten."""
         self._clients.pop(client, None)
-        if wants and client:
+        if wants and 0 < len(client) <= _MOST_LETTERS_OF_ID:
             self._clients[client] = None
         while len(self._clients) > _MOST_CLIENTS:
             self._clients.pop(next(iter(self._clients)))
@@ -129,9 +131,10 @@ class Live:
             image: ``[1,H,W,3]`` float32 0..1.
             own_images: segments that have an image of their own are worked on in that.
         """
-        if self.is_watched:
-            segments = [_planned(crop, image, own_images) for crop in plan.crops]
-            self._send("planned", picture=picture, segments=segments)
+        with self._only_shown():
+            if self.is_watched:
+                segments = [_planned(crop, image, own_images) for crop in plan.crops]
+                self._send("planned", picture=picture, segments=segments)
 
     def begun(self, places: Sequence[PlacedCrop]) -> None:
         """Crops are worked on from now on, all at once."""
@@ -140,9 +143,13 @@ class Live:
 
     def step(self, step: int, steps: int, model: Model, x0: torch.Tensor) -> None:
         """A step of those that were begun is done; ``x0`` is their clean latents so far. Most calls do nothing."""
-        now = time.perf_counter()
-        if now < self._not_before or not self.is_watched:
+        if time.perf_counter() < self._not_before or not self.is_watched:
             return
+        with self._only_shown():
+            self._show_step(step, steps, model, x0)
+
+    def _show_step(self, step: int, steps: int, model: Model, x0: torch.Tensor) -> None:
+        now = time.perf_counter()
         previews = host.latents.latent_colours(model, x0, LONGEST_SIDE)  # waits for the GPU, which is no time lost
         started = time.perf_counter()
         segments = [_name(place) for place in self._working]
@@ -155,16 +162,28 @@ class Live:
 
     def done(self, place: PlacedCrop, shown: torch.Tensor) -> None:
         """A segment is finished; ``shown`` is its crop now, ``[1,h,w,3]`` float32 0..1."""
-        if self.is_watched and not place.crop.skipped:
-            self._send("done", segments=[{**_name(place), "after": thumbnail(shown)}])
+        with self._only_shown():
+            if self.is_watched and not place.crop.skipped:
+                self._send("done", segments=[{**_name(place), "after": thumbnail(shown)}])
 
     def ended(self) -> None:
         """All is finished."""
         self._send("ended")
 
+    @contextmanager
+    def _only_shown(self) -> Iterator[None]:
+        """Where something can't be shown, a line in the log says so, and no more is shown of this run."""
+        shown = False
+        with host.devices.only_a_preview("the browser is shown no more of this run"):
+            yield
+            shown = True
+        if not shown:
+            self.browser = None
+
     def _send(self, what: str, **facts: object) -> None:
-        if self.browser is not None and self.is_watched:
-            self.browser.send(EVENT, {"what": what, **facts})
+        with self._only_shown():
+            if self.browser is not None and self.is_watched:
+                self.browser.send(EVENT, {"what": what, **facts})
 
 
 def _planned(crop: PlannedCrop, image: torch.Tensor, own_images: bool) -> dict[str, object]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -12,45 +12,78 @@ from ..core import SEG, SEGS, Size, crop_region, encoded, resample, resize_mask,
 from ..segs import to_image_list
 
 LONGEST_SIDE = 512
+SHORTEST_SIDE = 32
 DIMMED = 0.3  # how bright what lies outside a segment's mask is shown
+MOST_BYTES = 64 * 2**20  # of all thumbnails; those of one node are made smaller, those of older nodes go
+MOST_NODES = 256
+MOST_SEGMENTS = 2000  # of a node; those after them are not shown
+MOST_LETTERS = 200  # of an id
 
 
 class Candidates:
-    """Thumbnails by node id. The server reads while nodes run: every method may be called from any thread."""
+    """Thumbnails by workflow and node id. The server reads while nodes run: any method may be called from any thread.
+
+    They stay until there are too many of them: a prompt that lacks a node may be another workflow's, or be refused, and
+    one that has it may find its result in ComfyUI's cache.
+    """
 
     def __init__(self) -> None:
-        self._pictures: dict[str, list[np.ndarray]] = {}
+        self._pictures: dict[tuple[str | None, str], list[np.ndarray]] = {}  # the last ones made come last
         self._lock = threading.Lock()
 
-    def keep(self, node_id: str, segs: SEGS, image: torch.Tensor | None) -> None:
-        """Remember a node's segments, each by its own image, else its crop of ``image`` ``[n,H,W,C]``, else black."""
+    def keep(self, node_id: str, segs: SEGS, image: torch.Tensor | None, workflow: str | None = None) -> None:
+        """Remember a node's segments, each by its own image, else its crop of ``image`` ``[n,H,W,C]``, else black.
+
+        Args:
+            workflow: the id of the one that runs, None where that is not known.
+        """
+        if len(node_id) > MOST_LETTERS or len(workflow or "") > MOST_LETTERS:
+            return
+        segs = segs[0], segs[1][:MOST_SEGMENTS]
+        longest = _longest_side(len(segs[1]))
         pictures = to_image_list(segs, image) if segs[1] else []
         shown = [
-            _thumbnail(_black(seg) if image is None and seg.cropped_image is None else picture, seg)
+            _thumbnail(_black(seg) if image is None and seg.cropped_image is None else picture, seg, longest)
             for picture, seg in zip(pictures, segs[1], strict=True)
         ]
         with self._lock:
-            self._pictures[node_id] = shown
+            self._pictures.pop((workflow, node_id), None)
+            self._pictures[workflow, node_id] = shown
+            while len(self._pictures) > 1 and (len(self._pictures) > MOST_NODES or self._bytes() > MOST_BYTES):
+                self._pictures.pop(next(iter(self._pictures)))
 
-    def forget_all_but(self, node_ids: Iterable[str]) -> None:
-        """Drop the nodes that a new prompt doesn't have."""
-        kept = set(node_ids)
-        with self._lock:
-            self._pictures = {node_id: shown for node_id, shown in self._pictures.items() if node_id in kept}
+    def count(self, node_id: str, workflow: str | None = None) -> int | None:
+        """How many segments a node had; None where nothing is known of it.
 
-    def count(self, node_id: str) -> int | None:
-        """How many segments a node had; None where nothing is known of it."""
+        Args:
+            workflow: the node is looked for there, and in runs that named none; None: wherever it ran last.
+        """
         with self._lock:
-            pictures = self._pictures.get(node_id)
+            pictures = self._of(node_id, workflow)
         return None if pictures is None else len(pictures)
 
-    def png(self, node_id: str, index: int) -> bytes | None:
+    def png(self, node_id: str, index: int, workflow: str | None = None) -> bytes | None:
         """A segment's thumbnail as a PNG file, counted from 0; None where there is none."""
         with self._lock:
-            pictures = self._pictures.get(node_id, [])
+            pictures = self._of(node_id, workflow) or []
         if not 0 <= index < len(pictures):
             return None
         return encoded(pictures[index], "png")
+
+    def _of(self, node_id: str, workflow: str | None) -> list[np.ndarray] | None:
+        places = [place for place in self._pictures if place[1] == node_id]
+        if workflow is not None:
+            places = [place for place in places if place[0] in (None, workflow)]
+            places.sort(key=lambda place: place[0] is not None)
+        return self._pictures[places[-1]] if places else None
+
+    def _bytes(self) -> int:
+        return sum(picture.nbytes for pictures in self._pictures.values() for picture in pictures)
+
+
+def _longest_side(count: int) -> int:
+    """The thumbnails' side with which so many of them fit."""
+    return max(min(LONGEST_SIDE, math.isqrt(MOST_BYTES // (3 * max(count, 1)))), SHORTEST_SIDE)
 
 
 def _black(seg: SEG) -> torch.Tensor:
@@ -59,12 +92,12 @@ def _black(seg: SEG) -> torch.Tensor:
     return torch.zeros(1, max(size.height, 1), max(size.width, 1), 3)
 
 
-def _thumbnail(picture: torch.Tensor, seg: SEG) -> np.ndarray:
-    """The first frame as ``[h,w,3]`` bytes, dimmed outside the mask, no side above ``LONGEST_SIDE``."""
+def _thumbnail(picture: torch.Tensor, seg: SEG, longest: int) -> np.ndarray:
+    """The first frame as ``[h,w,3]`` bytes, dimmed outside the mask, no side above ``longest``."""
     picture = picture[:1, ..., :3].cpu()
     size = Size(*picture.shape[1:3])
-    if size.longer > LONGEST_SIDE:
-        scale = LONGEST_SIDE / size.longer
+    if size.longer > longest:
+        scale = longest / size.longer
         size = Size(max(int(size.height * scale), 1), max(int(size.width * scale), 1))
         picture = resample(picture, size)
     mask = resize_mask(seg_mask(seg).cpu().amax(dim=0, keepdim=True), size)

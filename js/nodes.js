@@ -9,6 +9,12 @@ export function isOpen(workflow) {
   return !workflow || !id || workflow === id;
 }
 
+/* The open workflow's id as a query, empty where it has none. */
+export function openWorkflow() {
+  const { id } = rootGraph();
+  return id ? { workflow: id } : {};
+}
+
 /* The node that runs under this id, whichever graph is open; null where there is none. */
 export function nodeAt(id) {
   let graph = rootGraph();

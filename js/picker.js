@@ -1,7 +1,7 @@
 /* Segments chosen by their pictures: a button on the picker node opens a dialog with a thumbnail for each. */
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { idsOf } from "./nodes.js";
+import { idsOf, openWorkflow } from "./nodes.js";
 import { text } from "./texts.js";
 
 const STYLE = `
@@ -25,7 +25,8 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-const route = (what, query) => `/mask_detailer/picker/${what}?${new URLSearchParams(query)}`;
+/* Another workflow may have a picker of the same id. */
+const route = (what, query) => `/mask_detailer/picker/${what}?${new URLSearchParams({ ...query, ...openWorkflow() })}`;
 
 function numbers(text, count) {
   const found = text.split(",").map((part) => part.trim()).filter((part) => /^\d+$/.test(part)).map(Number);

@@ -6,17 +6,21 @@ from ..detailer import host, live
 from ..detailer.picker import Candidates
 from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 
+MOST_DIGITS = 9  # of a segment's number
+
 candidates = Candidates()
 
 
 def _count(query: host.server.Query) -> host.server.Answer:
-    count = candidates.count(query.get("id", ""))
+    count = candidates.count(query.get("id", ""), query.get("workflow"))
     return None if count is None else str(count)
 
 
 def _view(query: host.server.Query) -> host.server.Answer:
     index = query.get("idx", "")
-    return candidates.png(query.get("id", ""), int(index)) if index.isdecimal() else None
+    if not index.isdecimal() or len(index) > MOST_DIGITS:
+        return None
+    return candidates.png(query.get("id", ""), int(index), query.get("workflow"))
 
 
 def _wildcards(query: host.server.Query) -> host.server.Answer:
@@ -40,4 +44,3 @@ def register() -> None:
         "/impact/wildcards/list": _wildcards,
     }.items():
         host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer))
-    host.server.on_prompt(lambda prompt: candidates.forget_all_but(prompt))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core import SEGS, header_size
+from ..core import SEGS, header_size, printable
 from ..detailer import host
 from ..segs import files
 from . import schema
@@ -76,7 +76,7 @@ class LoadSEGS(Node, name="Load SEGS", menu=UTIL, own=True):
                 return True
         except (OSError, ValueError):
             pass
-        return f"LoadSEGS, input 'file': there is no file '{file}'. Choose another; press R to see new ones"
+        return printable(f"LoadSEGS, input 'file': there is no file '{file}'. Choose another; press R to see new ones")
 
     @classmethod
     def IS_CHANGED(cls, file: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import torch
+
 from ..core import SEGS, Size
+from ..detailer import host
 from ..segs import (
     ORDER_TARGETS,
     RANGE_TARGETS,
@@ -136,8 +139,13 @@ class ImpactSEGSPicker(Node, name="Picker (SEGS)", menu=UTIL):
             image = door.image(fallback_image_opt, "fallback_image_opt")
             checked = rescale(checked, Size(*image.shape[1:3]))
         if unique_id is not None:
-            candidates.keep(str(unique_id), checked, image)
+            self._show(str(unique_id), checked, image)
         return (pick(checked, parse_picks(picks)),)
+
+    def _show(self, node_id: str, segs: SEGS, image: torch.Tensor | None) -> None:
+        """For the browser's dialog; where that can't be, the work goes on."""
+        with host.devices.only_a_preview(f"{self.door.node}: the segments can't be shown"):
+            candidates.keep(node_id, segs, image, host.server.running_workflow())
 
 
 class ImpactSEGSLabelFilter(Node, name="SEGS Filter (label)", menu=UTIL):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core import SEG, SEGS, Region
+from ..core import SEG, SEGS, Region, printable
 from .filters import confidence
 
 logger = logging.getLogger("mask_detailer")
@@ -36,7 +36,7 @@ class SegsFileError(ValueError):
     """SEGS can't be written, or a file can't be read as SEGS: what was found, and what to do."""
 
     def __init__(self, found: str, fix: str) -> None:
-        super().__init__(f"{found}. {fix}")
+        super().__init__(printable(f"{found}. {fix}"))
         self.found = found
         self.fix = fix
 

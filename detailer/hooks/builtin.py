@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from ...core import SEGS, encoded
-from ...core.pixels import shrunk_bytes
+from ...core.pixels import LARGEST_WEBP, shrunk_bytes
 from ...segs.filters import by_label, by_order, by_range
 from .. import host
 from ..ksampler import unsample
@@ -18,13 +17,11 @@ from ..values import KSampleCall, Latent, wrapped_seed
 from .events import DetailerHook, Event
 from .protocol import Hook
 
-logger = logging.getLogger("mask_detailer")
-
 OVERRIDE = "override_bbox_by_segm"  # FaceDetailer only asks whether a hook has it
 CYCLE_SCHEDULES = ("skip_start", "from_start")
 PREVIEW_FOLDER = "pvhook"
 PREVIEW_EVENT = "impact-preview"
-LARGEST_WEBP = 16383
+MOST_LETTERS = 100  # of a file's name
 
 
 class CombinedHook(DetailerHook):
@@ -172,18 +169,23 @@ class PreviewHook(DetailerHook):
     def __init__(self, node_id: str, quality: int) -> None:
         self.node_id = node_id
         self.quality = quality
+        self.fails = False
 
     def answers_event(self, event: str) -> bool:
         return False  # it looks at the picture and leaves it as it is
 
     def post_paste(self, image: torch.Tensor) -> torch.Tensor:
-        name = re.sub(r"[^\w.-]", "_", self.node_id) + ".webp"  # within a subgraph ids hold a colon
-        try:
-            file = encoded(shrunk_bytes(image[0, ..., :3], LARGEST_WEBP), "webp", self.quality)
-            (host.folders.temp_folder(PREVIEW_FOLDER) / name).write_bytes(file)
-        except OSError as error:
-            logger.warning("preview of node %s: it can't be written (%s); the work goes on", self.node_id, error)
-            return image
-        item = {"filename": name, "subfolder": PREVIEW_FOLDER, "type": "temp"}
-        host.server.send_event(PREVIEW_EVENT, {"node_id": self.node_id, "item": item})
+        """Where it can't be shown, a line in the log says so, once until it can again."""
+        failed = True
+        with host.devices.only_a_preview(f"the preview of node {self.node_id} can't be shown", quiet=self.fails):
+            self._show(image)
+            failed = False
+        self.fails = failed
         return image
+
+    def _show(self, image: torch.Tensor) -> None:
+        name = re.sub(r"[^\w.-]", "_", self.node_id)[-MOST_LETTERS:] + ".webp"  # within a subgraph ids hold a colon
+        file = encoded(shrunk_bytes(image[0, ..., :3], LARGEST_WEBP), "webp", self.quality)
+        host.folders.write_whole(host.folders.temp_folder(PREVIEW_FOLDER) / name, file)
+        item = {"filename": name, "subfolder": PREVIEW_FOLDER, "type": "temp"}
+        host.server.send_to_client(PREVIEW_EVENT, {"node_id": self.node_id, "item": item})

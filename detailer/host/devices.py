@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
 
 from ...core import Size
 from .protocols import Model
+
+logger = logging.getLogger("mask_detailer")
 
 # How back ends without an error type of their own say it; "illegal memory access" is another matter.
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory")
@@ -34,10 +41,35 @@ def check_interrupted() -> None:
     comfy.model_management.throw_exception_if_processing_interrupted()
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error is the user's interrupt, which older releases of ComfyUI have among the ordinary ones."""
+    management = sys.modules.get("comfy.model_management")
+    kind = getattr(management, "InterruptProcessingException", None)
+    return kind is not None and isinstance(error, kind)
+
+
+@contextmanager
+def only_a_preview(failed: str, quiet: bool = False) -> Iterator[None]:
+    """What only shows something: where it fails a line in the log says so, and the work goes on.
+
+    Args:
+        failed: the line's beginning: what can't be shown, and where.
+        quiet: it was said before.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_interrupt(error):
+            raise
+        if not quiet:
+            logger.warning("%s (%s: %s); the work goes on", failed, type(error).__name__, error)
+
+
 def free_memory() -> None:
     """Give back what is held but not used, after memory ran out."""
     import comfy.model_management
 
+    gc.collect()  # what refers to itself, as errors with their frames do
     comfy.model_management.soft_empty_cache()
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
-from ...core import Size, encoded, to_bytes
+from ...core import Size, encoded
+from ...core.pixels import LARGEST_WEBP, shrunk_bytes
+from .devices import only_a_preview
 
 
 def temp_folder(name: str) -> Path:
@@ -50,18 +53,36 @@ def settings_file() -> Path | None:
 def save_previews(pictures: Iterable[torch.Tensor], prefix: str) -> list[dict[str, str]]:
     """Write pictures ``[H,W,3 or 4]`` float 0..1 as lossy WebP files to ComfyUI's folder for previews.
 
+    Where one can't be written, a line in the log says so, and it and those after it are not shown.
+
     Returns:
         what a node's ``ui`` says of each, in order.
     """
     import folder_paths
 
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_temp_directory())
-    saved = []
-    for number, picture in enumerate(pictures, start=counter):
-        file = f"{name}_{number:05}_.webp"
-        (Path(folder) / file).write_bytes(encoded(to_bytes(picture), "webp"))
-        saved.append({"filename": file, "subfolder": subfolder, "type": "temp"})
+    saved: list[dict[str, str]] = []
+    with only_a_preview(f"not all previews {prefix} can be shown"):
+        temp = folder_paths.get_temp_directory()
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, temp)
+        for number, picture in enumerate(pictures, start=counter):
+            file = f"{name}_{number:05}_.webp"
+            write_whole(Path(folder) / file, encoded(shrunk_bytes(picture, LARGEST_WEBP), "webp"))
+            saved.append({"filename": file, "subfolder": subfolder, "type": "temp"})
     return saved
+
+
+def write_whole(path: Path, file: bytes) -> None:
+    """Write a file that is whole or not there: a reader never sees half of it, a full disk keeps none.
+
+    Raises:
+        OSError: where it can't be written.
+    """
+    unfinished = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        unfinished.write_bytes(file)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def new_output(prefix: str, ending: str, size: Size) -> tuple[Path, dict[str, str]]:

@@ -1,9 +1,9 @@
-"""The server: events to browsers, who queued the running prompt, routes, and prompts as they are queued."""
+"""The server: events to browsers, who queued the running prompt, and routes."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,14 +15,11 @@ Query = Mapping[str, str]
 # Text, a PNG file, something for JSON, or None for a request that can't be answered (status 400).
 Answer = str | bytes | dict[str, object] | None
 
-# What came with a queued prompt: ``extra_pnginfo`` -> ``workflow`` -> ``id`` and more.
-_Extra = Mapping[str, Mapping[str, Mapping[str, str] | None] | None]
-
 
 class _Queue(Protocol):
-    """Number, prompt id, prompt and what came with it, and more, of each prompt that runs."""
+    """Number, prompt id, prompt, what came with it (``extra_pnginfo``) and more, of each prompt that runs."""
 
-    currently_running: dict[int, tuple[float, str, object, _Extra]]
+    currently_running: dict[int, tuple[float, str, object, object]]
 
 
 class _Server(Protocol):
@@ -35,14 +32,24 @@ class _Server(Protocol):
 
     def send_sync(self, event: str, data: Mapping[str, object], sid: str | None = None) -> None: ...
 
-    def add_on_prompt_handler(self, handler: Callable[[dict[str, object]], dict[str, object]]) -> None: ...
-
 
 def send_event(event: str, data: Mapping[str, object]) -> None:
     """Tell all browsers, at once and without waiting; nothing where no server runs."""
     running = _running_server()
     if running is not None:
         running.send_sync(event, data)
+
+
+def send_to_client(event: str, data: Mapping[str, object]) -> None:
+    """Tell the client that queued the running prompt, all browsers where none is known; nothing without a server.
+
+    The data also say which workflow they are about, where it is known, and which prompt.
+    """
+    client = client_of_prompt()
+    if client is None:
+        send_event(event, data)
+    else:
+        client.send(event, data)
 
 
 @dataclass(frozen=True)
@@ -74,9 +81,15 @@ class Browser:
 
 def browser_of_prompt(wanted: Container[str]) -> Browser | None:
     """The client that queued the running prompt; None where it isn't connected or not one of those ``wanted``."""
+    client = client_of_prompt()
+    return client if client is not None and client.is_connected and client.client in wanted else None
+
+
+def client_of_prompt() -> Browser | None:
+    """The client that queued the running prompt, connected or not; None where none is known, as with some scripts."""
     running = _running_server()
     client = getattr(running, "client_id", None)
-    if running is None or client is None or client not in running.sockets or client not in wanted:
+    if running is None or client is None:
         return None
     from comfy_execution.utils import get_executing_context
 
@@ -84,6 +97,17 @@ def browser_of_prompt(wanted: Container[str]) -> Browser | None:
     if context is None:
         return None
     return Browser(client, context.prompt_id, node_shown(context.node_id), _workflow_of(running, context.prompt_id))
+
+
+def running_workflow() -> str | None:
+    """The id of the workflow whose prompt runs; None where it has none."""
+    running = _running_server()
+    if running is None:
+        return None
+    from comfy_execution.utils import get_executing_context
+
+    context = get_executing_context()
+    return None if context is None else _workflow_of(running, context.prompt_id)
 
 
 def node_shown(node_id: str) -> str:
@@ -96,9 +120,14 @@ def node_shown(node_id: str) -> str:
 def _workflow_of(running: _Server, prompt_id: str) -> str | None:
     for _, queued, _, extra, *_ in list(running.prompt_queue.currently_running.values()):
         if queued == prompt_id:
-            workflow = (extra.get("extra_pnginfo") or {}).get("workflow") or {}
-            return workflow.get("id")
+            workflow = _get(_get(_get(extra, "extra_pnginfo"), "workflow"), "id")
+            return workflow if isinstance(workflow, str) else None
     return None
+
+
+def _get(within: object, key: str) -> object:
+    """What came with a prompt is whatever its sender wrote."""
+    return within.get(key) if isinstance(within, Mapping) else None
 
 
 def when_serving(call: Callable[[], None]) -> None:
@@ -131,20 +160,6 @@ def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
 
     for prefix in ("", "/api"):  # the browser asks under /api, scripts often without
         running.app.router.add_get(prefix + path, handler)
-
-
-def on_prompt(call: Callable[[Iterable[str]], None]) -> None:
-    """Call it with the node ids of each prompt that is queued; never where no server runs."""
-    running = _running_server()
-    if running is None:
-        return
-
-    def queued(data: dict[str, object]) -> dict[str, object]:
-        prompt = data.get("prompt")
-        call(prompt if isinstance(prompt, Iterable) else ())
-        return data
-
-    running.add_on_prompt_handler(queued)
 
 
 def _running_server() -> _Server | None:

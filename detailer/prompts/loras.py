@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..host.models import LoraBlocks
 
 _TAG = re.compile(r"<lora:([^<>]*)>")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 
 
 @dataclass(frozen=True)

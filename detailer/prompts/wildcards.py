@@ -8,7 +8,8 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cached_property
 from itertools import accumulate
 
 logger = logging.getLogger("mask_detailer")
@@ -16,17 +17,19 @@ logger = logging.getLogger("mask_detailer")
 MAX_ROUNDS = 99
 MAX_ADDED = 100_000  # characters that one expansion puts in, over all its rounds
 MAX_REPEATS = 100
+MAX_PATTERNS = 100  # names with ``*`` that one text may hold; those after them are taken for unknown
+_MOST_DIGITS = 9  # a number of more is as good as the largest with so many
 
 _NAME = r"__(?! )[\w.\-+/*\\ ]{1,200}?(?<! )__"
 _WILDCARD = re.compile(_NAME)
-_REPEATED = re.compile(rf"(\d+)#({_NAME})")
+_REPEATED = re.compile(rf"(?<!\d)(\d+)#({_NAME})")  # a run of digits is looked at once, from its start
 
 # Where files are named, a list's name within the file's is none. A name that is nothing but a list's is a choice.
 _FILES = re.compile(
     rf"(<lora:(?!\s*{_NAME}\s*[:>])[^<>{{}}|]*>|\bembedding:(?!{_NAME}(?:[\s,:)]|$))[^\s,(){{}}|<>\[\]]+)"
 )
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_WEIGHTED = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*::(.*)", re.DOTALL)
+_WEIGHTED = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*::(.*)", re.DOTALL)
 _SEVERAL = re.compile(
     r"\s*(?:(?P<count>\d+)|(?P<least>\d*)-(?P<most>\d+))\s*\$\$(?:(?P<joiner>[^|]*?)\$\$)?(?P<rest>.*)", re.S
 )
@@ -52,6 +55,12 @@ def expand(text: str, seed: int, lists: Mapping[str, Sequence[str]]) -> str:
 def normal_name(name: str) -> str:
     """A list's name as it is looked up."""
     return name.lower().replace("\\", "/").replace(" ", "-")
+
+
+def _whole(digits: str) -> int:
+    """The number that digits say, as far as one so large makes a difference; Python refuses to read thousands."""
+    digits = digits.lstrip("0")
+    return int(digits or 0) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS - 1
 
 
 def _without_comments(text: str) -> str:
@@ -86,7 +95,7 @@ class _Options:
     def of(cls, options: Iterable[str]) -> _Options:
         texts, weights = [], []
         for option in options:
-            weighted = _WEIGHTED.match(option)
+            weighted = _WEIGHTED.match(option) if "::" in option else None
             texts.append(weighted[2] if weighted else option)
             weights.append(min(float(weighted[1]), 1e9) if weighted else 1.0)
         if not any(weights):
@@ -119,6 +128,7 @@ class _Expansion:
         self._source = source
         self._lists = lists
         self._found: dict[str, _Options | None] = {}
+        self._patterns = 0
         self.made = 0
         self.left = MAX_ADDED
 
@@ -146,7 +156,7 @@ class _Expansion:
         return replacement
 
     def _repeated(self, match: re.Match[str]) -> str:
-        count = int(match[1][-9:])
+        count = _whole(match[1])
         return self._put(match, "|".join([match[2]] * min(count, MAX_REPEATS)))
 
     def _braces(self, match: re.Match[str]) -> str:
@@ -162,8 +172,8 @@ class _Expansion:
 
     def _count(self, several: re.Match[str]) -> int:
         if several["count"]:
-            return int(several["count"][-9:])
-        least, most = sorted((int(several["least"][-9:] or 1), int(several["most"][-9:])))
+            return _whole(several["count"])
+        least, most = sorted((_whole(several["least"] or "1"), _whole(several["most"])))
         return least + int(self._source.random() * (most - least + 1))
 
     def _wildcard(self, match: re.Match[str]) -> str:
@@ -175,12 +185,31 @@ class _Expansion:
             wanted = normal_name(name)
             entries = self._entries(wanted)
             if not entries and "/" not in wanted:
-                entries = self._entries(f"*/{wanted}")
+                entries = self._entries(f"*/{wanted}") if "*" in wanted else self._in_any_folder(wanted)
             self._found[name] = _Options.of(entries) if entries else None
         return self._found[name]
 
     def _entries(self, wanted: str) -> list[str]:
         if "*" not in wanted:
             return list(self._lists.get(wanted, ()))
-        names = sorted(name for name in self._lists if fnmatchcase(name, wanted))
-        return [entry for name in names for entry in self._lists[name]]
+        self._patterns += 1  # each is compared with the name of every list
+        if self._patterns > MAX_PATTERNS:
+            return []
+        fits = re.compile(translate(wanted)).match
+        return self._joined(name for name in self._lists if fits(name))
+
+    def _in_any_folder(self, wanted: str) -> list[str]:
+        return self._joined(self._by_last_part.get(wanted, ()))
+
+    def _joined(self, names: Iterable[str]) -> list[str]:
+        return [entry for name in sorted(names) for entry in self._lists[name]]
+
+    @cached_property
+    def _by_last_part(self) -> dict[str, list[str]]:
+        """The names of lists in folders by what follows the last ``/``."""
+        named: dict[str, list[str]] = {}
+        for name in self._lists:
+            _, slash, last = name.rpartition("/")
+            if slash:
+                named.setdefault(last, []).append(name)
+        return named

@@ -75,11 +75,19 @@ def test_unknown(client: Client, query: str) -> None:
         assert refused(client, COUNT + query) == 400
 
 
-def test_forgotten_with_the_next_prompt(client: Client) -> None:
+def test_other_prompts_refused_ones_and_cached_runs_take_nothing(client: Client) -> None:
     run(client, picking("7"))
     run(client, picking("8"))
-    assert refused(client, f"{COUNT}?id=7") == 400
-    assert client.request(f"{COUNT}?id=8") == b"3"
+    assert client.request(f"{COUNT}?id=7") == client.request(f"{COUNT}?id=8") == b"3"
+    with pytest.raises(RefusedError):
+        client.queue({"9": {"class_type": "ImpactSEGSPicker", "inputs": {}}})
+    run(client, picking("7"))  # out of ComfyUI's cache
+    assert client.request(f"{COUNT}?id=7") == client.request(f"{COUNT}?id=8") == b"3"
+
+
+def test_numbers_without_end_are_refused(client: Client) -> None:
+    run(client, picking("7"))
+    assert refused(client, f"{VIEW}?id=7&idx={'9' * 5000}") == 400
 
 
 def test_wildcard_lists(client: Client) -> None:

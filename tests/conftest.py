@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# drawn here, before workers are started: they have it too. tests/engine/test_fuzz.py
+os.environ.setdefault("FUZZ_SEED", str(random.SystemRandom().randrange(10**6)))
 
 # examples differ in size by far, and the machine may be busy: no deadline for a single one
 settings.register_profile("mask-detailer", deadline=None)
@@ -21,6 +26,10 @@ if importlib.util.find_spec("comfy"):  # core and segs are tested without it too
 TESTS = Path(__file__).parent
 MARKED = ("browser", "server")  # folders whose tests bear their name as a marker
 QUICK = ("unit", "dev")
+
+
+def pytest_report_header() -> str:
+    return f"fuzz: FUZZ_SEED={os.environ['FUZZ_SEED']}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

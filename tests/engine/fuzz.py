@@ -6,7 +6,7 @@ import functools
 import os
 from typing import Any
 
-import numpy as np
+import comfy.cli_args
 import torch
 from engine.any_node import copied
 from engine.fuzz_cases import FACE_NODES, SEGS_NODES, VARIANTS, Drawn, draw, grown, reach_of_segs
@@ -115,11 +115,15 @@ def check(seed: str) -> Drawn:
         AssertionError: where something does not hold; the run's own error where it has one. Both name the run.
     """
     case = draw(seed)
+    before = getattr(comfy.cli_args.args, "fp16_intermediates", False)
+    comfy.cli_args.args.fp16_intermediates = case.half
     try:
         _check(case)
     except Exception as error:
         error.add_note(str(case)) if hasattr(error, "add_note") else print(case)
         raise
+    finally:
+        comfy.cli_args.args.fp16_intermediates = before
     return case
 
 
@@ -195,7 +199,7 @@ def _check_segs(case: Drawn, segs: Any) -> None:
     variants = case.widgets["batch_size"] if case.node in VARIANTS else len(case.image)
     of_another = "of another picture" in case.notes["segs"]
     may_skip = of_another or "[S" in case.widgets["wildcard"]  # [SKIP], [STOP]
-    shown = sum(float(np.max(seg.cropped_mask)) > 0.01 for seg in case.segs[1])
+    shown = sum(float(torch.as_tensor(seg.cropped_mask).max()) > 0.01 for seg in case.segs[1])
     least = len(case.segs[1]) if case.node == "SEGSDetailer" else 0 if may_skip else shown
     assert least * variants <= len(segs[1]) <= len(case.segs[1]) * variants, "segments lost or gained"
     for seg in segs[1]:

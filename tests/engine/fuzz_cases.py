@@ -50,6 +50,7 @@ class Drawn:
         hook: one of ``HOOKS``; or None.
         refiner: whether a second pipe is connected.
         again: run it twice: the same comes out.
+        half: with ComfyUI's ``--fp16-intermediates``.
         apart: run it with its crops one by one too: nearly the same comes out.
     """
 
@@ -66,6 +67,7 @@ class Drawn:
     refiner: bool
     again: bool
     apart: bool
+    half: bool
     notes: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -73,7 +75,8 @@ class Drawn:
         segs = "none" if self.segs is None else f"{len(self.segs[1])} for {self.segs[0]}"
         return (
             f"FUZZ_SEED={self.seed}: {self.node}, {self.model} model, image {list(self.image.shape)} "
-            f"{self.image.dtype}, mask {given}, segs {segs}, hook {self.hook}, refiner {self.refiner}, {self.notes}, "
+            f"{self.image.dtype}, mask {given}, segs {segs}, hook {self.hook}, refiner {self.refiner}, "
+            f"half {self.half}, {self.notes}, "
             f"widgets {self.widgets}, options {self.options}"
         )
 
@@ -112,7 +115,8 @@ def draw(seed: str) -> Drawn:
         seed=seed, node=node, image=image, mask=mask, segs=segs, reach=reach, widgets=widgets, options=options,
         model=model, hook=rng.choice(HOOKS) if rng.random() < 0.25 else None,
         refiner=node in (*WITH_REFINER, "FaceDetailerPipe") and rng.random() < 0.25,
-        again=not is_large and rng.random() < 0.1, apart=not is_large and rng.random() < 0.2, notes=notes,
+        again=not is_large and rng.random() < 0.1, apart=not is_large and rng.random() < 0.2,
+        half=rng.random() < 0.1, notes=notes,
     )  # fmt: skip
 
 

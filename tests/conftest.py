@@ -26,6 +26,7 @@ if importlib.util.find_spec("comfy"):  # core and segs are tested without it too
 TESTS = Path(__file__).parent
 MARKED = ("browser", "server")  # folders whose tests bear their name as a marker
 QUICK = ("unit", "dev")
+BY_HAND = "by_hand"
 
 
 def pytest_report_header() -> str:
@@ -33,8 +34,15 @@ def pytest_report_header() -> str:
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks by folder. Fast are all unit tests, and of each engine test the first of its cases."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks by folder. Fast are all unit tests, and of each engine test the first of its cases.
+
+    What runs for long runs only where `-m by_hand` asks for it.
+    """
+    if BY_HAND not in config.getoption("markexpr"):
+        left_out = [item for item in items if item.get_closest_marker(BY_HAND)]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     seen: set[str] = set()
     for item in items:
         folder, test = item.path.relative_to(TESTS).parts[0], item.nodeid.split("[")[0]

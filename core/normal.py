@@ -89,8 +89,6 @@ def normal_seg(
         reason = "whose sides are in reverse, and a cropped_mask that doesn't say what is meant"
         raise SegsError(f"{who} has a crop_region {shown(given.crop_region)} {reason}")
     region, sides = found
-    if given.control_net_wrapper is not None and not hasattr(given.control_net_wrapper, "apply"):
-        raise SegsError(f"{who} has a control_net_wrapper {shown(given.control_net_wrapper)} that is none")
     made = SEG(
         cropped_image=_picture(given.cropped_image, region.size, who, told),
         cropped_mask=_mask(given.cropped_mask, region.size, who, detected, told),

@@ -238,6 +238,20 @@ class Door:
         """
         return self._mended(name, fix, lambda: normal_segs(segs))
 
+    def segs_to_detail(self, segs: object, name: str = "segs") -> SEGS:
+        """SEGS of any pack, what they carry for sampling looked at too.
+
+        Raises:
+            InputError: as ``segs`` does, and for a ControlNet wrapper that is none.
+        """
+        checked = self.segs(segs, name)
+        for number, seg in enumerate(checked[1], start=1):
+            wrapper = getattr(seg, "control_net_wrapper", None)
+            if wrapper is not None and not hasattr(wrapper, "apply"):
+                found = f"segment {number} has a control_net_wrapper that is none, but a {type(wrapper).__name__}"
+                raise self.error(name, found, "Put 'ImpactControlNetClearSEGS' before it")
+        return checked
+
     def seg(self, seg: object, name: str = "seg_elt", number: int | None = None) -> SEG:
         """One segment of any pack, mended where that is clear.
 

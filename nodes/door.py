@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 
 from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
+from ..core.normal import SegsError, missing_fields, normal_header, normal_region, normal_seg, normal_segs
 from ..detailer import host
 from ..detailer.detection.detect import Detector, Sam
 from ..detailer.host import protocols
@@ -31,11 +32,10 @@ DETECTOR_SOURCES = {
 }
 SAM_SOURCE = "Load the model with 'SAMLoader (Impact)' or 'Detector Provider (SAM3)' and connect its SAM_MODEL"
 BROKEN_DETECTOR = "Connect another detector, or update the pack it is from"
-SEG_FIELDS = ("cropped_image", "cropped_mask", "confidence", "crop_region", "bbox", "label", "control_net_wrapper")
+SEG_SOURCE = "Connect a SEG_ELT, such as the output of 'Decompose (SEGS)'"
+MOST_TOLD = 5  # things that were mended, in a line of the log
 
-
-def _missing_fields(seg: object) -> list[str]:
-    return [field for field in SEG_FIELDS[:-1] if not hasattr(seg, field)]
+Mended = TypeVar("Mended")
 
 
 @dataclass(frozen=True)
@@ -248,32 +248,44 @@ class Door:
         return options
 
     def segs(self, segs: object, name: str = "segs", fix: str = SEGS_SOURCE) -> SEGS:
-        """SEGS of any pack: ``((height, width), [SEG, ...])``.
+        """SEGS of any pack: ``((height, width), [SEG, ...])``, mended where that is clear, see ``core.normal``.
 
         Raises:
-            InputError: for another layout.
+            InputError: for another layout; naming segment and field for what can't be worked with.
         """
-        if not isinstance(segs, tuple | list) or len(segs) != 2 or not isinstance(segs[1], tuple | list):
-            raise self.error(name, f"a {type(segs).__name__} is no SEGS", fix)
-        if len(segs[0]) != 2:
-            raise self.error(name, f"its header {segs[0]!r} is not (height, width)", fix)
-        for index, seg in enumerate(segs[1]):
-            missing = _missing_fields(seg)
-            if missing:
-                raise self.error(name, f"segment {index + 1} lacks {', '.join(missing)}", fix)
-        return (int(segs[0][0]), int(segs[0][1])), list(segs[1])
+        return self._mended(name, fix, lambda: normal_segs(segs))
 
-    def seg(self, seg: object, name: str = "seg_elt") -> SEG:
-        """One segment of any pack.
+    def segs_to_detail(self, segs: object, name: str = "segs") -> SEGS:
+        """SEGS of any pack, what they carry for sampling looked at too.
 
         Raises:
-            InputError: if it lacks a field of a segment.
+            InputError: as ``segs`` does, and for a ControlNet wrapper that is none.
         """
-        missing = _missing_fields(seg)
+        checked = self.segs(segs, name)
+        for number, seg in enumerate(checked[1], start=1):
+            wrapper = getattr(seg, "control_net_wrapper", None)
+            if wrapper is not None and not hasattr(wrapper, "apply"):
+                found = f"segment {number} has a control_net_wrapper that is none, but a {type(wrapper).__name__}"
+                raise self.error(name, found, "Put 'ImpactControlNetClearSEGS' before it")
+        return checked
+
+    def seg(self, seg: object, name: str = "seg_elt", number: int | None = None) -> SEG:
+        """One segment of any pack, mended where that is clear.
+
+        Args:
+            number: its place in a list.
+
+        Raises:
+            InputError: if it lacks a field of a segment, or naming the field that can't be worked with.
+        """
+        who = "the segment" if number is None else f"segment {number}"
+        missing = missing_fields(seg)
         if missing:
-            fix = "Connect a SEG_ELT, such as the output of 'Decompose (SEGS)'"
-            raise self.error(name, f"a {type(seg).__name__} lacks {', '.join(missing)}", fix)
-        return cast(SEG, seg)
+            beginning = "" if number is None else f"{who}, "
+            found = f"{beginning}a {type(seg).__name__} lacks {', '.join(missing)}"
+            raise self.error(name, found, SEG_SOURCE)
+        notes: list[str] = []
+        return self._mended(name, SEG_SOURCE, lambda: (normal_seg(seg, who, notes=notes), notes))
 
     def header(self, header: object, name: str = "seg_header") -> tuple[int, int]:
         """A SEGS_HEADER ``(height, width)``.
@@ -281,24 +293,31 @@ class Door:
         Raises:
             InputError: for anything but two whole numbers.
         """
-        try:
-            height, width = cast("tuple[int, int]", header)
-            return int(height), int(width)
-        except (TypeError, ValueError) as error:
-            fix = "Connect the SEGS_HEADER of 'Decompose (SEGS)'"
-            raise self.error(name, f"{header!r} is not (height, width)", fix) from error
+        fix = "Connect the SEGS_HEADER of 'Decompose (SEGS)'"
+        return self._mended(name, fix, lambda: (normal_header(header), []))
 
     def region(self, box: object, name: str) -> Region:
-        """A box or crop region of four numbers.
+        """A box or crop region of four numbers; sides in reverse are turned round.
 
         Raises:
             InputError: for anything else.
         """
         try:
-            return Region.of(cast("tuple[int, int, int, int]", box))
-        except (TypeError, ValueError, OverflowError) as error:
+            return normal_region(box)
+        except SegsError as error:
             fix = "Connect the output of the same name of 'From SEG_ELT'"
-            raise self.error(name, f"{box!r} is not four numbers: left, top, right, bottom", fix) from error
+            raise self.error(name, f"{error}: left, top, right, bottom", fix) from error
+
+    def _mended(self, name: str, fix: str, normal: Callable[[], tuple[Mended, list[str]]]) -> Mended:
+        """What ``normal`` gives of an input; what it had to mend is told in one line."""
+        try:
+            made, notes = normal()
+        except SegsError as error:
+            raise self.error(name, str(error), fix) from error
+        if notes:
+            more = f"; and {len(notes) - MOST_TOLD} more" if len(notes) > MOST_TOLD else ""
+            logger.warning("%s, input '%s': mended: %s%s", self.node, name, "; ".join(notes[:MOST_TOLD]), more)
+        return made
 
     def detector(self, detector: object, kind: str, name: str) -> Detector:
         """A detector of any pack.
@@ -341,20 +360,12 @@ class Door:
         return None if model is None else self.sam(model, name)
 
     def found_segs(self, segs: object, name: str) -> SEGS:
-        """SEGS that a detector of any pack gave.
+        """SEGS that a detector of any pack gave, as ``segs`` does; those without pixels stay, to be left out.
 
         Raises:
-            InputError: for another layout, and for boxes that are not four numbers.
+            InputError: for another layout; naming detection and field for what can't be worked with.
         """
-        header, elements = self.segs(segs, name, BROKEN_DETECTOR)
-        for number, seg in enumerate(elements, start=1):
-            for field in ("crop_region", "bbox"):
-                try:
-                    Region.of(getattr(seg, field))
-                except (TypeError, ValueError, OverflowError) as error:
-                    found = f"detection {number} has a {field} {getattr(seg, field)!r} that is not four numbers"
-                    raise self.error(name, found, BROKEN_DETECTOR) from error
-        return header, elements
+        return self._mended(name, BROKEN_DETECTOR, lambda: normal_segs(segs, detected=True))
 
     def found_mask(self, mask: object, size: Size, name: str) -> torch.Tensor:
         """A mask that a detector or SAM of any pack gave, as ``[1,H,W]`` float32 0..1 of ``size`` on the CPU.

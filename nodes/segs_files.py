@@ -49,7 +49,7 @@ class SaveSEGS(Node, name="Save SEGS", menu=UTIL, own=True):
         except files.SegsFileError as error:
             raise door.error("segs", f"for the file '{shown['filename']}', {error.found}", error.fix) from error
         name = f"{shown['subfolder']}/{shown['filename']}" if shown["subfolder"] else shown["filename"]
-        return {"ui": {"text": [Path(name).as_posix()], "files": [shown]}, "result": (segs,)}
+        return {"ui": {"text": [Path(name).as_posix()], "files": [shown]}, "result": (checked,)}
 
 
 class LoadSEGS(Node, name="Load SEGS", menu=UTIL, own=True):
@@ -91,6 +91,7 @@ class LoadSEGS(Node, name="Load SEGS", menu=UTIL, own=True):
         except ValueError as error:
             raise door.error("file", f"'{file}': {error}", "Choose a file from the list") from error
         try:
-            return (files.load(path),)
+            segs = files.load(path)
         except files.SegsFileError as error:
             raise door.error("file", f"'{file}': {error.found}", error.fix) from error
+        return (door.segs(segs, "file", "Make the segments anew, and save them again"),)

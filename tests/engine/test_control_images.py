@@ -95,7 +95,7 @@ def test_control_image_in_the_pictures_size_is_cut_bit_for_bit(hint: torch.Tenso
 
 
 def test_control_image_of_another_size_and_several_frames(net: Any) -> None:
-    """As eight-bit Lanczos, the known way, but for the eight bits; all frames are kept."""
+    """As eight-bit Lanczos, the Impact Pack, but for the eight bits; all frames are kept."""
     segs = segs_of(UPPER, LOWER)
     frames = torch.cat([picture(150, 131, seed=seed) for seed in range(3)])
     made = run(ADVANCED, segs, control_net=net, control_image=frames)

@@ -128,7 +128,7 @@ def test_alpha_is_not_shown(image: torch.Tensor) -> None:
 
 @pytest.mark.parametrize(("node", "name"), MASK_NODES)
 def test_nothing_found_is_a_black_mask(node: Any, name: str) -> None:
-    """On a picture that is not square, the known way gives height for width."""
+    """On a picture that is not square, the Impact Pack gives height for width."""
     (mask,) = node().doit(**{name: BoxDetector()}, image=torch.zeros(1, *SIZE, 3), threshold=0.5, dilation=0)
     assert torch.equal(mask, torch.zeros(1, *SIZE))
 

@@ -40,7 +40,7 @@ def test_sam_finds_the_discs(image: torch.Tensor, covers: torch.Tensor, hint: st
 
 @pytest.mark.parametrize("hint", ["center-1", "mask-points"])
 def test_one_mask_a_segment(image: torch.Tensor, covers: torch.Tensor, hint: str) -> None:
-    """SAM gives one mask a segment here; the known way puts any three in one."""
+    """SAM gives one mask a segment here; the Impact Pack puts any three in one."""
     (segs,) = BboxDetectorSEGS().doit(BoxDetector(), image, **WIDGETS)
     union, each = SAMDetectorSegmented().doit(
         SamModel(FloodSam()), segs, image, **SAM | {"dilation": 5, "detection_hint": hint}

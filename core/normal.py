@@ -328,9 +328,8 @@ def _readable(value: object, who: str, field: str) -> Pixels:
         return value.detach() if value.requires_grad else value
     try:
         array = value if isinstance(value, np.ndarray) else np.asarray(value)
-        if array.dtype.kind == "O" or (
-            array.dtype.kind in "biuf" and not (array.dtype.isnative and array.itemsize <= 8)
-        ):
+        readable = array.dtype.isnative and array.itemsize <= 8  # by torch
+        if array.dtype.kind == "O" or (array.dtype.kind in "biuf" and not readable):
             array = array.astype(np.float32)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise SegsError(f"{who} has a {field} {shown(value)} that is none") from error

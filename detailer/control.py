@@ -81,9 +81,7 @@ class ControlNetWrapper:
         if self.control_image is not None:
             # ComfyUI would take a second frame for the negative's, sampling both at once
             return self.control_image[: len(image)]
-        if self.preprocessor is None:
-            return image
-        return self.preprocessor.apply(image.clone(), None if mask is None else mask.clone())  # some write into them
+        return image if self.preprocessor is None else self.preprocessor.apply(image, mask)
 
     def doit_ipadapter(self, model: Model) -> tuple[Model, list[torch.Tensor]]:
         """The model with what the wrappers before this one do to it, and the pictures they used."""

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from engine.any_node import NODES, arguments, declared, replaced, run_checked
-from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG
 from mask_detailer.nodes.validate import InputError
 
@@ -337,7 +336,3 @@ def assert_finite(value: Any) -> None:
     elif isinstance(value, list | tuple):
         for entry in value:
             assert_finite(entry)
-
-
-def takes_lists(node_id: str) -> bool:
-    return bool(getattr(NODE_CLASS_MAPPINGS[node_id], "INPUT_IS_LIST", False))

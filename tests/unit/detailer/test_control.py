@@ -117,15 +117,3 @@ def test_segs_of_no_known_size_take_it_at_its_own() -> None:
     picture = torch.rand(1, 20, 30, 3)
     (made,) = with_control_net(segs, wrapper(), picture)[1]
     assert torch.equal(made.control_net_wrapper.control_image, picture[:, 5:20, 10:30])
-
-
-def test_a_preprocessor_that_writes_into_what_it_sees() -> None:
-    class Writer:
-        def apply(self, image: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-            assert mask is not None
-            mask.fill_(0.0)
-            return image.fill_(0.25)
-
-    crop, mask = CROP.clone(), torch.ones(1, 8, 8)
-    _, _, (hint,) = wrapper(preprocessor=Writer()).apply([], [], crop, mask)
-    assert float(hint.max()) == 0.25 and torch.equal(crop, CROP) and bool(mask.all())

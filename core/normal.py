@@ -25,7 +25,6 @@ MOST_TIMES = 8  # sides of a crop region over those of the picture
 ROUNDING = 1e-5  # what a mask's values may be beyond 0..1
 WILD = 1000.0  # no picture's values, which are 0..1 and a little beyond
 LEVELS = {"uint8": 255.0, "uint16": 65535.0}
-LARGEST_ITEM = 8  # bytes: torch reads no longer number
 MOST_SHOWN = 80  # letters of a value in a message
 
 UNKNOWN = Size(0, 0)
@@ -146,11 +145,12 @@ def four_numbers(box: object, has: str = "") -> tuple[list[float], bool]:
     if len(items) in (1, 2):  # [[x1, y1, x2, y2]], or [[x1, y1], [x2, y2]]
         items, kept = [side for item in items for side in _listed(item)], False
     numbers = [_number(side) for side in items[:5]]
+    beginning = f"{has} {shown(box)} that" if has else shown(box)
     if len(numbers) != 4 or not all(number is not None and math.isfinite(number) for number in numbers):
-        raise SegsError(f"{has} {shown(box)} that is not four numbers".strip())
+        raise SegsError(f"{beginning} is not four numbers")
     sure = cast("list[float]", numbers)
     if not all(-FARTHEST <= number <= FARTHEST for number in sure):
-        raise SegsError(f"{has} {shown(box)} that is farther out than any picture reaches".strip())
+        raise SegsError(f"{beginning} is farther out than any picture reaches")
     return sure, kept
 
 
@@ -298,11 +298,11 @@ def _picture(value: object, size: Size, who: str, told: list[str]) -> object:
     """None, or ``[n,h,w,3 or 4]`` of finite values."""
     if value is None:
         return None
-    pixels = _readable(value, who, "cropped_image")
+    pixels = given = _readable(value, who, "cropped_image")
     if pixels.ndim == 3:
         pixels = pixels[None]
     if pixels.ndim != 4 or (pixels.shape[-1] not in (1, 3, 4) and 0 not in pixels.shape):
-        found = f"{list(cast(torch.Tensor, value).shape)}, not [frames, height, width, 3 or 4 channels]"
+        found = f"{list(given.shape)}, not [frames, height, width, 3 or 4 channels]"
         raise SegsError(f"{who} has a cropped_image of shape {found}")
     if 0 in size or 0 in pixels.shape:
         return None
@@ -328,7 +328,8 @@ def _readable(value: object, who: str, field: str) -> Pixels:
         return value.detach() if value.requires_grad else value
     try:
         array = value if isinstance(value, np.ndarray) else np.asarray(value)
-        if array.dtype.kind == "O" or array.dtype.isnative is False or array.dtype.itemsize > LARGEST_ITEM:
+        readable = array.dtype.isnative and array.itemsize <= 8  # by torch
+        if array.dtype.kind == "O" or (array.dtype.kind in "biuf" and not readable):
             array = array.astype(np.float32)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise SegsError(f"{who} has a {field} {shown(value)} that is none") from error

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 import numpy as np
 import torch
 
-from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
+from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask, seg_mask
 from ..core.normal import SegsError, missing_fields, normal_header, normal_region, normal_seg, normal_segs
 from ..detailer import host
 from ..detailer.detection.detect import Detector, Sam
@@ -264,7 +264,7 @@ class Door:
         checked = self.segs(segs, name)
         for number, seg in enumerate(checked[1], start=1):
             wrapper = getattr(seg, "control_net_wrapper", None)
-            if wrapper is not None and not hasattr(wrapper, "apply"):
+            if wrapper is not None and not hasattr(wrapper, "apply") and bool(seg_mask(seg).any()):
                 found = f"segment {number} has a control_net_wrapper that is none, but a {type(wrapper).__name__}"
                 raise self.error(name, found, "Put 'ImpactControlNetClearSEGS' before it")
         return checked
@@ -281,9 +281,8 @@ class Door:
         who = "the segment" if number is None else f"segment {number}"
         missing = missing_fields(seg)
         if missing:
-            beginning = "" if number is None else f"{who}, "
-            found = f"{beginning}a {type(seg).__name__} lacks {', '.join(missing)}"
-            raise self.error(name, found, SEG_SOURCE)
+            place = "" if number is None else f" ({who})"
+            raise self.error(name, f"a {type(seg).__name__} lacks {', '.join(missing)}{place}", SEG_SOURCE)
         notes: list[str] = []
         return self._mended(name, SEG_SOURCE, lambda: (normal_seg(seg, who, notes=notes), notes))
 
@@ -296,8 +295,11 @@ class Door:
         fix = "Connect the SEGS_HEADER of 'Decompose (SEGS)'"
         return self._mended(name, fix, lambda: (normal_header(header), []))
 
-    def region(self, box: object, name: str) -> Region:
+    def region(self, box: object, name: str, of: str = "") -> Region:
         """A box or crop region of four numbers; sides in reverse are turned round.
+
+        Args:
+            of: what it is part of, in words.
 
         Raises:
             InputError: for anything else.
@@ -306,7 +308,7 @@ class Door:
             return normal_region(box)
         except SegsError as error:
             fix = "Connect the output of the same name of 'From SEG_ELT'"
-            raise self.error(name, f"{error}: left, top, right, bottom", fix) from error
+            raise self.error(name, f"{error}: left, top, right, bottom{of}", fix) from error
 
     def _mended(self, name: str, fix: str, normal: Callable[[], tuple[Mended, list[str]]]) -> Mended:
         """What ``normal`` gives of an input; what it had to mend is told in one line."""

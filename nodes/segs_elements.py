@@ -214,7 +214,9 @@ class ImpactScaleBy_BBOX_SEG_ELT(Node, name="ScaleBy BBOX (SEG_ELT)", menu=UTIL)
         }
 
     def doit(self, seg: object, scale_by: float) -> tuple[SEG]:
-        return (scale_bbox(self.door.seg(seg, "seg"), scale_by),)
+        door = self.door
+        door.region(getattr(seg, "bbox", (0, 0, 0, 0)), "seg", " of the segment's bbox")
+        return (scale_bbox(door.seg(seg, "seg"), scale_by),)
 
 
 class ImpactFrom_SEG_ELT_bbox(Node, name="From SEG_ELT bbox", menu=UTIL):

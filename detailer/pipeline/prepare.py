@@ -77,13 +77,14 @@ def _encoded(pipe: BasicPipe, parts: Sequence[str]) -> Conditioning:
 
 
 def _with_control(crop: Crop, recipe: Recipe) -> Crop:
-    """With the segment's ControlNets and adapters, and their hints."""
+    """With the segment's ControlNets and adapters, and their hints. Some preprocessors write into what they see."""
     wrapper = getattr(crop.plan.seg, "control_net_wrapper", None)
     wrapper = wrapper_of_frame(wrapper, crop.frame, f"{recipe.source}, segs")
     if wrapper is None:
         return crop
     pipe = crop.pipe
-    positive, negative, hints = wrapper.apply(pipe.positive, pipe.negative, crop.pixels, crop.noise_mask)
+    mask = None if crop.noise_mask is None else crop.noise_mask.clone()
+    positive, negative, hints = wrapper.apply(pipe.positive, pipe.negative, crop.pixels.clone(), mask)
     model, more_hints = adapted_model(wrapper, pipe.model)
     pipe = pipe._replace(model=model, positive=positive, negative=negative)
     return replace(crop, pipe=pipe, hints=[*hints, *more_hints])

@@ -57,6 +57,22 @@ def test_preprocessor(unet: Pipe, image: torch.Tensor, net: Any, noise_mask: boo
     assert len(seen) == 2 and all(torch.equal(one[:1], (1 - crop).movedim(-1, 1)) for one in seen)
 
 
+def test_a_preprocessor_that_writes_into_what_it_sees(unet: Pipe, image: torch.Tensor, net: Any) -> None:
+    """It is the crop that is sampled: nothing but the hint may change."""
+
+    class Writer:
+        def apply(self, picture: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            mask.fill_(0.0)
+            return picture.sub_(1).neg_()
+
+    segs = segs_of(UPPER)
+    made, wanted = (
+        detail_segs(image, run(ADVANCED, segs, control_net=net, segs_preprocessor=maker), unet)
+        for maker in (Writer(), Preprocessor())
+    )
+    assert torch.equal(made[0], wanted[0]) and not torch.equal(made[0], image)
+
+
 def test_stored_image_wins_over_the_preprocessor(unet: Pipe, image: torch.Tensor, hint: torch.Tensor, net: Any) -> None:
     preprocessor = Preprocessor()
     segs = segs_of(UPPER)

@@ -270,3 +270,37 @@ def test_inpaint_pipes_and_empty_prompts_still_pass(image: torch.Tensor, mask: t
     pipe = unet_pipe(in_channels=9)
     for widgets in ({}, {"inpaint_model": True}):
         assert torch.isfinite(detail(image, mask, pipe_with(pipe, negative=[]), **widgets).image).all()
+
+
+def test_pictures_of_bytes(unet: Pipe, image: torch.Tensor, mask: torch.Tensor) -> None:
+    bytes_ = (image * 255).round().to(torch.uint8)
+    wanted = detail(bytes_.float() / 255, mask, unet).image
+    for kind in (torch.uint8, torch.int64):
+        assert torch.equal(detail(bytes_.to(kind), mask, unet).image, wanted)
+
+
+@pytest.mark.parametrize("form", ["complex64", "sparse", "meta"])
+def test_tensors_that_are_no_picture(unet: Pipe, image: torch.Tensor, mask: torch.Tensor, form: str) -> None:
+    ways = {"complex64": lambda one: one.to(torch.complex64), "sparse": torch.Tensor.to_sparse, "meta": torch.Tensor.to}
+    other = [one.to("meta") if form == "meta" else ways[form](one) for one in (image, mask)]
+    with pytest.raises(InputError, match=f"^MaskDetailerPipe, input 'image': a tensor of .*{form}.* is no picture"):
+        detail(other[0], mask, unet)
+    with pytest.raises(InputError, match=f"^MaskDetailerPipe, input 'mask': a tensor of .*{form}.* is no mask"):
+        detail(image, other[1], unet)
+
+
+def test_links_that_are_something_else(unet: Pipe, image: torch.Tensor, mask: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="scheduler_func_opt is a str, not a function"):
+        detail(image, mask, unet, scheduler_func_opt="karras")
+    with pytest.raises(ValueError, match="the SCHEDULER_FUNC gives a list that is no line of noise levels"):
+        detail(image, mask, unet, scheduler_func_opt=lambda model, sampler_name, steps: [1.0, 0.0])
+    with pytest.raises(
+        InputError, match=r"^DetailerForEach, input 'clip': it is a str and no CLIP, but there is per-se"
+    ):
+        do_detail(image, segs_of(BOX), pipe_with(unet, clip="clip.safetensors"), wildcard_opt="a face")
+    with pytest.raises(
+        InputError, match=r"^FaceDetailerPipe, input 'detailer_pipe': its wildcard is a int and no text"
+    ):
+        NODE_CLASS_MAPPINGS["FaceDetailerPipe"].door.detailer_pipe((*unet, 5, *[None] * 8))
+    with pytest.raises(InputError, match="input 'latent_image': it holds samples but no latent as its samples"):
+        NODE_CLASS_MAPPINGS["ImpactKSamplerBasicPipe"].door.latent({"samples": "a file"})

@@ -31,6 +31,8 @@ from engine.tiny_models import (
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG
 from mask_detailer.detailer import host
+from mask_detailer.detailer.prompts.wildcard_files import Wildcards
+from mask_detailer.detailer.prompts.wildcards import expand
 from mask_detailer.nodes.segs import MaskToSEGS
 from mask_detailer.nodes.validate import InputError
 
@@ -96,6 +98,25 @@ def test_a_segment_one_pixel_wide(with_channel: bool) -> None:
     seg = SEG(None, masks[..., None] if with_channel else masks, 1.0, (5, 3, 6, 33), (5, 3, 6, 33), "A")
     combined = NODE_CLASS_MAPPINGS["SegsToCombinedMask"]().doit((SIZE, [seg]))[0]  # type: ignore[attr-defined]
     assert torch.equal(combined[0].nonzero(), mask_of(*SIZE, (5, 3, 6, 33))[0].nonzero())
+
+
+# --- texts --------------------------------------------------------------------------------------------------------
+
+
+def test_names_of_files_that_hold_a_wildcards_name(tmp_path: Path) -> None:
+    (tmp_path / "style.txt").write_text("oil\nink\n")
+    lists = Wildcards([tmp_path])
+
+    def made(text: str) -> set[str]:
+        return {expand(text, seed, lists) for seed in range(20)}
+
+    tag = "<lora:My__style__v2:0.7>"
+    assert made(f"{tag} a __style__ hat") == {f"{tag} a oil hat", f"{tag} a ink hat"}
+    assert made(f"{{{tag}|<lora:b__style__:1>}} hat") == {f"{tag} hat", "<lora:b__style__:1> hat"}
+    assert made("embedding:My__style__v2, (embedding:x__style__:1.2)") == {
+        "embedding:My__style__v2, (embedding:x__style__:1.2)"
+    }
+    assert made("<lora:__style__:0.7>") == {"<lora:oil:0.7>", "<lora:ink:0.7>"}
 
 
 # --- parts of another family --------------------------------------------------------------------------------------

@@ -164,6 +164,7 @@ PATCH_FIX = "Take the patch off, or make it anew for this model and size"
 WIDE = f"the prompt is 2048 wide, the model takes {CONTEXT_WIDTH}"
 PATCH = "a patch on the model .* than these latents of 16x16: "
 
+PROMPT_THAT_POOLS_NOTHING = with_prompts(positive=prompt(2048, pooled_output=None))
 PROMPT_OF_FLUX = with_prompts(positive=prompt(2048, **pooled(POOLED_WIDTH)))
 
 MISFITS: dict[str, tuple[str, Callable[[Pipe], Pipe], str, str]] = {
@@ -179,7 +180,7 @@ MISFITS: dict[str, tuple[str, Callable[[Pipe], Pipe], str, str]] = {
     "negative": ("sd1 eps", with_prompts(negative=prompt(2048)), f"negative: {WIDE}", PROMPT_FIX),
     "positive, video": ("wan", with_prompts(positive=prompt(2048)), f"positive: {WIDE}", PROMPT_FIX),
     "positive, normed": ("qwen image", with_prompts(positive=prompt(2048)), f"positive: {WIDE}", PROMPT_FIX),
-    "positive, pixels": ("pixel space", with_prompts(positive=prompt(2048)), f"positive: {WIDE}", PROMPT_FIX),
+    "positive, pixels": ("pixel space", PROMPT_THAT_POOLS_NOTHING, f"positive: {WIDE}", PROMPT_FIX),
     "positive, flux": ("flux guided", PROMPT_OF_FLUX, f"positive: {WIDE}", PROMPT_FIX),
     "no pooled output": ("sd3 flow", with_prompts(positive=prompt(64)), "positive: .* no pooled output", PROMPT_FIX),
     "pooled output": (

@@ -53,21 +53,16 @@ class Door:
         Raises:
             InputError: for another type, rank or channel count, for no pictures, and for values that are not finite.
         """
-        if not isinstance(image, torch.Tensor):
-            raise self.error(name, f"a {type(image).__name__} is no picture", "Connect an IMAGE")
-        if image.ndim == 3:
-            image = image[None]
+        image = self._picture(image, name)
         if image.ndim != 4 or image.shape[-1] not in (3, 4):
-            raise self.error(
-                name,
-                f"its shape is {list(image.shape)}, not [batch, height, width, 3 or 4 channels]",
-                "Connect an IMAGE with colour",
-            )
+            found = f"its shape is {list(image.shape)}, not [batch, height, width, 3 or 4 channels]"
+            raise self.error(name, found, "Connect an IMAGE with colour")
         if 0 in image.shape:
             raise self.error(name, f"it is empty (shape {list(image.shape)})", "Connect a picture with pixels")
+        whole = not (image.is_floating_point() or image.dtype == torch.bool)
         image = image.to(torch.float32)
         self._finite(image, name)
-        return image
+        return self._of_bytes(image, name) if whole and bool((image > 1).any()) else image
 
     def one_image(self, image: object, name: str = "image") -> torch.Tensor:
         """An IMAGE of one picture, ``[1,H,W,3 or 4]`` float32.
@@ -101,14 +96,12 @@ class Door:
         """
         masks = self.mask_frames(mask, name, size)
         if 0 in masks.shape:
-            raise self.error(
-                name, f"it is empty (shape {list(cast(torch.Tensor, mask).shape)})", "Connect a mask with pixels"
-            )
+            shape = list(cast(torch.Tensor, mask).shape)
+            raise self.error(name, f"it is empty (shape {shape})", "Connect a mask with pixels")
         self._finite(masks, name)
         low, high = float(masks.min()), float(masks.max())
         if high > 1.0 and cast(torch.Tensor, mask).dtype == torch.uint8:
-            logger.info("%s: mask values of whole numbers up to %g are read as 0..255", self.node, high)
-            return masks / 255.0
+            return self._of_bytes(masks, name)
         if low < 0.0 or high > 1.0:
             logger.info("%s: mask values from %g to %g are clamped to 0..1", self.node, low, high)
             masks = masks.clamp(0.0, 1.0)
@@ -120,8 +113,7 @@ class Door:
         Raises:
             InputError: for another type or rank.
         """
-        if not isinstance(mask, torch.Tensor):
-            raise self.error(name, f"a {type(mask).__name__} is no mask", "Connect a MASK")
+        mask = self._plain(mask, name, "mask")
         try:
             return as_mask_batch(mask, size)
         except ValueError as error:
@@ -136,14 +128,28 @@ class Door:
         Raises:
             InputError: for another type or rank.
         """
-        if not isinstance(image, torch.Tensor):
-            raise self.error(name, f"a {type(image).__name__} is no picture", "Connect an IMAGE")
-        if image.ndim == 3:
-            image = image[None]
+        image = self._picture(image, name)
         if image.ndim != 4:
             found = f"its shape is {list(image.shape)}, not [batch, height, width, channels]"
             raise self.error(name, found, "Connect an IMAGE")
         return image.to(torch.float32)
+
+    def _picture(self, value: object, name: str) -> torch.Tensor:
+        picture = self._plain(value, name, "picture")
+        return picture[None] if picture.ndim == 3 else picture
+
+    def _plain(self, value: object, name: str, what: str) -> torch.Tensor:
+        """A tensor of real numbers, all of them there."""
+        found = f"a {type(value).__name__}"
+        if isinstance(value, torch.Tensor):
+            if not (value.is_complex() or value.is_meta or value.layout is not torch.strided):
+                return value
+            found = f"a tensor of {value.dtype} ({value.layout}, on {value.device})"
+        raise self.error(name, f"{found} is no {what}", f"Connect {'an IMAGE' if what == 'picture' else 'a MASK'}")
+
+    def _of_bytes(self, values: torch.Tensor, name: str) -> torch.Tensor:
+        logger.info("%s: whole numbers up to %g in %s are read as 0..255", self.node, float(values.max()), name)
+        return values / 255.0
 
     def _finite(self, frames: torch.Tensor, name: str) -> None:
         # one sum is a fraction of the cost of asking every value, and is finite only if all of them are
@@ -151,11 +157,8 @@ class Door:
             return
         for index, frame in enumerate(frames):
             if not bool(torch.isfinite(frame).all()):
-                raise self.error(
-                    name,
-                    f"frame {index} holds NaN or infinite values",
-                    "Find the node before it that makes them (a VAE in fp16 often does)",
-                )
+                fix = "Find the node before it that makes them (a VAE in fp16 often does)"
+                raise self.error(name, f"frame {index} holds NaN or infinite values", fix)
 
     def basic_pipe(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
         """A BASIC_PIPE with all that sampling needs. The clip may be missing: only per-segment text needs one.
@@ -218,10 +221,9 @@ class Door:
                 found = "it is missing (None)" if name is None else f"its {part} is missing (None)"
                 raise self.error(name or part, found, f"Connect {SOURCES[part]}")
             if value is not NOT_NEEDED and not is_one(value):
-                found = f"a {type(value).__name__} is no {KINDS[part]}"
-                raise self.error(
-                    name or part, found if name is None else f"its {part}: {found}", f"Connect {SOURCES[part]}"
-                )
+                whose = "" if name is None else f"its {part}: "
+                found = f"{whose}a {type(value).__name__} is no {KINDS[part]}"
+                raise self.error(name or part, found, f"Connect {SOURCES[part]}")
 
     def refiner(self, pipe: object, ratio: float, name: str = "refiner_basic_pipe_opt") -> Refiner | None:
         """The refiner of an optional BASIC_PIPE, None where none is connected.
@@ -394,16 +396,15 @@ class Door:
         fix = "Connect a LATENT, such as the output of 'VAE Encode' or 'Empty Latent Image'"
         if not isinstance(latent, dict):
             raise self.error(name, f"a {type(latent).__name__} is no LATENT", fix)
-        if latent.get("samples") is None:
-            raise self.error(name, f"it holds {', '.join(map(str, latent)) or 'nothing'} but no samples", fix)
+        if not hasattr(latent.get("samples"), "is_nested"):
+            raise self.error(
+                name, f"it holds {', '.join(map(str, latent)) or 'nothing'} but no latent as its samples", fix
+            )
         return cast(Latent, latent)
 
     def fits_latent(self, size: Size, vae: Vae, name: str = "image") -> None:
         """Raises InputError where the picture is smaller than one latent cell."""
         cell = host.vae.pixels_per_cell(vae)
         if size.shorter < cell:
-            raise self.error(
-                name,
-                f"the picture is {size}, smaller than one latent cell of this VAE ({cell}x{cell})",
-                "Enlarge the picture first",
-            )
+            found = f"the picture is {size}, smaller than one latent cell of this VAE ({cell}x{cell})"
+            raise self.error(name, found, "Enlarge the picture first")

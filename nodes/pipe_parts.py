@@ -33,7 +33,7 @@ def _is_conditioning(value: object) -> bool:
 def _is_entry(value: object) -> bool:
     if not isinstance(value, list | tuple) or len(value) != 2:
         return False
-    return isinstance(value[0], torch.Tensor) and isinstance(value[1], dict)
+    return isinstance(value[0], torch.Tensor) and value[0].ndim > 2 and isinstance(value[1], dict)
 
 
 def _is_negative(value: object) -> bool:

@@ -31,6 +31,8 @@ from engine.tiny_models import (
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG
 from mask_detailer.detailer import host
+from mask_detailer.detailer.prompts.wildcard_files import Wildcards
+from mask_detailer.detailer.prompts.wildcards import expand
 from mask_detailer.nodes.segs import MaskToSEGS
 from mask_detailer.nodes.validate import InputError
 
@@ -98,6 +100,25 @@ def test_a_segment_one_pixel_wide(with_channel: bool) -> None:
     assert torch.equal(combined[0].nonzero(), mask_of(*SIZE, (5, 3, 6, 33))[0].nonzero())
 
 
+# --- texts --------------------------------------------------------------------------------------------------------
+
+
+def test_names_of_files_that_hold_a_wildcards_name(tmp_path: Path) -> None:
+    (tmp_path / "style.txt").write_text("oil\nink\n")
+    lists = Wildcards([tmp_path])
+
+    def made(text: str) -> set[str]:
+        return {expand(text, seed, lists) for seed in range(20)}
+
+    tag = "<lora:My__style__v2:0.7>"
+    assert made(f"{tag} a __style__ hat") == {f"{tag} a oil hat", f"{tag} a ink hat"}
+    assert made(f"{{{tag}|<lora:b__style__:1>}} hat") == {f"{tag} hat", "<lora:b__style__:1> hat"}
+    assert made("embedding:My__style__v2, (embedding:x__style__:1.2)") == {
+        "embedding:My__style__v2, (embedding:x__style__:1.2)"
+    }
+    assert made("<lora:__style__:0.7>") == {"<lora:oil:0.7>", "<lora:ink:0.7>"}
+
+
 # --- parts of another family --------------------------------------------------------------------------------------
 
 
@@ -143,6 +164,7 @@ PATCH_FIX = "Take the patch off, or make it anew for this model and size"
 WIDE = f"the prompt is 2048 wide, the model takes {CONTEXT_WIDTH}"
 PATCH = "a patch on the model .* than these latents of 16x16: "
 
+PROMPT_THAT_POOLS_NOTHING = with_prompts(positive=prompt(2048, pooled_output=None))
 PROMPT_OF_FLUX = with_prompts(positive=prompt(2048, **pooled(POOLED_WIDTH)))
 
 MISFITS: dict[str, tuple[str, Callable[[Pipe], Pipe], str, str]] = {
@@ -158,7 +180,7 @@ MISFITS: dict[str, tuple[str, Callable[[Pipe], Pipe], str, str]] = {
     "negative": ("sd1 eps", with_prompts(negative=prompt(2048)), f"negative: {WIDE}", PROMPT_FIX),
     "positive, video": ("wan", with_prompts(positive=prompt(2048)), f"positive: {WIDE}", PROMPT_FIX),
     "positive, normed": ("qwen image", with_prompts(positive=prompt(2048)), f"positive: {WIDE}", PROMPT_FIX),
-    "positive, pixels": ("pixel space", with_prompts(positive=prompt(2048)), f"positive: {WIDE}", PROMPT_FIX),
+    "positive, pixels": ("pixel space", PROMPT_THAT_POOLS_NOTHING, f"positive: {WIDE}", PROMPT_FIX),
     "positive, flux": ("flux guided", PROMPT_OF_FLUX, f"positive: {WIDE}", PROMPT_FIX),
     "no pooled output": ("sd3 flow", with_prompts(positive=prompt(64)), "positive: .* no pooled output", PROMPT_FIX),
     "pooled output": (
@@ -270,3 +292,37 @@ def test_inpaint_pipes_and_empty_prompts_still_pass(image: torch.Tensor, mask: t
     pipe = unet_pipe(in_channels=9)
     for widgets in ({}, {"inpaint_model": True}):
         assert torch.isfinite(detail(image, mask, pipe_with(pipe, negative=[]), **widgets).image).all()
+
+
+def test_pictures_of_bytes(unet: Pipe, image: torch.Tensor, mask: torch.Tensor) -> None:
+    bytes_ = (image * 255).round().to(torch.uint8)
+    wanted = detail(bytes_.float() / 255, mask, unet).image
+    for kind in (torch.uint8, torch.int64):
+        assert torch.equal(detail(bytes_.to(kind), mask, unet).image, wanted)
+
+
+@pytest.mark.parametrize("form", ["complex64", "sparse", "meta"])
+def test_tensors_that_are_no_picture(unet: Pipe, image: torch.Tensor, mask: torch.Tensor, form: str) -> None:
+    ways = {"complex64": lambda one: one.to(torch.complex64), "sparse": torch.Tensor.to_sparse, "meta": torch.Tensor.to}
+    other = [one.to("meta") if form == "meta" else ways[form](one) for one in (image, mask)]
+    with pytest.raises(InputError, match=f"^MaskDetailerPipe, input 'image': a tensor of .*{form}.* is no picture"):
+        detail(other[0], mask, unet)
+    with pytest.raises(InputError, match=f"^MaskDetailerPipe, input 'mask': a tensor of .*{form}.* is no mask"):
+        detail(image, other[1], unet)
+
+
+def test_links_that_are_something_else(unet: Pipe, image: torch.Tensor, mask: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="scheduler_func_opt is a str, not a function"):
+        detail(image, mask, unet, scheduler_func_opt="karras")
+    with pytest.raises(ValueError, match="the SCHEDULER_FUNC gives a list that is no line of noise levels"):
+        detail(image, mask, unet, scheduler_func_opt=lambda model, sampler_name, steps: [1.0, 0.0])
+    with pytest.raises(
+        InputError, match=r"^DetailerForEach, input 'clip': it is a str and no CLIP, but there is per-se"
+    ):
+        do_detail(image, segs_of(BOX), pipe_with(unet, clip="clip.safetensors"), wildcard_opt="a face")
+    with pytest.raises(
+        InputError, match=r"^FaceDetailerPipe, input 'detailer_pipe': its wildcard is a int and no text"
+    ):
+        NODE_CLASS_MAPPINGS["FaceDetailerPipe"].door.detailer_pipe((*unet, 5, *[None] * 8))
+    with pytest.raises(InputError, match="input 'latent_image': it holds samples but no latent as its samples"):
+        NODE_CLASS_MAPPINGS["ImpactKSamplerBasicPipe"].door.latent({"samples": "a file"})

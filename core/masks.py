@@ -55,13 +55,18 @@ def _is_picture(shape: Sequence[int]) -> bool:
 
 
 def resize_mask(mask: torch.Tensor, size: Size) -> torch.Tensor:
-    """``[B,H,W]`` -> ``[B,size.height,size.width]``, bilinear with half-pixel centres; the same tensor if it fits."""
+    """``[B,H,W]`` -> ``[B,size.height,size.width]``, bilinear with half-pixel centres; the same tensor if it fits.
+
+    No value is beyond those of the mask.
+    """
     if tuple(mask.shape[-2:]) == size:
         return mask
-    if 0 in mask.shape[-2:]:  # detectors give such masks with empty regions
+    if 0 in mask.shape:  # detectors give such masks with empty regions
         return mask.new_zeros(mask.shape[0], *size)
     resized = torch.nn.functional.interpolate(mask[:, None], size=tuple(size), mode="bilinear", align_corners=False)
-    return resized[:, 0]
+    low, high = mask.aminmax()
+    # weights that sum to 1 but for rounding make 1.0000001 of ones; NaN has no range to keep to
+    return resized[:, 0].clamp_(low, high) if bool(low <= high) else resized[:, 0]
 
 
 def blur_kernel_size(size: Size, feather: int) -> int:

@@ -300,3 +300,12 @@ def test_covered_region(box: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     mask[0][Region(*box).slices] = 1e-6
     assert covered_region(mask) == Region(*wanted)
     assert covered_region(torch.zeros(1, 40, 50)) == Region(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("size", [Size(12, 113), Size(7, 1000), Size(500, 3)])
+def test_a_resized_mask_has_no_values_beyond_its_own(size: Size) -> None:
+    """Weights that sum to 1 but for rounding made 1.0000001 of a mask of ones, and pictures brighter than white."""
+    for value in (1.0, 0.7, 0.0):
+        resized = resize_mask(torch.full((2, 13, 259), value), size)
+        assert bool((resized == value).all())
+    assert bool(resize_mask(torch.full((1, 4, 4), torch.nan), Size(5, 5)).isnan().all())

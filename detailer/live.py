@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -160,11 +160,11 @@ class Live:
         self._cost = min(self._cost, time.perf_counter() - started)
         self._not_before = now + min(max(1 / STEPS_A_SECOND, self._cost / STEPS_SHARE), LONGEST_PAUSE)
 
-    def done(self, place: PlacedCrop, shown: torch.Tensor) -> None:
-        """A segment is finished; ``shown`` is its crop now, ``[1,h,w,3]`` float32 0..1."""
+    def done(self, place: PlacedCrop, shown: Callable[[], torch.Tensor]) -> None:
+        """A segment is finished; ``shown`` gives its crop now, ``[1,h,w,3]`` float32 0..1."""
         with self._only_shown():
             if self.is_watched and not place.crop.skipped:
-                self._send("done", segments=[{**_name(place), "after": thumbnail(shown)}])
+                self._send("done", segments=[{**_name(place), "after": thumbnail(shown())}])
 
     def ended(self) -> None:
         """All is finished."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..core import SEGS, header_size, printable
@@ -39,15 +40,21 @@ class SaveSEGS(Node, name="Save SEGS", menu=UTIL, own=True):
     def doit(self, segs: object, filename_prefix: str = f"{FOLDER}/segs") -> Shown:
         door = self.door
         checked = door.segs(segs)
+        places: dict[Path, dict[str, str]] = {}
+
+        def paths() -> Iterator[Path]:
+            for path, shown in host.folders.new_outputs(filename_prefix, files.ENDING, header_size(checked)):
+                places[path] = shown
+                yield path
+
         try:
-            path, shown = host.folders.new_output(filename_prefix, files.ENDING, header_size(checked))
+            shown = places[files.save(checked, paths())]
+        except files.SegsFileError as error:
+            name = filename_prefix if not places else next(reversed(places.values()))["filename"]
+            raise door.error("segs", f"for the file '{name}', {error.found}", error.fix) from error
         except ValueError as error:
             fix = f"Write a name such as {FOLDER}/faces, without .. and not from the root of a disk"
             raise door.error("filename_prefix", f"'{filename_prefix}': {error}", fix) from error
-        try:
-            files.save(checked, path)
-        except files.SegsFileError as error:
-            raise door.error("segs", f"for the file '{shown['filename']}', {error.found}", error.fix) from error
         name = f"{shown['subfolder']}/{shown['filename']}" if shown["subfolder"] else shown["filename"]
         return {"ui": {"text": [Path(name).as_posix()], "files": [shown]}, "result": (checked,)}
 
@@ -91,7 +98,7 @@ class LoadSEGS(Node, name="Load SEGS", menu=UTIL, own=True):
         except ValueError as error:
             raise door.error("file", f"'{file}': {error}", "Choose a file from the list") from error
         try:
-            segs = files.load(path)
+            segs = files.load(path, files.Limits(free=host.devices.free_system_memory()))
         except files.SegsFileError as error:
             raise door.error("file", f"'{file}': {error.found}", error.fix) from error
         return (door.segs(segs, "file", "Make the segments anew, and save them again"),)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -27,9 +29,12 @@ FORMAT_VERSION = 1
 _MARK = "mask_detailer.segs"  # the one entry of the file's metadata, and how a file of ours is known
 _LENGTH_BYTES = 8  # safetensors: how long the header is, little-endian; the header, JSON; the tensors' bytes
 
+_MOST_DIGITS = 25  # of a number; those that are taken have up to 16
+
 _CHOOSE = "Choose a file that 'Save SEGS' wrote"
 _AGAIN = "Copy the file again, or save the segments again with 'Save SEGS'"
 _FEWER = "Save fewer segments in a file, or segments without pictures of their own"
+_CLOSE = "Close other programs, or save fewer segments in a file"
 
 
 class SegsFileError(ValueError):
@@ -50,28 +55,34 @@ class Limits:
         header: bytes of everything but masks and pictures.
         side: pixels of a side of a mask, a picture or the whole picture.
         total: bytes of the file.
+        free: bytes of memory that its masks and pictures may take, None: as many as the file has.
     """
 
     segments: int = 2**16
     header: int = 2**25
     side: int = 2**16
     total: int = 2**33
+    free: int | None = None
 
 
 DEFAULT_LIMITS = Limits()
 
 
-def save(segs: SEGS, path: Path, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Write SEGS, so that a file of this name is either whole or not there.
+def save(segs: SEGS, paths: Path | Iterable[Path], limits: Limits = DEFAULT_LIMITS) -> Path:
+    """Write SEGS to the first of the paths where there is no file: it is either whole or not there, and nobody's else.
 
     Masks and pictures are kept as float32, in their shape and as numpy or torch; numbers as whole or not, exactly. A
     ControlNet wrapper is left out, with a line in the log.
 
+    Args:
+        paths: one, or several in one folder, of which the first that is free is taken.
+
+    Returns:
+        the path that it has.
+
     Raises:
         SegsFileError: for what ``load`` would refuse, and where the file can't be written.
     """
-    import safetensors.numpy
-
     height, width = segs[0]
     tensors: dict[str, np.ndarray] = {}
     entries = []
@@ -91,19 +102,53 @@ def save(segs: SEGS, path: Path, limits: Limits = DEFAULT_LIMITS) -> None:
         raise SegsFileError(f"the segments' labels and numbers take {len(text)} bytes", _FEWER)
     if sum(array.nbytes for array in tensors.values()) + limits.header > limits.total:
         raise SegsFileError(f"masks and pictures take more than {limits.total - limits.header} bytes", _FEWER)
+    path = _written(tensors, text, [paths] if isinstance(paths, Path) else paths)
     if left_out:
         logger.info(
             "%s: the ControlNet of %d segment(s) can't be saved; connect it again after loading", path, left_out
         )
-    unfinished = path.with_name(path.name + ".part")
+    return path
+
+
+def _written(tensors: dict[str, np.ndarray], text: str, paths: Iterable[Path]) -> Path:
+    """Write a file under a name that nobody looks for, and give it the first name that is free."""
+    import safetensors.numpy
+
+    path, unfinished = Path(), None
     try:
-        safetensors.numpy.save_file(tensors, unfinished, {_MARK: text})
-        os.replace(unfinished, path)  # noqa: PTH105
+        for path in paths:
+            if unfinished is None:
+                unfinished = path.with_name(f".{uuid.uuid4().hex}.part")
+                safetensors.numpy.save_file(tensors, unfinished, {_MARK: text})
+            if _named(unfinished, path):
+                return path
+        raise FileExistsError(errno.EEXIST, "it is there already", str(path))
     except (OSError, safetensors.SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
         fix = "Look whether the folder may be written to and the disk has room"
         raise SegsFileError(f"the file {path} can't be written ({error})", fix) from error
+    finally:
+        if unfinished is not None:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+
+
+def _named(unfinished: Path, path: Path) -> bool:
+    """Give a file its name, in one step in which no other file can get it; False where another has it."""
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links: the name is taken by an empty file, for a moment
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            return False
+        try:
+            unfinished.replace(path)
+        except OSError:
+            path.unlink()
+            raise
+    return True
 
 
 def load(path: Path, limits: Limits = DEFAULT_LIMITS) -> SEGS:
@@ -134,7 +179,7 @@ def load(path: Path, limits: Limits = DEFAULT_LIMITS) -> SEGS:
     except (OSError, safetensors.SafetensorError) as error:
         raise SegsFileError(f"it is damaged or cut short, or no safetensors file ({error})", _AGAIN) from error
     except MemoryError as error:
-        raise SegsFileError("there is not enough memory to load it", "Close other programs, or " + _FEWER) from error
+        raise SegsFileError("there is not enough memory to load it", _CLOSE) from error
     height, width = document["size"]
     return (height, width), segments
 
@@ -218,15 +263,24 @@ def _check_size(path: Path, limits: Limits) -> None:
         raise SegsFileError(f"it can't be opened ({error})", _CHOOSE) from error
     if size > limits.total:
         raise SegsFileError(f"it has {size} bytes, more than the {limits.total} that are read", _FEWER)
+    if limits.free is not None and size > limits.free:
+        found = f"it has {size} bytes, and only {limits.free} bytes of memory are free"
+        raise SegsFileError(found, _CLOSE)
     if size < _LENGTH_BYTES + header:
         raise SegsFileError(f"it is cut short or no safetensors file: only {size} bytes", _AGAIN)
     if header > limits.header:
         raise SegsFileError(f"its header has {header} bytes, more than the {limits.header} that are read", _CHOOSE)
 
 
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise SegsFileError(f"it is damaged: its description can't be read ({error})", _AGAIN) from error
     if not isinstance(document, dict):

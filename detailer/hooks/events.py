@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar, cast
@@ -15,8 +15,10 @@ from typing import Any, TypeVar, cast
 import torch
 
 from ...core import SEGS
+from ..host.answers import NonsenseError, told
 from ..host.protocols import Sampler
 from ..values import Conditioning, KSampleCall, Latent
+from .checks import CHECKS
 
 Box = Sequence[int]  # x1, y1, x2, y2
 _Method = TypeVar("_Method", bound=Callable[..., object])
@@ -53,7 +55,11 @@ class Told:
         return None
 
     def read(self, event: Event, hook: object, answer: object) -> object:
-        """A hook's answer in the form that is gone on with."""
+        """A hook's answer in the form that is looked at."""
+        return answer
+
+    def settled(self, answer: object) -> object:
+        """An answer that is found good, in the form that is gone on with."""
         return answer
 
     def joined(self, event: Event, hooks: Iterable[object], arguments: Sequence[object]) -> object:
@@ -92,7 +98,10 @@ class Vote(Told):
         return False
 
     def read(self, event: Event, hook: object, answer: object) -> object:
-        return bool(answer)
+        try:
+            return bool(answer)
+        except Exception as error:  # a tensor of several values
+            raise event.nonsense(hook, told(answer), f"{self.gives} is wanted") from error
 
     def joined(self, event: Event, hooks: Iterable[object], arguments: Sequence[object]) -> object:
         return self.count(event.ask(hook, *arguments) for hook in hooks)
@@ -126,13 +135,16 @@ class Chained(Told):
     def read(self, event: Event, hook: object, answer: object) -> object:
         if len(self.passed) == 1:
             return answer
-        values = tuple(cast("Iterable[float]", answer))
+        wanted = f"{len(self.passed)} are wanted: {', '.join(self.passed)}"
+        if not isinstance(answer, Iterable) or isinstance(answer, str | Mapping):
+            raise event.nonsense(hook, told(answer), wanted)
+        values = tuple(answer)
         if len(values) != len(self.passed):
-            raise ValueError(
-                f"the detailer hook {type(hook).__name__} gives {len(values)} values in {event.name}, where "
-                f"{len(self.passed)} are wanted: {', '.join(self.passed)}"
-            )
-        return tuple(map(int, values)) if self.whole else values
+            raise event.nonsense(hook, f"{len(values)} values", wanted)
+        return values
+
+    def settled(self, answer: object) -> object:
+        return tuple(map(int, cast("Iterable[float]", answer))) if self.whole else answer
 
     def joined(self, event: Event, hooks: Iterable[object], arguments: Sequence[object]) -> object:
         now = list(arguments)
@@ -164,6 +176,13 @@ class Event:
     rule: Told
     by_name: tuple[str, ...] = ()
 
+    def nonsense(self, hook: object, found: str, wanted: str) -> NonsenseError:
+        """What is raised for an answer that can't be gone on with."""
+        return NonsenseError(
+            f"the detailer hook {type(hook).__name__} gives {found} in {self.name}, where {wanted}. "
+            "Look for a newer version of its pack, or take that hook off"
+        )
+
     @property
     def one_at_a_time(self) -> bool:
         """Whether a hook that answers has to see crops one after another."""
@@ -183,7 +202,13 @@ class Event:
         optional = sum(of.default is not of.empty for of in self.parameters)
         if optional and not _takes(function, len(given)):
             given = given[:-optional]
-        return self.rule.read(self, hook, function(*given, **named))
+        answer = self.rule.read(self, hook, function(*given, **named))
+        check = CHECKS.get(self.name)
+        fault = None if check is None else check(answer, *arguments)
+        if fault is not None:
+            found, wanted = fault
+            raise self.nonsense(hook, found, f"{wanted} is wanted")
+        return self.rule.settled(answer)
 
     def joined(self, hooks: Iterable[object], *arguments: object) -> Any:
         """The answer of several hooks as one."""

@@ -48,7 +48,7 @@ class Hook:
 
     def touch_scaled_size(self, size: Size) -> Size:
         width, height = EVENTS["touch_scaled_size"].ask(self.hook, size.width, size.height)
-        return Size(height, width)
+        return Size(int(height), int(width))
 
     def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """``mask``: the noise mask at crop resolution. Hooks of older packs take the picture alone."""

@@ -85,6 +85,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
 
 
+def free_system_memory() -> int:
+    """Bytes of the system's memory that nobody uses."""
+    import comfy.model_management
+
+    return int(cast(int, comfy.model_management.get_free_memory(torch.device("cpu"))))
+
+
 def samples_on_cpu(model: Model) -> bool:
     """Whether a model is sampled on the CPU."""
     import comfy.model_management

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 import torch
 
-from ...core import Size, encoded
+from ...core import Size, encoded, printable
 from ...core.pixels import LARGEST_WEBP, shrunk_bytes
 from .devices import only_a_preview
+
+# Windows' names for devices, whatever their ending
+_PORTS = {f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789¹²³"}
+_RESERVED = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | _PORTS
 
 
 def temp_folder(name: str) -> Path:
@@ -85,15 +91,17 @@ def write_whole(path: Path, file: bytes) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def new_output(prefix: str, ending: str, size: Size) -> tuple[Path, dict[str, str]]:
-    """A file that is not there yet in ComfyUI's output folder, its folder made, and what a node's ``ui`` says of it.
+def new_outputs(prefix: str, ending: str, size: Size) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Files in ComfyUI's output folder, its folder made, that were not there, and what a node's ``ui`` says of each.
+
+    Whoever writes one takes the first that nobody else was quicker to make.
 
     Args:
         prefix: folders and the beginning of the name; ComfyUI fills in ``%year%`` and the like.
         size: stands for ``%width%`` and ``%height%``.
 
     Raises:
-        ValueError: where that would not lie inside the output folder.
+        ValueError: where that would not lie inside the output folder, or has a name that not every system can have.
     """
     import folder_paths
 
@@ -101,14 +109,29 @@ def new_output(prefix: str, ending: str, size: Size) -> tuple[Path, dict[str, st
     prefix = prefix.strip()
     if not prefix.strip("./\\") or not _is_inside(output, output / prefix):
         raise ValueError("it does not name a file inside ComfyUI's output folder")
+    for part in re.split(r"[/\\]", prefix):
+        if fault := _fault_of_name(part):
+            raise ValueError(f"'{part}' {fault}")
     try:
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
             prefix, str(output), size.width, size.height
         )
     except OSError as error:
         raise ValueError(f"its folder can't be made or read ({error})") from error
-    file = f"{name}_{counter:05}_{ending}"
-    return Path(folder) / file, {"filename": file, "subfolder": subfolder, "type": "output"}
+    for number in count(counter):
+        file = f"{name}_{number:05}_{ending}"
+        yield Path(folder) / file, {"filename": file, "subfolder": subfolder, "type": "output"}
+
+
+def _fault_of_name(part: str) -> str | None:
+    """Why a file or folder can't have a name on every system, so that folders can be moved between them."""
+    if part in ("", ".", ".."):
+        return None
+    if part != printable(part):
+        return "holds control characters"
+    if part.partition(".")[0].strip().upper() in _RESERVED:
+        return "is a name that Windows keeps for devices"
+    return "ends with a dot or a blank, which Windows cuts off" if part[-1] in ". " else None
 
 
 def saved_files(ending: str, subfolder: str) -> list[str]:

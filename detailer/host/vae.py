@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from .answers import NonsenseError, fault_of_pictures, fault_of_tensor, is_number, told
 from .conditioning import entry
 from .devices import free_memory, intermediate_device, is_out_of_memory
 from .nodes import node_class
@@ -16,6 +17,7 @@ from .protocols import CondEntry, Conditioning, CondOptions, Latent, Vae
 logger = logging.getLogger("mask_detailer")
 
 DEFAULT_PIXELS_PER_CELL = 8
+MOST_PIXELS_PER_CELL = 1024
 
 # The VAE takes this many pixels at once: it needs some hundred times as many values on its way.
 _VAE_PIXELS = 2**20
@@ -24,7 +26,12 @@ _VAE_PIXELS = 2**20
 def pixels_per_cell(vae: Vae) -> int:
     """How many pixels a side of the VAE's latent cell covers."""
     ratio = getattr(vae, "spacial_compression_encode", None)
-    return int(ratio()) if ratio is not None else DEFAULT_PIXELS_PER_CELL
+    if ratio is None:
+        return DEFAULT_PIXELS_PER_CELL
+    pixels = ratio()
+    if not is_number(pixels, 1, MOST_PIXELS_PER_CELL):
+        raise _nonsense(vae, "spacial_compression_encode", told(pixels), "a whole number of pixels")
+    return int(pixels)
 
 
 def encode(vae: Vae, pixels: torch.Tensor, tiled: bool = False) -> torch.Tensor:
@@ -32,8 +39,10 @@ def encode(vae: Vae, pixels: torch.Tensor, tiled: bool = False) -> torch.Tensor:
 
     def some(part: torch.Tensor) -> torch.Tensor:
         if tiled:
-            return _encode_in_tiles(vae, part)
-        return _tiled_on_oom("encode", lambda: vae.encode(part), lambda: _encode_in_tiles(vae, part))
+            latents = _encode_in_tiles(vae, part)
+        else:
+            latents = _tiled_on_oom("encode", lambda: vae.encode(part), lambda: _encode_in_tiles(vae, part))
+        return _sound_latents(vae, latents, len(part))
 
     # a video VAE takes a batch for the frames of one clip
     at_once = 1 if getattr(vae, "latent_dim", 2) == 3 else _vae_items(pixels.shape[1] * pixels.shape[2])
@@ -48,10 +57,34 @@ def decode(vae: Vae, samples: torch.Tensor, tiled: bool = False) -> torch.Tensor
             return vae.decode_tiled(part, **_tile(vae))
 
         pixels = in_tiles() if tiled else _tiled_on_oom("decode", lambda: vae.decode(part), in_tiles)
+        pixels = _pictures(vae, pixels, len(part))
         return pixels[:, 0] if pixels.ndim == 5 else pixels
 
     at_once = 1 if samples.ndim == 5 else _vae_items(samples.shape[2] * samples.shape[3] * pixels_per_cell(vae) ** 2)
     return _joined([some(part) for part in samples.split(at_once)]).to(intermediate_device(), torch.float32)
+
+
+def _nonsense(vae: Vae, method: str, found: str, wanted: str) -> NonsenseError:
+    return NonsenseError(
+        f"the VAE's {method} ({type(vae).__name__}) gives {found}, where {wanted} is wanted. Connect another VAE: one "
+        "that goes with the model, in fp32 or bf16"
+    )
+
+
+def _sound_latents(vae: Vae, latents: object, items: int) -> torch.Tensor:
+    """Latents as they came. Raises NonsenseError where they can't be sampled."""
+    fault = fault_of_tensor(latents, (3, 4, 5), items)
+    if fault is not None or not isinstance(latents, torch.Tensor):
+        raise _nonsense(vae, "encode", fault or told(latents), f"latents of {items} picture(s)")
+    return latents
+
+
+def _pictures(vae: Vae, pixels: object, items: int) -> torch.Tensor:
+    """Pictures as they came, of any size; what is no number in them is ``restore``'s to judge."""
+    fault = fault_of_pictures(pixels, (4, 5), items)
+    if fault is not None or not isinstance(pixels, torch.Tensor):
+        raise _nonsense(vae, "decode", fault or told(pixels), f"{items} picture(s) [height, width, 3]")
+    return pixels
 
 
 def _vae_items(pixels: int) -> int:

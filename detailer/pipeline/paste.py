@@ -44,15 +44,15 @@ class Canvas:
         """The crop's part of the picture's work."""
         return 0.0 if plan.skipped else 1 / len(self.plan.to_sample)
 
-    def put(self, crop: Crop, recipe: Recipe) -> torch.Tensor:
-        """Take a finished crop in.
-
-        Returns:
-            what is to be seen of it, ``[N,h,w,3]``.
-        """
+    def put(self, crop: Crop, recipe: Recipe) -> Crop:
+        """Take a finished crop in: as it is, or as it was pasted."""
         if self.pastes:
             crop = paste(self.work, crop, recipe)
         self.made[crop.plan.number] = crop
+        return crop
+
+    def shown(self, crop: Crop) -> torch.Tensor:
+        """What is to be seen of a crop that was taken in, ``[N,h,w,3]``."""
         return seen(self.work, crop.plan.region) if self.pastes else crop.pixels
 
     def detailed(self) -> Detailed:
@@ -84,6 +84,8 @@ class Canvas:
 def paste(work: torch.Tensor, crop: Crop, recipe: Recipe) -> Crop:
     """Put a crop into the picture, in place; nothing is where it has a fault. What lies past the border is left out.
 
+    It is put there wholly, or where something goes wrong not at all, so that it can be tried again.
+
     Args:
         work: ``[N,H,W,3]`` float 0..1; where the paste mask is 0, it stays bit for bit.
     """
@@ -93,10 +95,15 @@ def paste(work: torch.Tensor, crop: Crop, recipe: Recipe) -> Crop:
     if crop.alpha is None:
         return crop
     region = crop.plan.region
-    now = work[(slice(None), *region.slices)]
-    patch = seamless(now, crop.pixels, crop.alpha, blend.method, blend.width, region.open_sides(crop.picture))
-    paste_(work, patch, crop.alpha, region)
-    seen_by_hook = recipe.hook.post_paste(work)
+    part = (slice(None), *region.slices)
+    before = work[part].clone()
+    patch = seamless(before, crop.pixels, crop.alpha, blend.method, blend.width, region.open_sides(crop.picture))
+    try:
+        paste_(work, patch, crop.alpha, region)
+        seen_by_hook = recipe.hook.post_paste(work)
+    except BaseException:
+        work[part] = before
+        raise
     if seen_by_hook is not work:
         work.copy_(seen_by_hook)
     return replace(crop, pixels=patch)

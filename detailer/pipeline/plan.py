@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -136,7 +138,22 @@ class Plan:
         return "\n".join([head, *(str(crop) for crop in self.crops)])
 
 
-def make_plan(segs: SEGS, picture: Size, settings: DetailSettings, seed: int, multiple: int) -> Plan:
+_T = TypeVar("_T")
+
+
+class Careful(Protocol):
+    """Does a part of the work, again where it may help, and says which it was where that fails."""
+
+    def __call__(self, what: str, work: Callable[[], _T], /) -> _T: ...
+
+
+def _at_once(what: str, work: Callable[[], _T]) -> _T:
+    return work()
+
+
+def make_plan(
+    segs: SEGS, picture: Size, settings: DetailSettings, seed: int, multiple: int, careful: Careful = _at_once
+) -> Plan:
     """The plan for one picture.
 
     Args:
@@ -145,14 +162,17 @@ def make_plan(segs: SEGS, picture: Size, settings: DetailSettings, seed: int, mu
         settings: their seed doesn't count.
         seed: segment ``i`` (from 0, in the order of work) has ``seed + i`` unless its text names one.
         multiple: pixels a latent cell covers.
+        careful: plans each segment; ``memory.Room.spared``.
     """
-    segs = rescale(segs, picture)
+    segs = careful("the segments: moving them to the picture's size", partial(rescale, segs, picture))
     prompts = SegmentText.parse(settings.text or "", seed)
     crops = []
     for index, (seg, prompt) in enumerate(prompts.deal(segs[1])):
         if prompt.stop:
             break
-        crop = _crop(seg, picture, settings, multiple, index + 1, wrapped_seed(seed + index))
+        seed_here = wrapped_seed(seed + index)
+        planned = partial(_crop, seg, picture, settings, multiple, index + 1, seed_here)
+        crop = careful(f"segment {index + 1}: planning", planned)
         if prompt.skip:
             crop = replace(crop, skipped="its text says [SKIP]", too_large=False)
         seed_of_crop = crop.seed if prompt.seed is None else wrapped_seed(prompt.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 
@@ -62,8 +63,8 @@ def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[
     Raises:
         RuntimeError: if the hook finds fault with every attempt.
     """
-    run = _Run(recipe.prepared(), Live.of_node(count), count)
-    recipe = run.recipe
+    recipe = recipe.prepared()
+    run = _Run(recipe, Live.of_node(count), count, Room(source=recipe.source))
     run.tell_if_alone()
     progress = host.progress.Progress.of_node(run.live.step)
     done = 0.0
@@ -114,12 +115,10 @@ def foresee(pictures: Sequence[Picture], recipe: Recipe) -> tuple[list[Plan], li
 
     Crops of a group can still be sampled apart where their conditioning has another form.
     """
-    run = _Run(recipe.prepared(), Live(), len(pictures))
+    recipe = recipe.prepared()
+    run = _Run(recipe, Live(), len(pictures), Room(source=recipe.source))
     run.tell_if_alone()
-    plans = [
-        replace(plan, crops=tuple(crop.resized(recipe.hook.touch_scaled_size(crop.wished)) for crop in plan.crops))
-        for plan in run.plans(pictures)
-    ]
+    plans = [replace(plan, crops=tuple(map(run.sized, plan.crops))) for plan in run.plans(pictures)]
     return plans, list(grouped(plans, run.most))
 
 
@@ -130,8 +129,8 @@ class _Run:
     recipe: Recipe
     live: Live
     count: int
+    room: Room
     prompts: Prompts = field(default_factory=Prompts)
-    room: Room = field(default_factory=Room)
     _canvases: dict[int, Canvas] = field(default_factory=dict)
     _following: int = 0
 
@@ -143,11 +142,13 @@ class _Run:
         """Each picture's plan, when it is asked for."""
         settings = self.recipe.settings
         for index, picture in enumerate(pictures):
+            prefix, size = self._prefix(index, picture.pastes), Size(*picture.image.shape[1:3])
             plan = make_plan(
-                picture.segs, Size(*picture.image.shape[1:3]), settings, picture.seed, self.recipe.multiple
-            )
+                picture.segs, size, settings, picture.seed, self.recipe.multiple,
+                partial(self.room.spared, prefix=prefix),
+            )  # fmt: skip
             if picture.pastes or not index:
-                self._tell(plan, self._prefix(index, picture.pastes))
+                self._tell(plan, prefix)
             if not picture.pastes:
                 plan = plan.unpasted(wrapped_seed(picture.seed))
             self._canvases[index] = Canvas(plan, picture.image, picture.pastes, picture.frame)
@@ -184,6 +185,11 @@ class _Run:
         wanted = recipe.settings.crop_batch or crops_at_once(recipe.pipe.model, recipe.cells(plan.working))
         return self.room.within(wanted)
 
+    def sized(self, crop: CropPlan) -> CropPlan:
+        """As the hook would have its size."""
+        resized = partial(self.recipe.hook.touch_scaled_size, crop.wished)
+        return crop.resized(self.room.spared(f"segment {crop.number}: planning", resized))
+
     def share(self, place: Place) -> float:
         """The crop's part of the run's work."""
         return self._canvases[place.picture].share(place.crop) / self.count
@@ -191,14 +197,21 @@ class _Run:
     def cut(self, place: Place) -> Crop:
         canvas = self._canvases[place.picture]
         name = f"{self._prefix(place.picture, canvas.pastes)}segment {place.crop.number}"
-        crop = cut(canvas.work, place, self.recipe, name=name, own_image=not canvas.pastes)
+        crop = self.room.spared(
+            f"{name}: cutting",
+            lambda: cut(canvas.work, place, self.recipe, name=name, own_image=not canvas.pastes),
+        )
         return replace(crop, frame=canvas.frame)
 
     def put(self, crop: Crop) -> None:
-        self.live.done(crop.place, self._canvases[crop.place.picture].put(crop, self.recipe))
+        canvas = self._canvases[crop.place.picture]
+        crop = self.room.spared(f"{crop.name}: pasting", lambda: canvas.put(crop, self.recipe))
+        self.live.done(crop.place, lambda: canvas.shown(crop))
 
     def finished(self) -> Iterator[Detailed]:
         """The pictures that are finished now, in order; none before the one before it."""
         while self._following in self._canvases and self._canvases[self._following].is_finished:
-            yield self._canvases.pop(self._following).detailed()
+            canvas = self._canvases.pop(self._following)
+            prefix = self._prefix(self._following, canvas.pastes)
+            yield self.room.spared(f"{prefix}collecting what was made", canvas.detailed)
             self._following += 1

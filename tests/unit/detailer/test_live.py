@@ -89,8 +89,8 @@ def test_which_segments_are_worked_on(
     told.begun(places)
     told.step(2, 5, object(), torch.zeros(2, 4, 6, 3))  # type: ignore[arg-type]
     told.step(3, 5, object(), torch.zeros(2, 4, 6, 3))  # type: ignore[arg-type]  too soon after the one before
-    told.done(places[1], torch.zeros(1, 8, 4, 3))
-    told.done(SimpleNamespace(picture=1, crop=crop(2, skipped="too large")), torch.zeros(1, 8, 4, 3))
+    told.done(places[1], lambda: torch.zeros(1, 8, 4, 3))
+    told.done(SimpleNamespace(picture=1, crop=crop(2, skipped="too large")), lambda: torch.zeros(1, 8, 4, 3))
     told.ended()
     named = [{"picture": 0, "number": 3}, {"picture": 1, "number": 1}]
     seeds = [{"size": "128x64", "seed": str(2**64 - 3)}, {"size": "128x64", "seed": str(2**64 - 1)}]
@@ -121,6 +121,6 @@ def test_nothing_is_told_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         told = live.Live(browser)  # type: ignore[arg-type]
         told.planned(0, SimpleNamespace(crops=(crop(1),)), torch.zeros(1, 20, 30, 3))
         told.begun([])
-        told.done(SimpleNamespace(picture=0, crop=crop(1)), torch.zeros(1, 8, 4, 3))
+        told.done(SimpleNamespace(picture=0, crop=crop(1)), lambda: torch.zeros(1, 8, 4, 3))
         told.ended()
     assert gone.sent == []

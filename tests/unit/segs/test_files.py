@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import logging
+import os
 import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +171,111 @@ def test_what_is_not_saved(tmp_path: Path, bad: Any, found: str) -> None:
     with pytest.raises(SegsFileError, match=found):
         files.save(((9, 9), [bad]), tmp_path / "a")
     assert not list(tmp_path.iterdir())
+
+
+# --- several writers, and what is refused before it is read --------------------------------------------------------
+
+
+def numbered(folder: Path) -> Any:
+    return (folder / f"a_{number:05}" for number in itertools.count(1))
+
+
+def save_some(folder: str, writer: int, count: int) -> list[str]:
+    return [
+        files.save(((9, 9), [seg((1, 2, 3, 4))._replace(label=f"{writer} {index}")]), numbered(Path(folder))).name
+        for index in range(count)
+    ]
+
+
+def labels_in(folder: Path) -> set[str]:
+    assert not [path.name for path in folder.iterdir() if not path.name.startswith("a_")]
+    return {str(files.load(path)[1][0].label) for path in folder.iterdir()}
+
+
+WRITERS, EACH = 8, 12
+ALL_LABELS = {f"{writer} {index}" for writer in range(WRITERS) for index in range(EACH)}
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_threads_that_save_under_one_name_lose_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def no_links(*_: Any) -> None:
+        raise PermissionError(errno.EPERM, "no links here")
+
+    if not links:
+        monkeypatch.setattr("os.link", no_links)
+    with ThreadPoolExecutor(WRITERS) as pool:
+        names = [*pool.map(lambda writer: save_some(str(tmp_path), writer, EACH), range(WRITERS))]
+    assert len({name for some in names for name in some}) == len(ALL_LABELS)
+    assert labels_in(tmp_path) == ALL_LABELS
+
+
+def test_processes_that_save_under_one_name_lose_nothing(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    code = f"from unit.segs.test_files import save_some; save_some({str(tmp_path)!r}, WRITER, {EACH})"
+    running = [
+        subprocess.Popen([sys.executable, "-c", code.replace("WRITER", str(writer))], env=environment)
+        for writer in range(2)
+    ]
+    assert [process.wait() for process in running] == [0, 0]
+    assert labels_in(tmp_path) == {label for label in ALL_LABELS if label.split()[0] in "01"}
+
+
+def test_a_file_that_is_there_is_never_written_over(tmp_path: Path) -> None:
+    save_some(str(tmp_path), 1, 1)
+    with pytest.raises(SegsFileError, match="it is there already"):
+        files.save(((9, 9), []), tmp_path / "a_00001")
+    assert labels_in(tmp_path) == {"1 0"}
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    def full(*arguments: Any, **_: Any) -> None:
+        if arguments[0] == "half" or isinstance(arguments[0], dict):
+            Path(arguments[1]).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if links:
+        monkeypatch.setattr(safetensors.numpy, "save_file", full)
+    else:
+        monkeypatch.setattr("os.link", full)
+        monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(SegsFileError, match=r"can't be written.*No space left"):
+        files.save(((9, 9), [seg((1, 2, 3, 4))]), tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files with holes: they have their size, and no bytes on the disk."""
+    path = tmp_path / "a"
+    files.save(((9, 9), [seg((1, 2, 3, 4))]), path)
+    size = path.stat().st_size
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("it is read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(safetensors, "safe_open", never)
+        with pytest.raises(SegsFileError, match=f"{size} bytes, and only {size - 1} bytes of memory are free"):
+            files.load(path, Limits(free=size - 1))
+        with path.open("r+b") as file:
+            file.truncate(2**33 + 1)
+        with pytest.raises(SegsFileError, match="more than the 8589934592"):
+            files.load(path)
+        for header in (2**25 + 1, 2**32, 2**63):
+            with path.open("r+b") as file:
+                file.write(header.to_bytes(8, "little"))
+                file.truncate(2**32 + 2**20)
+            with pytest.raises(SegsFileError, match=r"its header has|cut short"):
+                files.load(path)
+
+
+def test_numbers_without_end_are_refused(tmp_path: Path) -> None:
+    files.save(((9, 9), [seg((1, 2, 3, 4))]), tmp_path / "a")
+    with safetensors.safe_open(tmp_path / "a", framework="numpy") as file:
+        text, mask = file.metadata()["mask_detailer.segs"], file.get_tensor("1.mask")
+    text = text.replace('"format": 1', '"format": 1' + "0" * 100_000)
+    safetensors.numpy.save_file({"1.mask": mask}, tmp_path / "a", {"mask_detailer.segs": text})
+    with pytest.raises(SegsFileError, match="100001 digits"):
+        files.load(tmp_path / "a")

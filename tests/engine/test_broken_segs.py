@@ -55,7 +55,7 @@ def outcomes(calls: Iterable[tuple[Input, Broken]], values: Values) -> Counter[s
 def test_some_of_it(values: Values) -> None:
     """Each way of being broken at two inputs, and each input in several ways, in turn."""
     calls = list(product(values["SEGS"]))
-    few = calls[:: max(len(calls) // 240, 1)]
+    few = calls[:: max(len(calls) // 480, 1)]
     assert {one for one, _ in few} == set(inputs())
     assert len({broken.name for _, broken in few}) > 0.6 * len(all_broken())
     made = outcomes(few, values)

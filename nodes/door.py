@@ -19,20 +19,13 @@ from ..detailer.host import protocols
 from ..detailer.host.protocols import Latent, Vae
 from ..detailer.options import UNTURNED, DetailOptions
 from ..detailer.values import BasicPipe, DetailerPipe, Refiner
+from .advice import BROKEN_DETECTOR, DETECTOR_SOURCES, SAM_SOURCE, SEG_SOURCE, SEGS_SOURCE
 from .pipe_parts import KINDS, NOT_NEEDED, PARTS, SOURCES
 from .validate import InputError
 
 logger = logging.getLogger("mask_detailer")
 
 OLDEST_DETAILER_PIPE = 10  # parts: the refiner's four came later
-SEGS_SOURCE = "Connect SEGS, such as the output of 'MASK to SEGS' or of a detector"
-DETECTOR_SOURCES = {
-    "BBOX_DETECTOR": "Connect the BBOX_DETECTOR of a detector provider",
-    "SEGM_DETECTOR": "Connect the SEGM_DETECTOR of a detector provider whose model finds outlines (a segm model)",
-}
-SAM_SOURCE = "Load the model with 'SAMLoader (Impact)' or 'Detector Provider (SAM3)' and connect its SAM_MODEL"
-BROKEN_DETECTOR = "Connect another detector, or update the pack it is from"
-SEG_SOURCE = "Connect a SEG_ELT, such as the output of 'Decompose (SEGS)'"
 MOST_TOLD = 5  # things that were mended, in a line of the log
 
 Mended = TypeVar("Mended")

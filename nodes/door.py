@@ -390,9 +390,8 @@ class Door:
         if not isinstance(latent, dict):
             raise self.error(name, f"a {type(latent).__name__} is no LATENT", fix)
         if not hasattr(latent.get("samples"), "is_nested"):
-            raise self.error(
-                name, f"it holds {', '.join(map(str, latent)) or 'nothing'} but no latent as its samples", fix
-            )
+            held = ", ".join(map(str, latent)) or "nothing"
+            raise self.error(name, f"it holds {held} but no latent as its samples", fix)
         return cast(Latent, latent)
 
     def fits_latent(self, size: Size, vae: Vae, name: str = "image") -> None:

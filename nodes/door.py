@@ -230,11 +230,7 @@ class Door:
         return Refiner(parts.model, parts.positive, parts.negative, ratio)
 
     def detail_options(self, options: object, name: str = "detail_options") -> DetailOptions:
-        """What 'Detailer Options' says, or that there is nothing to say.
-
-        Raises:
-            InputError: for anything else.
-        """
+        """What 'Detailer Options' says, or that there is nothing to say; InputError for anything else."""
         if options is None:
             return UNTURNED
         if not isinstance(options, DetailOptions):

@@ -108,7 +108,16 @@ def _brownian(name: str, like: torch.Tensor, sigmas: torch.Tensor, seed: int) ->
 
     lowest, highest = sigmas[sigmas > 0].min(), sigmas.max()
     on_cpu = not name.endswith("_gpu")
-    return comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(like, lowest, highest, seed=seed, cpu=on_cpu)
+    tree = comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(like, lowest, highest, seed=seed, cpu=on_cpu)
+    below = comfy.k_diffusion.sampling.default_noise_sampler(like, seed=_sampler_seed(seed))
+
+    def between(sigma: torch.Tensor, sigma_next: torch.Tensor) -> torch.Tensor:
+        # ComfyUI puts a flow model's first level below 1; where a schedule has but levels above, no tree reaches there
+        return (
+            below(sigma, sigma_next) if max(sigma, sigma_next) <= lowest.to(sigma.device) else tree(sigma, sigma_next)
+        )
+
+    return between
 
 
 def _items(batch: torch.Tensor, seeds: Sequence[int]) -> Sequence[torch.Tensor]:

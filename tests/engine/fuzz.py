@@ -115,15 +115,17 @@ def check(seed: str) -> Drawn:
         AssertionError: where something does not hold; the run's own error where it has one. Both name the run.
     """
     case = draw(seed)
-    before = getattr(comfy.cli_args.args, "fp16_intermediates", False)
-    comfy.cli_args.args.fp16_intermediates = case.half
+    arguments = vars(comfy.cli_args.args)
+    before = arguments.copy()
+    if "fp16_intermediates" in arguments:  # older releases don't have it
+        arguments["fp16_intermediates"] = case.half
     try:
         _check(case)
     except Exception as error:
         error.add_note(str(case)) if hasattr(error, "add_note") else print(case)
         raise
     finally:
-        comfy.cli_args.args.fp16_intermediates = before
+        arguments.update(before)
     return case
 
 

@@ -5,12 +5,12 @@ What a hook passes on as it was given is its giver's to answer for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 
-from ...core import SEGS
 from ..host.answers import fault_of_pictures, fault_of_tensor, is_number, told
+from ..values import KSampleCall
 
 LONGEST_SIDE = 2**16  # pixels
 LEAST_DENOISE = 1e-4  # a schedule has steps / denoise steps
@@ -73,9 +73,9 @@ def _sampling(answer: tuple[object, ...], *given: object) -> Fault:
             f"0, or a number of {LEAST_DENOISE:g} and more",
         ),
     }
-    passed_on = set(map(id, given))
+    before = dict(zip(KSampleCall._fields, given, strict=True))
     for name, (value, fits, wanted) in checks.items():
-        if not fits and id(value) not in passed_on:
+        if not fits and type(value) is not type(before[name]):
             return f"{name} {told(value)}", wanted
     return None
 
@@ -94,18 +94,18 @@ def _picture(answer: object, image: object) -> Fault:
 
 
 def _region(answer: object, *given: object) -> Fault:
-    if answer is given[-1]:
+    if answer is given[-1] or isinstance(given[-1], str) or _is_region(answer):
         return None
-    try:
-        sides = [*answer]  # type: ignore[misc]
-    except TypeError:
-        sides = []
-    fits = len(sides) == 4 and all(is_number(side, -(2**31), 2**31) for side in sides)
-    return None if fits else (told(answer), "a region of four numbers: left, top, right, bottom")
+    return told(answer), "a region of four numbers: left, top, right, bottom"
 
 
-def _segs(answer: object, segs: SEGS) -> Fault:
-    if answer is segs:
+def _is_region(answer: object) -> bool:
+    sides = [*answer] if isinstance(answer, Iterable) else []
+    return len(sides) == 4 and all(is_number(side, -(2**31), 2**31) for side in sides)
+
+
+def _segs(answer: object, segs: object) -> Fault:
+    if not isinstance(segs, tuple | list):
         return None
     if isinstance(answer, tuple | list) and len(answer) == 2 and isinstance(answer[1], list | tuple):
         return None

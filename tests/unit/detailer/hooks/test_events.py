@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -213,6 +214,9 @@ class Saying:
     should_retry_patch = should_skip_by_cnet_image = get_custom_sampler = set_steps = get_skip_sampling
 
 
+FIRST, SECOND = SimpleNamespace(sample=None), SimpleNamespace(sample=None)
+
+
 @pytest.mark.parametrize(
     ("name", "answers", "wanted", "asked"),
     [
@@ -222,7 +226,7 @@ class Saying:
         ("should_retry_patch", [False, False, False], False, 3),
         ("should_skip_by_cnet_image", [False, True, False], True, 2),
         ("should_skip_by_cnet_image", [False, False, False], False, 3),
-        ("get_custom_sampler", [None, "first", "second"], "first", 2),
+        ("get_custom_sampler", [None, FIRST, SECOND], FIRST, 2),
         ("get_custom_sampler", [None, None, None], None, 3),
         ("set_steps", ["a", None, "b"], None, 3),
     ],

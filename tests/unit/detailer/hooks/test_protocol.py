@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from mask_detailer.detailer.values import KSampleCall
 PIXELS = torch.zeros(1, 8, 8, 3)
 LATENT = {"samples": torch.zeros(1, 4, 1, 1)}
 CALL = KSampleCall("model", 1, 20, 7.0, "euler", "normal", [["p", {}]], [["n", {}]], LATENT, 0.5)
+
+
+SAMPLER = SimpleNamespace(sample=None)
 
 
 class Bare:
@@ -68,8 +72,8 @@ class Everything:
         model, seed, steps, *others, denoise = arguments
         return (model + "'", seed + 1, steps * 2, *others, denoise / 2)
 
-    def get_custom_sampler(self) -> str:
-        return "sampler"
+    def get_custom_sampler(self) -> Any:
+        return SAMPLER
 
     def get_skip_sampling(self) -> int:
         return 1
@@ -87,33 +91,48 @@ def test_what_a_hook_gives_is_used() -> None:
     assert hook.post_decode(PIXELS).max() == 1 and hook.post_paste(PIXELS).max() == 2
     assert hook.pre_ksample(CALL) == CALL._replace(model="model'", seed=2, steps=40, denoise=0.25)
     assert isinstance(hook.pre_ksample(CALL), KSampleCall)
-    assert hook.custom_sampler() == "sampler"
+    assert hook.custom_sampler() is SAMPLER
     assert hook.skips_sampling() is True
 
 
 class TakesOne:
+    seen: Any
+
     def post_upscale(self, pixels: torch.Tensor) -> Any:
-        return "one", pixels
+        self.seen = "one", pixels
+        return pixels
 
 
 class TakesTwo:
+    seen: Any
+
     def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None) -> Any:
-        return "two", pixels, mask
+        self.seen = "two", pixels, mask
+        return pixels
 
 
 class TakesADefault:
+    seen: Any
+
     def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> Any:
-        return "two", pixels, mask
+        self.seen = "two", pixels, mask
+        return pixels
 
 
 class TakesAny:
+    seen: Any
+
     def post_upscale(self, *arguments: Any) -> Any:
-        return "two", *arguments
+        self.seen = "two", *arguments
+        return arguments[0]
 
 
 class TakesAKeyword:
+    seen: Any
+
     def post_upscale(self, pixels: torch.Tensor, *, strength: float = 1.0) -> Any:
-        return "one", pixels
+        self.seen = "one", pixels
+        return pixels
 
 
 @pytest.mark.parametrize(
@@ -123,7 +142,8 @@ class TakesAKeyword:
 @pytest.mark.parametrize("mask", [None, torch.ones(1, 8, 8)])
 def test_post_upscale_of_older_and_newer_packs(inner: Any, gets_mask: bool, mask: torch.Tensor | None) -> None:
     expected = ("two", PIXELS, mask) if gets_mask else ("one", PIXELS)
-    result = Hook(inner).post_upscale(PIXELS, mask)
+    assert Hook(inner).post_upscale(PIXELS, mask) is PIXELS
+    result = inner.seen
     assert len(result) == len(expected) and all(a is b for a, b in zip(result, expected, strict=True))
 
 

@@ -27,6 +27,7 @@ from engine.tiny_models import (
 )
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.detailer.hooks import builtin
+from mask_detailer.detailer.values import KSampleCall
 from mask_detailer.nodes.validate import InputError
 from support.detectors import BoxDetector, FloodSam, GivenDetector, OutlineDetector, SamModel
 
@@ -63,7 +64,9 @@ def _hook(kind: str | None, pipe: Pipe) -> Any:
         "variation": lambda: builtin.VariationNoiseHook(9, 0.3),
         "denoise": lambda: builtin.DenoiseScheduleHook(0.2),
         "unsampler": lambda: builtin.UnsamplerHook(
-            pipe[0], 2, 1.0, "euler", "normal", False, pipe[3], pipe[4], builtin.CycleRamp(1, 2, False)
+            KSampleCall(pipe[0], 0, 2, 1.0, "euler", "normal", pipe[3], pipe[4], {"samples": torch.empty(0)}, 1.0),
+            False,
+            builtin.CycleRamp(1, 2, False),
         ),
         "combined": lambda: builtin.CombinedHook(
             builtin.VariationNoiseHook(2, 0.1), builtin.NoiseInjectionHook("CPU", 1, builtin.CycleRamp(0.5, 0.1, True))

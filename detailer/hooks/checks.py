@@ -1,6 +1,7 @@
 """Whether what a hook answers can be gone on with: by event, what came and what is wanted, None where it can.
 
-What a hook passes on as it was given is its giver's to answer for.
+What a hook passes on as it was given is its giver's to answer for. It may make several of one picture or latent, as
+those for models of a fixed batch do, so long as another method makes one of them again: ``sample`` counts at the end.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ def _size(answer: tuple[object, object], w: int, h: int) -> Fault:
 
 
 def _pixels(answer: object, pixels: object, *_: object) -> Fault:
-    """The size may be another, the number of frames not. What is no number shows where it is decoded."""
-    if not isinstance(pixels, torch.Tensor):
+    """The size may be another. What is no number shows where it is decoded."""
+    if not isinstance(pixels, torch.Tensor) or pixels.ndim != 4:
         return None
-    fault = fault_of_pictures(answer, (4,), len(pixels))
+    fault = fault_of_pictures(answer)
     return None if fault is None else (fault, f"a picture [{len(pixels)}, height, width, 3] of 0..1")
 
 
@@ -36,12 +37,12 @@ def _latent(answer: object, latent: object) -> Fault:
     given = latent.get("samples") if isinstance(latent, Mapping) else None
     if not isinstance(given, torch.Tensor):
         return None
-    wanted = f"a LATENT with samples of {given.ndim} axes and {len(given)} items"
+    wanted = f"a LATENT with samples of {given.ndim} axes"
     if not isinstance(answer, Mapping):
         return told(answer), wanted
     if "samples" not in answer:
         return f"{told(answer)} but no samples", wanted
-    fault = fault_of_tensor(answer["samples"], (given.ndim,), len(given))
+    fault = fault_of_tensor(answer["samples"], (given.ndim,))
     return None if fault is None else (f"samples that are {fault}", wanted)
 
 
@@ -86,7 +87,7 @@ def _sampler(answer: object) -> Fault:
 
 
 def _picture(answer: object, image: object) -> Fault:
-    if answer is image or not isinstance(image, torch.Tensor):
+    if not isinstance(image, torch.Tensor) or image.ndim != 4:
         return None
     fault = fault_of_tensor(answer, (4,))
     if fault is None and isinstance(answer, torch.Tensor) and answer.shape == image.shape:

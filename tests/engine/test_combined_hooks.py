@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,6 +101,9 @@ def test_the_second_works_on_what_the_first_gives() -> None:
     assert first.seen["set_steps"] == second.seen["set_steps"] == [((1, 3),)]
 
 
+SAMPLER = SimpleNamespace(sample=None)
+
+
 class Answers:
     def __init__(self, skip: bool = False, retry: bool = False, sampler: Any = None) -> None:
         self.skip, self.retry, self.sampler = skip, retry, sampler
@@ -120,16 +124,17 @@ class Answers:
 @pytest.mark.parametrize("second", [False, True, None])
 def test_questions(first: bool | None, second: bool | None) -> None:
     """``None``: a hook without these methods."""
-    hooks = [object() if yes is None else Answers(yes, yes, "sampler" if yes else None) for yes in (first, second)]
+    hooks = [object() if yes is None else Answers(yes, yes, SAMPLER if yes else None) for yes in (first, second)]
     hook = combined(*hooks)
     assert hook.get_skip_sampling() == (first is True and second is True)
     assert hook.should_retry_patch(None) == (True in (first, second))
     assert hook.should_skip_by_cnet_image(None) == (True in (first, second))
-    assert hook.get_custom_sampler() == ("sampler" if True in (first, second) else None)
+    assert hook.get_custom_sampler() == (SAMPLER if True in (first, second) else None)
 
 
 def test_first_sampler_is_taken() -> None:
-    assert combined(Answers(sampler="a"), Answers(sampler="b")).get_custom_sampler() == "a"
+    other = SimpleNamespace(sample=None)
+    assert combined(Answers(sampler=SAMPLER), Answers(sampler=other)).get_custom_sampler() is SAMPLER
 
 
 def test_override_is_passed_on_where_either_has_it() -> None:

@@ -1,6 +1,7 @@
 """Whether what a hook answers can be gone on with: by event, what came and what is wanted, None where it can.
 
-What a hook passes on as it was given is its giver's to answer for.
+What a hook passes on as it was given is its giver's to answer for. It may make several of one picture or latent, as
+those for models of a fixed batch do, so long as another method makes one of them again: ``sample`` counts at the end.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ def _size(answer: tuple[object, object], w: int, h: int) -> Fault:
 
 
 def _pixels(answer: object, pixels: object, *_: object) -> Fault:
-    """The size may be another, the number of frames not. What is no number shows where it is decoded."""
-    if not isinstance(pixels, torch.Tensor):
+    """The size may be another. What is no number shows where it is decoded."""
+    if not isinstance(pixels, torch.Tensor) or pixels.ndim != 4:
         return None
-    fault = fault_of_pictures(answer, (4,), len(pixels))
+    fault = fault_of_pictures(answer)
     return None if fault is None else (fault, f"a picture [{len(pixels)}, height, width, 3] of 0..1")
 
 
@@ -41,9 +42,7 @@ def _latent(answer: object, latent: object) -> Fault:
         return told(answer), wanted
     if "samples" not in answer:
         return f"{told(answer)} but no samples", wanted
-    fault = fault_of_tensor(
-        answer["samples"], (given.ndim,)
-    )  # some double the batch, and halve it before it is decoded
+    fault = fault_of_tensor(answer["samples"], (given.ndim,))
     return None if fault is None else (f"samples that are {fault}", wanted)
 
 
@@ -75,9 +74,10 @@ def _sampling(answer: tuple[object, ...], *given: object) -> Fault:
             f"0, or a number of {LEAST_DENOISE:g} and more",
         ),
     }
-    before = dict(zip(KSampleCall._fields, given, strict=True))
+    before = KSampleCall._make(given)._asdict()
     for name, (value, fits, wanted) in checks.items():
-        if not fits and type(value) is not type(before[name]):
+        passed_on = value is before[name] or (isinstance(value, str) and isinstance(before[name], str))
+        if not fits and not passed_on:
             return f"{name} {told(value)}", wanted
     return None
 
@@ -87,7 +87,7 @@ def _sampler(answer: object) -> Fault:
 
 
 def _picture(answer: object, image: object) -> Fault:
-    if answer is image or not isinstance(image, torch.Tensor):
+    if not isinstance(image, torch.Tensor) or image.ndim != 4:
         return None
     fault = fault_of_tensor(answer, (4,))
     if fault is None and isinstance(answer, torch.Tensor) and answer.shape == image.shape:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from ...core import SEGS, Size
+from ..host.answers import NonsenseError
 from ..host.protocols import Sampler
 from ..values import KSampleCall, Latent
 from .events import EVENTS
@@ -32,6 +33,13 @@ class Hook:
 
     def _has(self, method: str) -> bool:
         return getattr(self.hook, method, None) is not None
+
+    def miscounted(self, pictures: int, wanted: int) -> NonsenseError:
+        """What is raised where as many pictures as it was given don't come out of all its methods."""
+        return NonsenseError(
+            f"the detailer hook {type(self.hook).__name__} leaves {pictures} picture(s) where {wanted} went in. "
+            "Look for a newer version of its pack, or take that hook off"
+        )
 
     @property
     def crop_methods(self) -> tuple[str, ...]:

@@ -66,11 +66,12 @@ def fault_of_tensor(value: object, axes: tuple[int, ...], items: int | None = No
     return None if bool(torch.isfinite(value).all()) else f"{told(value)} with NaN or infinite values"
 
 
-def fault_of_pictures(value: object, axes: tuple[int, ...], items: int) -> str | None:
-    """Why it is no tensor of so many pictures ``[..., height, width, 3]`` of real numbers; None where it is.
+def fault_of_pictures(value: object, items: int | None = None) -> str | None:
+    """Why it is no tensor of so many pictures or clips ``[..., height, width, 3]`` of real numbers; None where it is.
 
     They may be of any size and hold what is no number: ``core.decoded`` judges that.
     """
-    if not isinstance(value, torch.Tensor) or value.ndim not in axes or not value.is_floating_point():
+    if not isinstance(value, torch.Tensor) or value.ndim not in (4, 5) or not value.is_floating_point():
         return told(value)
-    return None if value.numel() and len(value) == items and value.shape[-1] >= 3 else told(value)
+    as_many = items is None or len(value) == items
+    return None if value.numel() and as_many and value.shape[-1] >= 3 else told(value)

@@ -81,7 +81,7 @@ def _sound_latents(vae: Vae, latents: object, items: int) -> torch.Tensor:
 
 def _pictures(vae: Vae, pixels: object, items: int) -> torch.Tensor:
     """Pictures as they came, of any size; what is no number in them is ``restore``'s to judge."""
-    fault = fault_of_pictures(pixels, (4, 5), items)
+    fault = fault_of_pictures(pixels, items)
     if fault is not None or not isinstance(pixels, torch.Tensor):
         raise _nonsense(vae, "decode", fault or told(pixels), f"{items} picture(s) [height, width, 3]")
     return pixels

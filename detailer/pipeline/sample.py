@@ -52,6 +52,9 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
         tiled = recipe.settings.vae_tiles.decode
         pixels = host.vae.decode(pipe.vae, hook.pre_decode(latent)["samples"], tiled)
     pixels = hook.post_decode(pixels)
+    frames = sum(crop.frames for crop in crops)
+    if len(pixels) != frames:
+        raise hook.miscounted(len(pixels), frames)
     decoded = [pixels] if len(crops) == 1 else pixels.split([crop.frames for crop in crops])
     return [replace(crop, pixels=own) for crop, own in zip(crops, decoded, strict=True)]
 

@@ -12,7 +12,7 @@ import torch
 
 from .frames import by_frame
 from .masks import blur_mask, covered_region, dilate_mask
-from .region import Region, Size
+from .region import Region, Sides, Size
 from .tables import chosen
 
 COARSEST = 16  # pixels: a side at which the gradient blend's equations are solved outright
@@ -58,8 +58,7 @@ def seamless(
     alpha: torch.Tensor,
     method: str,
     width: int,
-    region: Region,
-    picture: Size,
+    sides: Sides,
 ) -> torch.Tensor:
     """The refined crop, made to meet the picture where the paste mask ends; each frame on its own.
 
@@ -78,7 +77,7 @@ def seamless(
             Source: P. Perez et al., "Poisson Image Editing", ACM TOG 22 (2003); screened: P. Bhat et al., "Fourier
             Analysis of the 2D Screened Poisson Equation", ECCV 2008.
         width: in pixels.
-        region, picture: where the crop lies.
+        sides: which sides have more of the picture beyond them (``Region.open_sides``).
 
     Returns:
         ``[N,h,w,3]`` 0..1, to be pasted through ``alpha``; the refined crop itself where nothing is to be fitted.
@@ -89,24 +88,21 @@ def seamless(
     fit = chosen(_BLENDS, method, "blend")
     if fit is None:
         return refined
-    sides = [
-        (int(region.y1 > 0), int(region.y2 < picture.height)),
-        (int(region.x1 > 0), int(region.x2 < picture.width)),
-    ]
+    beyond = [(int(first), int(last)) for first, last in sides]
 
     def fitted(refined: torch.Tensor, before: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
         support = (alpha[0] > 0).cpu().numpy()
         if not support.any():
             return refined
-        support = np.pad(support, sides)
+        support = np.pad(support, beyond)
         if support.all():
             return refined
-        difference = np.pad((refined - before)[0].cpu().numpy().astype(np.float32), [*sides, (0, 0)], mode="edge")
+        difference = np.pad((refined - before)[0].cpu().numpy().astype(np.float32), [*beyond, (0, 0)], mode="edge")
         change = fit(difference, support, width)
         if change is None:
             return refined
         rows, columns = (
-            slice(first, length - last) for (first, last), length in zip(sides, support.shape, strict=True)
+            slice(first, length - last) for (first, last), length in zip(beyond, support.shape, strict=True)
         )
         return (refined + torch.from_numpy(change[rows, columns]).to(refined)[None]).clamp_(0.0, 1.0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,32 +16,57 @@ BLUR_SIGMA = 10.0
 MOST_KEPT = 2**22  # bytes of blurs that are kept: a dozen with a feather of 100
 
 
-def as_mask_batch(mask: torch.Tensor | np.ndarray) -> torch.Tensor:
+def as_mask_batch(mask: torch.Tensor | np.ndarray, size: Size | None = None) -> torch.Tensor:
     """A mask in any rank that occurs, as ``[B,H,W]`` float32 (memory shared where possible).
 
-    ``[H,W]`` is one mask; ``[1,n,H,W]`` and ``[n,1,H,W]`` are n masks.
+    ``[H,W]`` is one mask; ``[1,n,H,W]`` and ``[n,1,H,W]`` are n masks. The channel may come last: ``[H,W,1]`` is one
+    mask, ``[n,H,W,1]`` are n. Where that could be masks one pixel wide too, it is those if ``size`` says so, and if
+    they would be one pixel high otherwise.
+
+    Args:
+        size: of the picture that the mask is for, where it is known.
 
     Raises:
-        ValueError: for any other rank, naming the shape.
+        ValueError: for any other rank and for pictures, naming the shape.
     """
     tensor = torch.from_numpy(np.ascontiguousarray(mask)) if isinstance(mask, np.ndarray) else mask
+    shape = tensor.shape
+    if tensor.ndim in (3, 4) and _ends_in_channel(shape, size):
+        tensor = tensor[..., 0]
     if tensor.ndim == 2:
         tensor = tensor[None]
-    elif tensor.ndim == 4 and 1 in tensor.shape[:2]:
+    elif tensor.ndim == 4 and 1 in tensor.shape[:2] and not _is_picture(tensor.shape):
         tensor = tensor.reshape(-1, *tensor.shape[-2:])
     if tensor.ndim != 3:
-        raise ValueError(f"a mask is [H,W], [B,H,W] or [B,1,H,W], not {list(tensor.shape)}")
+        raise ValueError(f"a mask is [H,W], [B,H,W], [B,1,H,W] or [B,H,W,1], not {list(shape)}")
     return tensor.to(torch.float32)
 
 
+def _ends_in_channel(shape: Sequence[int], size: Size | None) -> bool:
+    """Whether a mask's last axis, of three or four, is its one channel."""
+    if shape[-1] != 1 or tuple(shape[-2:]) == size:
+        return False
+    return min(shape[-3:-1]) > 1 or tuple(shape[-3:-1]) == size
+
+
+def _is_picture(shape: Sequence[int]) -> bool:
+    """Whether ``[1,H,W,C]`` has colours, rather than ``[1,n,H,W]`` masks that are two to four pixels wide."""
+    return shape[-1] in (2, 3, 4) and min(shape[1:3]) > shape[-1]
+
+
 def resize_mask(mask: torch.Tensor, size: Size) -> torch.Tensor:
-    """``[B,H,W]`` -> ``[B,size.height,size.width]``, bilinear with half-pixel centres; the same tensor if it fits."""
+    """``[B,H,W]`` -> ``[B,size.height,size.width]``, bilinear with half-pixel centres; the same tensor if it fits.
+
+    No value is beyond those of the mask.
+    """
     if tuple(mask.shape[-2:]) == size:
         return mask
-    if 0 in mask.shape[-2:]:  # detectors give such masks with empty regions
+    if 0 in mask.shape:  # detectors give such masks with empty regions
         return mask.new_zeros(mask.shape[0], *size)
     resized = torch.nn.functional.interpolate(mask[:, None], size=tuple(size), mode="bilinear", align_corners=False)
-    return resized[:, 0]
+    low, high = mask.aminmax()
+    # weights that sum to 1 but for rounding make 1.0000001 of ones; NaN has no range to keep to
+    return resized[:, 0].clamp_(low, high) if bool(low <= high) else resized[:, 0]
 
 
 def blur_kernel_size(size: Size, feather: int) -> int:

@@ -29,6 +29,9 @@ class Size(NamedTuple):
         return f"{self.width}x{self.height}"
 
 
+Sides = tuple[tuple[bool, bool], tuple[bool, bool]]
+
+
 @dataclass(frozen=True)
 class Region:
     """A rectangle in pixels; ``x2`` and ``y2`` are exclusive.
@@ -109,6 +112,10 @@ class Region:
     def inside(self, size: Size) -> bool:
         """Whether no part lies outside a picture of ``size``."""
         return self.x1 >= 0 and self.y1 >= 0 and self.x2 <= size.width and self.y2 <= size.height
+
+    def open_sides(self, size: Size) -> Sides:
+        """Which sides have more of a picture of ``size`` beyond them: top and bottom, left and right."""
+        return (self.y1 > 0, self.y2 < size.height), (self.x1 > 0, self.x2 < size.width)
 
     def rescaled(self, old: Size, new: Size) -> Region:
         """The same part of the picture after it went from size ``old`` to ``new``: exact, truncated towards zero."""

@@ -48,8 +48,9 @@ def header_size(segs: SEGS) -> Size:
 
 def seg_mask(seg: SEG) -> torch.Tensor:
     """A segment's mask in whichever form it is kept, as ``[n,h,w]`` float32."""
-    mask = seg.cropped_mask
-    return as_mask_batch(mask if isinstance(mask, torch.Tensor) else np.asarray(mask))
+    mask = seg.cropped_mask if isinstance(seg.cropped_mask, torch.Tensor) else np.asarray(seg.cropped_mask)
+    narrow = mask.shape[-1:] == (1,)  # a region one pixel wide, or the channel comes last
+    return as_mask_batch(mask, crop_region(seg).size if narrow else None)
 
 
 def seg_image(seg: SEG) -> torch.Tensor | None:

@@ -16,6 +16,15 @@ from .values import KSampleCall, Refiner
 logger = logging.getLogger("mask_detailer")
 
 
+# Making that many takes ComfyUI's slower schedulers half a minute; 20 steps at the least denoise are 200,000.
+MOST_LEVELS = 1_000_000
+
+
+def whole_schedule(steps: int, denoise: float) -> int:
+    """The steps of the schedule of which the last ``steps`` are run: ``floor(steps / denoise)``."""
+    return int(min(steps / denoise, 2.0**62))
+
+
 @dataclass(frozen=True)
 class Stages:
     """Which noise levels each model runs over.
@@ -30,7 +39,14 @@ class Stages:
 
     @classmethod
     def of(cls, steps: int, denoise: float, refiner_ratio: float = 0.0) -> Stages:
-        total = int(steps / denoise)
+        """
+        Raises:
+            ValueError: for a denoise that makes the schedule more than twice ``MOST_LEVELS`` long: a hook's, since
+                nodes look at theirs before. Twice, because denoise by size may halve it.
+        """
+        total = whole_schedule(steps, denoise)
+        if total > 2 * MOST_LEVELS:
+            raise ValueError(f"{steps} steps at denoise {denoise:g} are a schedule of {total} noise levels, too many")
         start = total - steps
         return cls(total, start, start + int(steps * (1.0 - refiner_ratio)))
 
@@ -125,7 +141,7 @@ def unsample(call: KSampleCall, last: int, normalize: bool) -> Latent:
         the latent with its noise, its other entries kept.
 
     Raises:
-        ValueError: for noise levels that are not finite.
+        ValueError: for noise levels that are not finite, and for what doesn't fit the model.
     """
     latent = call.latent
     # at a level of exactly 0 a sampler could not start
@@ -135,7 +151,10 @@ def unsample(call: KSampleCall, last: int, normalize: bool) -> Latent:
     upwards = levels[: call.steps - min(last, call.steps - 1) + 1]
     descent = run.descent(run.guidance(), noise, levels, upwards, finish=False)
     if descent is not None:
-        samples = host.sampling.sample(run.guidance(), latent, noise, descent, host.progress.Progress.hidden())
+        try:
+            samples = host.sampling.sample(run.guidance(), latent, noise, descent, host.progress.Progress.hidden())
+        except host.fits.MisfitError as misfit:  # not the detailer's, whose inputs would be named
+            raise ValueError(f"the unsampler's {misfit}") from misfit.__cause__
     if normalize:
         samples = (samples - samples.mean()) / samples.std()
     return {**latent, "samples": samples}
@@ -207,7 +226,7 @@ class Run:
 
     def guidance(self, refiner: Refiner | None = None) -> Guidance:
         leader = refiner or self.call
-        return Guidance(leader.model, leader.positive, leader.negative, self.call.cfg)
+        return Guidance(leader.model, leader.positive, leader.negative, self.call.cfg, refiner is not None)
 
     def levels(self, model: Model) -> torch.Tensor:
         """The noise levels of the whole schedule."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 
 from ..core import SEGS
 from ..detailer.pipeline import run
-from . import validate
+from . import schema, validate
 from .detailer_pipes import detailer_pipe_of
 from .detailing import work_on_each
 from .schema import Inputs
@@ -16,6 +18,16 @@ OTHER_NAMES = {"guide_size_for_bbox": "guide_size_for", "wildcard_opt": "wildcar
 """Arguments of ``do_detail`` that the node's inputs have under another name."""
 
 RANGED = ("seed", "crop_batch")
+"""Arguments within the widgets' ranges."""
+
+LEAST: dict[str, dict[str, object]] = {
+    "guide_size": {"min": 0},
+    "max_size": {"min": 1},
+    "steps": {"min": 1},
+    "cycle": {"min": 1},
+    "denoise": {"min": 0.0, "max": 1.0},
+}
+"""Ranges of others: what lies beyond has no meaning."""
 
 
 def do_detail(
@@ -71,14 +83,14 @@ def do_detail(
     values = validate.checked(door.node, {"required": _types()}, given)
     values |= {name: values[argument] for argument, name in OTHER_NAMES.items()}
     pipe = door.detailer_pipe(detailer_pipe_of(values))
-    recipe = recipe_of(door, pipe.base, None, values, refiner_of(pipe, refiner_ratio))
+    recipe = recipe_of(door, pipe.base, None, values, refiner_of(pipe, cast("float | None", values["refiner_ratio"])))
     work = work_on_each(door, image, segs, recipe)
     done = work.joined(list(run.detail(work.pictures, work.count, work.recipe)))
     return done.image, done.crops, done.refined, done.refined_alpha, done.control_images, done.segs
 
 
 def _types() -> Inputs:
-    """Kinds and choices of the arguments. Ranges are the widgets': packs that call it go beyond them, and may."""
+    """Kinds and choices of the arguments. Most ranges are the widgets' alone: packs that call it go beyond them."""
     from .detailers import DetailerForEach
 
     made: Inputs = {}
@@ -86,5 +98,7 @@ def _types() -> Inputs:
         for name, declared in group.items():
             if not isinstance(declared, str):
                 kind, facts = declared
-                made[name] = kind, facts if name in RANGED else {}
+                made[name] = kind, facts if name in RANGED else LEAST.get(name, {})
+    kind, facts = schema.refiner_ratio()
+    made["refiner_ratio"] = kind, {**facts, "forceInput": True}  # None: no refiner
     return made | {argument: made.pop(name) for argument, name in OTHER_NAMES.items()}

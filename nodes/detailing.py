@@ -85,7 +85,7 @@ def work_on_each(door: Door, image: object, segs: object, recipe: Recipe) -> Wor
     Raises:
         InputError: for what is no picture or no SEGS, and as ``work_on`` does.
     """
-    frames, checked = door.image(image), door.segs(segs)
+    frames, checked = door.image(image), door.segs_to_detail(segs)
     shots = (Shot(frame, checked, recipe.settings.seed) for frame in range(len(frames)))
     return work_on(door, frames, shots, len(frames), recipe)
 

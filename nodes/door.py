@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 
-from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask
+from ..core import SEG, SEGS, Region, Size, as_mask_batch, resize_mask, seg_mask
+from ..core.normal import SegsError, missing_fields, normal_header, normal_region, normal_seg, normal_segs
 from ..detailer import host
 from ..detailer.detection.detect import Detector, Sam
 from ..detailer.host import protocols
 from ..detailer.host.protocols import Latent, Vae
 from ..detailer.options import UNTURNED, DetailOptions
 from ..detailer.values import BasicPipe, DetailerPipe, Refiner
+from .advice import BROKEN_DETECTOR, DETECTOR_SOURCES, SAM_SOURCE, SEG_SOURCE, SEGS_SOURCE
+from .pipe_parts import KINDS, NOT_NEEDED, PARTS, SOURCES
 from .validate import InputError
 
 logger = logging.getLogger("mask_detailer")
 
-PIPE_SOURCES = {
-    "model": "the MODEL output of a checkpoint loader",
-    "clip": "the CLIP output of a checkpoint loader",
-    "vae": "the VAE output of a checkpoint loader or 'Load VAE'",
-    "positive": "a CONDITIONING such as the output of 'CLIP Text Encode'",
-    "negative": "a CONDITIONING such as the output of 'CLIP Text Encode'",
-}
 OLDEST_DETAILER_PIPE = 10  # parts: the refiner's four came later
-SEGS_SOURCE = "Connect SEGS, such as the output of 'MASK to SEGS' or of a detector"
-DETECTOR_SOURCES = {
-    "BBOX_DETECTOR": "Connect the BBOX_DETECTOR of a detector provider",
-    "SEGM_DETECTOR": "Connect the SEGM_DETECTOR of a detector provider whose model finds outlines (a segm model)",
-}
-SAM_SOURCE = "Load the model with 'SAMLoader (Impact)' or 'Detector Provider (SAM3)' and connect its SAM_MODEL"
-BROKEN_DETECTOR = "Connect another detector, or update the pack it is from"
-SEG_FIELDS = ("cropped_image", "cropped_mask", "confidence", "crop_region", "bbox", "label", "control_net_wrapper")
+MOST_TOLD = 5  # things that were mended, in a line of the log
 
-
-def _missing_fields(seg: object) -> list[str]:
-    return [field for field in SEG_FIELDS[:-1] if not hasattr(seg, field)]
+Mended = TypeVar("Mended")
 
 
 @dataclass(frozen=True)
@@ -59,21 +46,16 @@ class Door:
         Raises:
             InputError: for another type, rank or channel count, for no pictures, and for values that are not finite.
         """
-        if not isinstance(image, torch.Tensor):
-            raise self.error(name, f"a {type(image).__name__} is no picture", "Connect an IMAGE")
-        if image.ndim == 3:
-            image = image[None]
+        image = self._picture(image, name)
         if image.ndim != 4 or image.shape[-1] not in (3, 4):
-            raise self.error(
-                name,
-                f"its shape is {list(image.shape)}, not [batch, height, width, 3 or 4 channels]",
-                "Connect an IMAGE with colour",
-            )
+            found = f"its shape is {list(image.shape)}, not [batch, height, width, 3 or 4 channels]"
+            raise self.error(name, found, "Connect an IMAGE with colour")
         if 0 in image.shape:
             raise self.error(name, f"it is empty (shape {list(image.shape)})", "Connect a picture with pixels")
+        whole = not (image.is_floating_point() or image.dtype == torch.bool)
         image = image.to(torch.float32)
         self._finite(image, name)
-        return image
+        return self._of_bytes(image, name) if whole and bool((image > 1).any()) else image
 
     def one_image(self, image: object, name: str = "image") -> torch.Tensor:
         """An IMAGE of one picture, ``[1,H,W,3 or 4]`` float32.
@@ -93,38 +75,45 @@ class Door:
         Raises:
             InputError: for another type or rank, for no masks, and for values that are not finite.
         """
-        masks = self.mask_of_any_size(mask, name)
+        masks = self.mask_of_any_size(mask, name, size)
         if tuple(masks.shape[-2:]) != size:
             found = Size(*masks.shape[-2:])
             logger.info("%s: the %s mask is rescaled to the %s picture", self.node, found, size)
         return resize_mask(masks, size)
 
-    def mask_of_any_size(self, mask: object, name: str = "mask") -> torch.Tensor:
-        """A MASK of any rank and size as ``[B,H,W]`` float32, clamped to 0..1."""
-        masks = self.mask_frames(mask, name)
+    def mask_of_any_size(self, mask: object, name: str = "mask", size: Size | None = None) -> torch.Tensor:
+        """A MASK of any rank and size as ``[B,H,W]`` float32, clamped to 0..1; bytes as 0..255.
+
+        Args:
+            size: of the picture that it is for, where it is known.
+        """
+        masks = self.mask_frames(mask, name, size)
         if 0 in masks.shape:
-            raise self.error(
-                name, f"it is empty (shape {list(cast(torch.Tensor, mask).shape)})", "Connect a mask with pixels"
-            )
+            shape = list(cast(torch.Tensor, mask).shape)
+            raise self.error(name, f"it is empty (shape {shape})", "Connect a mask with pixels")
         self._finite(masks, name)
         low, high = float(masks.min()), float(masks.max())
+        if high > 1.0 and cast(torch.Tensor, mask).dtype == torch.uint8:
+            return self._of_bytes(masks, name)
         if low < 0.0 or high > 1.0:
             logger.info("%s: mask values from %g to %g are clamped to 0..1", self.node, low, high)
             masks = masks.clamp(0.0, 1.0)
         return masks
 
-    def mask_frames(self, mask: object, name: str = "mask") -> torch.Tensor:
+    def mask_frames(self, mask: object, name: str = "mask", size: Size | None = None) -> torch.Tensor:
         """A MASK of any rank as ``[B,H,W]`` float32, its values as they are; there may be no masks in it.
 
         Raises:
             InputError: for another type or rank.
         """
-        if not isinstance(mask, torch.Tensor):
-            raise self.error(name, f"a {type(mask).__name__} is no mask", "Connect a MASK")
+        mask = self._plain(mask, name, "mask")
         try:
-            return as_mask_batch(mask)
+            return as_mask_batch(mask, size)
         except ValueError as error:
-            raise self.error(name, str(error), "Connect a MASK") from error
+            fix = "Connect a MASK"
+            if mask.shape[-1:] in ((3,), (4,)):
+                fix = "It looks like an IMAGE: make a MASK of it with 'Convert Image to Mask'"
+            raise self.error(name, str(error), fix) from error
 
     def picture_frames(self, image: object, name: str = "image") -> torch.Tensor:
         """An IMAGE of any number of channels as ``[B,H,W,C]`` float32, its values as they are; it may have no frames.
@@ -132,14 +121,28 @@ class Door:
         Raises:
             InputError: for another type or rank.
         """
-        if not isinstance(image, torch.Tensor):
-            raise self.error(name, f"a {type(image).__name__} is no picture", "Connect an IMAGE")
-        if image.ndim == 3:
-            image = image[None]
+        image = self._picture(image, name)
         if image.ndim != 4:
             found = f"its shape is {list(image.shape)}, not [batch, height, width, channels]"
             raise self.error(name, found, "Connect an IMAGE")
         return image.to(torch.float32)
+
+    def _picture(self, value: object, name: str) -> torch.Tensor:
+        picture = self._plain(value, name, "picture")
+        return picture[None] if picture.ndim == 3 else picture
+
+    def _plain(self, value: object, name: str, what: str) -> torch.Tensor:
+        """A tensor of real numbers, all of them there."""
+        found = f"a {type(value).__name__}"
+        if isinstance(value, torch.Tensor):
+            if not (value.is_complex() or value.is_meta or value.layout is not torch.strided):
+                return value
+            found = f"a tensor of {value.dtype} ({value.layout}, on {value.device})"
+        raise self.error(name, f"{found} is no {what}", f"Connect {'an IMAGE' if what == 'picture' else 'a MASK'}")
+
+    def _of_bytes(self, values: torch.Tensor, name: str) -> torch.Tensor:
+        logger.info("%s: whole numbers up to %g in %s are read as 0..255", self.node, float(values.max()), name)
+        return values / 255.0
 
     def _finite(self, frames: torch.Tensor, name: str) -> None:
         # one sum is a fraction of the cost of asking every value, and is finite only if all of them are
@@ -147,11 +150,8 @@ class Door:
             return
         for index, frame in enumerate(frames):
             if not bool(torch.isfinite(frame).all()):
-                raise self.error(
-                    name,
-                    f"frame {index} holds NaN or infinite values",
-                    "Find the node before it that makes them (a VAE in fp16 often does)",
-                )
+                fix = "Find the node before it that makes them (a VAE in fp16 often does)"
+                raise self.error(name, f"frame {index} holds NaN or infinite values", fix)
 
     def basic_pipe(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
         """A BASIC_PIPE with all that sampling needs. The clip may be missing: only per-segment text needs one.
@@ -166,7 +166,7 @@ class Door:
     def sampling_pipe(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
         """A BASIC_PIPE of which sampling alone needs something: its vae may be missing too."""
         parts = self.five_parts(pipe, name)
-        self.not_missing(parts._replace(vae="not needed"), name)
+        self.not_missing(parts._replace(vae=NOT_NEEDED), name)
         return parts
 
     def five_parts(self, pipe: object, name: str = "basic_pipe") -> BasicPipe:
@@ -197,14 +197,26 @@ class Door:
             if len(pipe) == len(BasicPipe._fields):
                 fix = "It looks like a BASIC_PIPE: put 'BasicPipe -> DetailerPipe' before it"
             raise self.error(name, f"a DETAILER_PIPE holds 14 things, this holds {len(pipe)}", fix)
-        return DetailerPipe(*pipe)
+        parts = DetailerPipe(*pipe)
+        if not isinstance(parts.wildcard, str | None):
+            raise self.error(name, f"its wildcard is a {type(parts.wildcard).__name__} and no text", fix)
+        return parts
 
     def not_missing(self, parts: BasicPipe, name: str | None) -> None:
-        """Raises InputError where model, vae or a conditioning is None; ``name`` None: each is an input of its own."""
-        for part in ("model", "vae", "positive", "negative"):
-            if getattr(parts, part) is None:
+        """Looks at model, vae and conditionings; ``name`` None: each is an input of its own.
+
+        Raises:
+            InputError: where one is None or another thing.
+        """
+        for part, is_one in PARTS.items():
+            value = getattr(parts, part)
+            if value is None:
                 found = "it is missing (None)" if name is None else f"its {part} is missing (None)"
-                raise self.error(name or part, found, f"Connect {PIPE_SOURCES[part]}")
+                raise self.error(name or part, found, f"Connect {SOURCES[part]}")
+            if value is not NOT_NEEDED and not is_one(value):
+                whose = "" if name is None else f"its {part}: "
+                found = f"{whose}a {type(value).__name__} is no {KINDS[part]}"
+                raise self.error(name or part, found, f"Connect {SOURCES[part]}")
 
     def refiner(self, pipe: object, ratio: float, name: str = "refiner_basic_pipe_opt") -> Refiner | None:
         """The refiner of an optional BASIC_PIPE, None where none is connected.
@@ -218,11 +230,7 @@ class Door:
         return Refiner(parts.model, parts.positive, parts.negative, ratio)
 
     def detail_options(self, options: object, name: str = "detail_options") -> DetailOptions:
-        """What 'Detailer Options' says, or that there is nothing to say.
-
-        Raises:
-            InputError: for anything else.
-        """
+        """What 'Detailer Options' says, or that there is nothing to say; InputError for anything else."""
         if options is None:
             return UNTURNED
         if not isinstance(options, DetailOptions):
@@ -231,32 +239,43 @@ class Door:
         return options
 
     def segs(self, segs: object, name: str = "segs", fix: str = SEGS_SOURCE) -> SEGS:
-        """SEGS of any pack: ``((height, width), [SEG, ...])``.
+        """SEGS of any pack: ``((height, width), [SEG, ...])``, mended where that is clear, see ``core.normal``.
 
         Raises:
-            InputError: for another layout.
+            InputError: for another layout; naming segment and field for what can't be worked with.
         """
-        if not isinstance(segs, tuple | list) or len(segs) != 2 or not isinstance(segs[1], tuple | list):
-            raise self.error(name, f"a {type(segs).__name__} is no SEGS", fix)
-        if len(segs[0]) != 2:
-            raise self.error(name, f"its header {segs[0]!r} is not (height, width)", fix)
-        for index, seg in enumerate(segs[1]):
-            missing = _missing_fields(seg)
-            if missing:
-                raise self.error(name, f"segment {index + 1} lacks {', '.join(missing)}", fix)
-        return (int(segs[0][0]), int(segs[0][1])), list(segs[1])
+        return self._mended(name, fix, lambda: normal_segs(segs))
 
-    def seg(self, seg: object, name: str = "seg_elt") -> SEG:
-        """One segment of any pack.
+    def segs_to_detail(self, segs: object, name: str = "segs") -> SEGS:
+        """SEGS of any pack, what they carry for sampling looked at too.
 
         Raises:
-            InputError: if it lacks a field of a segment.
+            InputError: as ``segs`` does, and for a ControlNet wrapper that is none.
         """
-        missing = _missing_fields(seg)
+        checked = self.segs(segs, name)
+        for number, seg in enumerate(checked[1], start=1):
+            wrapper = getattr(seg, "control_net_wrapper", None)
+            if wrapper is not None and not hasattr(wrapper, "apply") and bool(seg_mask(seg).any()):
+                found = f"segment {number} has a control_net_wrapper that is none, but a {type(wrapper).__name__}"
+                raise self.error(name, found, "Put 'ImpactControlNetClearSEGS' before it")
+        return checked
+
+    def seg(self, seg: object, name: str = "seg_elt", number: int | None = None) -> SEG:
+        """One segment of any pack, mended where that is clear.
+
+        Args:
+            number: its place in a list.
+
+        Raises:
+            InputError: if it lacks a field of a segment, or naming the field that can't be worked with.
+        """
+        who = "the segment" if number is None else f"segment {number}"
+        missing = missing_fields(seg)
         if missing:
-            fix = "Connect a SEG_ELT, such as the output of 'Decompose (SEGS)'"
-            raise self.error(name, f"a {type(seg).__name__} lacks {', '.join(missing)}", fix)
-        return cast(SEG, seg)
+            place = "" if number is None else f" ({who})"
+            raise self.error(name, f"a {type(seg).__name__} lacks {', '.join(missing)}{place}", SEG_SOURCE)
+        notes: list[str] = []
+        return self._mended(name, SEG_SOURCE, lambda: (normal_seg(seg, who, notes=notes), notes))
 
     def header(self, header: object, name: str = "seg_header") -> tuple[int, int]:
         """A SEGS_HEADER ``(height, width)``.
@@ -264,24 +283,34 @@ class Door:
         Raises:
             InputError: for anything but two whole numbers.
         """
-        try:
-            height, width = cast("tuple[int, int]", header)
-            return int(height), int(width)
-        except (TypeError, ValueError) as error:
-            fix = "Connect the SEGS_HEADER of 'Decompose (SEGS)'"
-            raise self.error(name, f"{header!r} is not (height, width)", fix) from error
+        fix = "Connect the SEGS_HEADER of 'Decompose (SEGS)'"
+        return self._mended(name, fix, lambda: (normal_header(header), []))
 
-    def region(self, box: object, name: str) -> Region:
-        """A box or crop region of four numbers.
+    def region(self, box: object, name: str, of: str = "") -> Region:
+        """A box or crop region of four numbers; sides in reverse are turned round.
+
+        Args:
+            of: what it is part of, in words.
 
         Raises:
             InputError: for anything else.
         """
         try:
-            return Region.of(cast("tuple[int, int, int, int]", box))
-        except (TypeError, ValueError, OverflowError) as error:
+            return normal_region(box)
+        except SegsError as error:
             fix = "Connect the output of the same name of 'From SEG_ELT'"
-            raise self.error(name, f"{box!r} is not four numbers: left, top, right, bottom", fix) from error
+            raise self.error(name, f"{error}: left, top, right, bottom{of}", fix) from error
+
+    def _mended(self, name: str, fix: str, normal: Callable[[], tuple[Mended, list[str]]]) -> Mended:
+        """What ``normal`` gives of an input; what it had to mend is told in one line."""
+        try:
+            made, notes = normal()
+        except SegsError as error:
+            raise self.error(name, str(error), fix) from error
+        if notes:
+            more = f"; and {len(notes) - MOST_TOLD} more" if len(notes) > MOST_TOLD else ""
+            logger.warning("%s, input '%s': mended: %s%s", self.node, name, "; ".join(notes[:MOST_TOLD]), more)
+        return made
 
     def detector(self, detector: object, kind: str, name: str) -> Detector:
         """A detector of any pack.
@@ -324,20 +353,12 @@ class Door:
         return None if model is None else self.sam(model, name)
 
     def found_segs(self, segs: object, name: str) -> SEGS:
-        """SEGS that a detector of any pack gave.
+        """SEGS that a detector of any pack gave, as ``segs`` does; those without pixels stay, to be left out.
 
         Raises:
-            InputError: for another layout, and for boxes that are not four numbers.
+            InputError: for another layout; naming detection and field for what can't be worked with.
         """
-        header, elements = self.segs(segs, name, BROKEN_DETECTOR)
-        for number, seg in enumerate(elements, start=1):
-            for field in ("crop_region", "bbox"):
-                try:
-                    Region.of(getattr(seg, field))
-                except (TypeError, ValueError, OverflowError) as error:
-                    found = f"detection {number} has a {field} {getattr(seg, field)!r} that is not four numbers"
-                    raise self.error(name, found, BROKEN_DETECTOR) from error
-        return header, elements
+        return self._mended(name, BROKEN_DETECTOR, lambda: normal_segs(segs, detected=True))
 
     def found_mask(self, mask: object, size: Size, name: str) -> torch.Tensor:
         """A mask that a detector or SAM of any pack gave, as ``[1,H,W]`` float32 0..1 of ``size`` on the CPU.
@@ -364,16 +385,14 @@ class Door:
         fix = "Connect a LATENT, such as the output of 'VAE Encode' or 'Empty Latent Image'"
         if not isinstance(latent, dict):
             raise self.error(name, f"a {type(latent).__name__} is no LATENT", fix)
-        if latent.get("samples") is None:
-            raise self.error(name, f"it holds {', '.join(map(str, latent)) or 'nothing'} but no samples", fix)
+        if not hasattr(latent.get("samples"), "is_nested"):
+            held = ", ".join(map(str, latent)) or "nothing"
+            raise self.error(name, f"it holds {held} but no latent as its samples", fix)
         return cast(Latent, latent)
 
     def fits_latent(self, size: Size, vae: Vae, name: str = "image") -> None:
         """Raises InputError where the picture is smaller than one latent cell."""
         cell = host.vae.pixels_per_cell(vae)
         if size.shorter < cell:
-            raise self.error(
-                name,
-                f"the picture is {size}, smaller than one latent cell of this VAE ({cell}x{cell})",
-                "Enlarge the picture first",
-            )
+            found = f"the picture is {size}, smaller than one latent cell of this VAE ({cell}x{cell})"
+            raise self.error(name, found, "Enlarge the picture first")

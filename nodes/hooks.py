@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypedDict
 
+import torch
+
 from ..detailer import host
 from ..detailer.hooks.builtin import (
     CYCLE_SCHEDULES,
@@ -19,8 +21,10 @@ from ..detailer.hooks.builtin import (
     UnsamplerHook,
     VariationNoiseHook,
 )
+from ..detailer.values import KSampleCall
 from ..segs.filters import MEASURES, split_text
 from . import schema
+from .pipe_parts import NOT_NEEDED
 from .registry import DETAILER, UPSCALE, UTIL, Node
 from .schema import Input, InputTypes
 from .segs_lists import LABELS
@@ -194,23 +198,24 @@ class UnsamplerDetailerHookProvider(Node, menu=DETAILER):
     def doit(
         self, *, model: object, positive: object, negative: object, **widgets: Unpack[_UnsamplerWidgets]
     ) -> tuple[DetailerHook]:
-        pipe = self.door.five_parts((model, None, "not needed", positive, negative))
+        pipe = self.door.five_parts((model, None, NOT_NEEDED, positive, negative))
         self.door.not_missing(pipe, None)
         end_at_step = CycleRamp(
             widgets["start_end_at_step"], widgets["end_end_at_step"], widgets["schedule_for_cycle"] == SKIP_START
         )
-        hook = UnsamplerHook(
-            pipe.model,
-            widgets["steps"],
-            widgets["cfg"],
-            widgets["sampler_name"],
-            widgets["scheduler"],
-            widgets["normalize"] == ENABLE,
-            pipe.positive,
-            pipe.negative,
-            end_at_step,
+        call = KSampleCall(
+            model=pipe.model,
+            seed=0,
+            steps=widgets["steps"],
+            cfg=widgets["cfg"],
+            sampler_name=widgets["sampler_name"],
+            scheduler=widgets["scheduler"],
+            positive=pipe.positive,
+            negative=pipe.negative,
+            latent={"samples": torch.empty(0)},
+            denoise=1.0,
         )
-        return (hook,)
+        return (UnsamplerHook(call, widgets["normalize"] == ENABLE, end_at_step),)
 
 
 class SEGSOrderedFilterDetailerHookProvider(Node, menu=UTIL):

@@ -9,10 +9,12 @@ from ..core.blend import BLENDS
 from ..core.fill import FILLS
 from ..core.masks import RAMPS
 from ..core.surroundings.colour import COLOUR_MATCHES
+from ..detailer.host.references import REFERENCES
 from ..detailer.options import (
     BORDERS,
     DENOISES,
     MULTIPLES,
+    UNTURNED,
     BlendOptions,
     ColourOptions,
     DenoiseOptions,
@@ -27,7 +29,7 @@ from .registry import DETAILER, Node
 from .schema import Input, Inputs, InputTypes
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from typing_extensions import NotRequired, Unpack
 
 
 def _choice(choices: Iterable[str], tooltip: str, **more: object) -> Input:
@@ -151,6 +153,16 @@ def _rest() -> Inputs:
     }
 
 
+def _later() -> Inputs:
+    """What came after workflows with this node had been saved: optional, and last."""
+    references = (
+        "For edit models (Kontext, Qwen Image Edit and kin), the reference latents of the conditioning. auto: one that "
+        "shows the picture, by its size, is cut to the part; another picture stays whole. whole: all stay whole. cut: "
+        "all are cut."
+    )
+    return {"references": _choice(REFERENCES, references, advanced=True)}
+
+
 class _Widgets(TypedDict):
     colour: str
     colour_limit: float
@@ -174,6 +186,7 @@ class _Widgets(TypedDict):
     full_denoise_up_to: int
     retries: int
     tiling: str
+    references: NotRequired[str]
 
 
 class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True):
@@ -190,7 +203,7 @@ class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        return {"required": {**_colour(), **_blend(), **_size(), **_rest()}}
+        return {"required": {**_colour(), **_blend(), **_size(), **_rest()}, "optional": _later()}
 
     def doit(self, **widgets: Unpack[_Widgets]) -> tuple[DetailOptions]:
         multiple = widgets["multiple"]
@@ -216,5 +229,6 @@ class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True
             denoise=DenoiseOptions(by_size=widgets["denoise_by_size"], full_up_to=widgets["full_denoise_up_to"]),
             retries=widgets["retries"],
             tiling=widgets["tiling"],
+            references=widgets.get("references", UNTURNED.references),
         )
         return (options,)

@@ -133,6 +133,6 @@ def _by_name(types: InputTypes, args: Sequence[object], kwargs: Mapping[str, obj
 
 
 def _checked_by(node: type[Node]) -> frozenset[str]:
-    """The inputs that a node checks itself, as ComfyUI reads it off too."""
+    """The inputs whose texts a node checks itself, as ComfyUI reads it off too."""
     validates = getattr(node, "VALIDATE_INPUTS", None)
     return frozenset() if validates is None else frozenset(signature(validates).parameters)

@@ -57,7 +57,12 @@ class _KSampler(Node):
             pipe.positive, pipe.negative, latent, widgets.get("denoise", 1.0),
         )  # fmt: skip
         progress = host.progress.Progress.of_node()
-        made = self._sampled(call, widgets, progress)
+        try:
+            made = self._sampled(call, widgets, progress)
+        except host.fits.MisfitError as misfit:
+            found = misfit.found if misfit.part == "vae" else f"its {misfit.part}: {misfit.found}"
+            name = "latent_image" if misfit.part == "vae" else "basic_pipe"
+            raise self.door.error(name, found, misfit.fix) from misfit.__cause__
         progress.done()
         return basic_pipe, made, pipe.vae
 

@@ -11,6 +11,7 @@ from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 MAX_SIZE = 16384
 MAX_SEED = 2**64 - 1
 MAX_STEPS = 10000
+LEAST_DENOISE = 0.0001
 MAX_INT = 2**63 - 1
 
 # An input's kind, or the list of its choices, and what else ComfyUI and the browser are told of it.
@@ -93,7 +94,7 @@ def scheduler() -> Input:
 
 def denoise() -> Input:
     tooltip = "How much of a part is made anew: 0.3 keeps it much as it is, 0.5 redraws detail, 1.0 starts from noise."
-    return "FLOAT", {"default": 0.5, "min": 0.0001, "max": 1.0, "step": 0.01, "tooltip": tooltip}
+    return "FLOAT", {"default": 0.5, "min": LEAST_DENOISE, "max": 1.0, "step": 0.01, "tooltip": tooltip}
 
 
 def feather() -> Input:

@@ -68,7 +68,7 @@ class SEGSDetailer(Detailer, menu=DETAILER):
         frames = door.one_image(image)
         recipe = recipe_of_pipe(door, basic_pipe, widgets)
         door.fits_latent(Size(*frames.shape[1:3]), recipe.pipe.vae)
-        refined, hints = run.refine(frames[..., :3], door.segs(segs), recipe, widgets["batch_size"])
+        refined, hints = run.refine(frames[..., :3], door.segs_to_detail(segs), recipe, widgets["batch_size"])
         return refined, hints or [black_picture()]
 
 

@@ -64,7 +64,8 @@ class ImpactAssembleSEGS(Node, name="Assemble (SEGS)", menu=UTIL):
         door = self.door
         if not seg_header:
             raise door.error("seg_header", "the list is empty", "Connect the SEGS_HEADER of 'Decompose (SEGS)'")
-        return ((door.header(seg_header[0]), [door.seg(seg) for seg in seg_elt]),)
+        header = door.header(seg_header[0])
+        return ((header, [door.seg(seg, number=number) for number, seg in enumerate(seg_elt, start=1)]),)
 
 
 class ImpactFrom_SEG_ELT(Node, name="From SEG_ELT", menu=UTIL):
@@ -111,7 +112,7 @@ class ImpactFrom_SEG_ELT(Node, name="From SEG_ELT", menu=UTIL):
         seg = self.door.seg(seg_elt)
         device, image = host.devices.intermediate_device(), seg_image(seg)
         return (
-            seg_elt,
+            seg,
             None if image is None else image.to(device, torch.float32, copy=True),
             seg_mask(seg).to(device, copy=True),
             seg.crop_region,
@@ -214,9 +215,8 @@ class ImpactScaleBy_BBOX_SEG_ELT(Node, name="ScaleBy BBOX (SEG_ELT)", menu=UTIL)
 
     def doit(self, seg: object, scale_by: float) -> tuple[SEG]:
         door = self.door
-        checked = door.seg(seg, "seg")
-        door.region(checked.bbox, "seg")
-        return (scale_bbox(checked, scale_by),)
+        door.region(getattr(seg, "bbox", (0, 0, 0, 0)), "seg", " of the segment's bbox")
+        return (scale_bbox(door.seg(seg, "seg"), scale_by),)
 
 
 class ImpactFrom_SEG_ELT_bbox(Node, name="From SEG_ELT bbox", menu=UTIL):

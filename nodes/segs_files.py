@@ -56,7 +56,7 @@ class SaveSEGS(Node, name="Save SEGS", menu=UTIL, own=True):
             fix = f"Write a name such as {FOLDER}/faces, without .. and not from the root of a disk"
             raise door.error("filename_prefix", f"'{filename_prefix}': {error}", fix) from error
         name = f"{shown['subfolder']}/{shown['filename']}" if shown["subfolder"] else shown["filename"]
-        return {"ui": {"text": [Path(name).as_posix()], "files": [shown]}, "result": (segs,)}
+        return {"ui": {"text": [Path(name).as_posix()], "files": [shown]}, "result": (checked,)}
 
 
 class LoadSEGS(Node, name="Load SEGS", menu=UTIL, own=True):
@@ -98,6 +98,7 @@ class LoadSEGS(Node, name="Load SEGS", menu=UTIL, own=True):
         except ValueError as error:
             raise door.error("file", f"'{file}': {error}", "Choose a file from the list") from error
         try:
-            return (files.load(path, files.Limits(free=host.devices.free_system_memory())),)
+            segs = files.load(path, files.Limits(free=host.devices.free_system_memory()))
         except files.SegsFileError as error:
             raise door.error("file", f"'{file}': {error.found}", error.fix) from error
+        return (door.segs(segs, "file", "Make the segments anew, and save them again"),)

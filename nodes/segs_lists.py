@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 
-from ..core import SEGS, Size
+from ..core import SEGS, Region, Size, crop_region
+from ..core.normal import MOST_PIXELS
 from ..detailer import host
 from ..segs import (
     ORDER_TARGETS,
@@ -104,7 +107,22 @@ class ImpactSEGSMerge(Node, name="SEGS Merge", menu=UTIL):
         return {"required": {"segs": schema.link("SEGS", "The segments to make one of.")}}
 
     def doit(self, segs: object) -> tuple[SEGS]:
-        return (merge(self.door.segs(segs)),)
+        door = self.door
+        checked = door.segs(segs)
+        regions = [crop_region(seg) for seg in checked[1]]
+        if regions and (around := reduce(Region.union, regions)).width * around.height > MOST_PIXELS:
+            first, last = (
+                1 + regions.index(one)
+                for one in (
+                    min(regions, key=lambda one: one.x1 + one.y1),
+                    max(regions, key=lambda one: one.x2 + one.y2),
+                )
+            )
+            found = (
+                f"crop_region around segment {first} and segment {last} would be {around.size}, more than pictures have"
+            )
+            raise door.error("segs", found, "Leave out what lies far outside the picture")
+        return (merge(checked),)
 
 
 class ImpactSEGSPicker(Node, name="Picker (SEGS)", menu=UTIL):

@@ -128,10 +128,11 @@ def recipe_of(
     """
     settings = settings_of(door, values)
     door.not_missing(pipe, pipe_name)
-    if settings.text and settings.text.strip() and pipe.clip is None:
-        missing = "it is missing (None)" if pipe_name is None else "its clip is missing (None)"
-        raise door.error(pipe_name or "clip", f"{missing}, but there is per-segment text", "Connect a CLIP")
-    return Recipe(pipe, settings, refiner, Hook(values.get("detailer_hook")), door.node)
+    if settings.text and settings.text.strip() and not hasattr(pipe.clip, "tokenize"):
+        missing = "missing (None)" if pipe.clip is None else f"a {type(pipe.clip).__name__} and no CLIP"
+        found = f"{'it' if pipe_name is None else 'its clip'} is {missing}, but there is per-segment text"
+        raise door.error(pipe_name or "clip", found, "Connect a CLIP")
+    return Recipe(pipe, settings, refiner, Hook(values.get("detailer_hook")), door.node, pipe_name)
 
 
 def recipe_of_pipe(door: Door, basic_pipe: object, values: Mapping[str, object]) -> Recipe:

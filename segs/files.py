@@ -154,6 +154,8 @@ def _named(unfinished: Path, path: Path) -> bool:
 def load(path: Path, limits: Limits = DEFAULT_LIMITS) -> SEGS:
     """Read what ``save`` wrote: crop regions as lists, bounding boxes as tuples, torch masks and pictures on the CPU.
 
+    Their values are as they are in the file: see ``core.normal``.
+
     Raises:
         SegsFileError: for a file that is missing, damaged, cut short, too large, or not of ours.
     """
@@ -171,7 +173,6 @@ def load(path: Path, limits: Limits = DEFAULT_LIMITS) -> SEGS:
             _check_tensors(document, file)
             if digest != _digest(document, file.get_tensor):
                 raise SegsFileError("it is damaged: its checksum is another", _AGAIN)
-            _check_finite(document, file.get_tensor)
             segments = [
                 _segment(number, entry, file.get_tensor) for number, entry in enumerate(document["segments"], start=1)
             ]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# drawn here, before workers are started: they have it too. tests/engine/test_fuzz.py
+os.environ.setdefault("FUZZ_SEED", str(random.SystemRandom().randrange(10**6)))
 
 # examples differ in size by far, and the machine may be busy: no deadline for a single one
 settings.register_profile("mask-detailer", deadline=None)
@@ -21,11 +26,23 @@ if importlib.util.find_spec("comfy"):  # core and segs are tested without it too
 TESTS = Path(__file__).parent
 MARKED = ("browser", "server")  # folders whose tests bear their name as a marker
 QUICK = ("unit", "dev")
+BY_HAND = "by_hand"
+
+
+def pytest_report_header() -> str:
+    return f"fuzz: FUZZ_SEED={os.environ['FUZZ_SEED']}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks by folder. Fast are all unit tests, and of each engine test the first of its cases."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks by folder. Fast are all unit tests, and of each engine test the first of its cases.
+
+    What runs for long runs only where `-m by_hand` asks for it.
+    """
+    if BY_HAND not in config.getoption("markexpr"):
+        left_out = [item for item in items if item.get_closest_marker(BY_HAND)]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     seen: set[str] = set()
     for item in items:
         folder, test = item.path.relative_to(TESTS).parts[0], item.nodeid.split("[")[0]

@@ -75,14 +75,14 @@ class Detector:
         """What is found in one picture.
 
         Args:
-            image: ``[1,H,W,3 or 4]``; a detector is shown the colours alone.
+            image: ``[1,H,W,3 or 4]``; a detector is shown a copy of the colours alone, since some write into it.
             hook: a DETAILER_HOOK as it is, or None. It is the detector's to call; some don't take one.
 
         Returns:
             the detector's own segments in its order, without those whose crop region has no pixels.
         """
         detect = self.detector.detect
-        call = (image[..., :3], settings.threshold, settings.dilation, settings.crop_factor, settings.drop_size)
+        call = (_own(image), settings.threshold, settings.dilation, settings.crop_factor, settings.drop_size)
         if _takes_hook(detect):  # by keyword: its place differs from pack to pack
             found = detect(*call, detailer_hook=hook)
         else:
@@ -97,7 +97,7 @@ class Detector:
         detect = getattr(self.detector, "detect_combined", None)
         if detect is None:
             return self.read_mask(to_combined_mask(rescale(self.detect(image, settings), size)), size)
-        found = detect(image[..., :3], settings.threshold, settings.dilation)
+        found = detect(_own(image), settings.threshold, settings.dilation)
         return torch.zeros(1, *size) if found is None else self.read_mask(found, size)
 
     def set_aux(self, text: str | None) -> None:
@@ -117,6 +117,11 @@ class Detector:
         """
         wants = bool(getattr(self.detector, "override_bbox_by_segm", False))
         return wants and (hook is None or hasattr(hook, "override_bbox_by_segm"))
+
+
+def _own(image: torch.Tensor) -> torch.Tensor:
+    """The colours of a picture for a detector to do with as it likes."""
+    return image[..., :3].clone()
 
 
 def _takes_hook(detect: Callable[..., object]) -> bool:
@@ -170,7 +175,7 @@ class Sam:
         mask = torch.zeros(1, *size)
         if not question.is_empty:
             given = list(question.points), list(question.labels), question.box, threshold
-            masks = self.wrapper.predict(pixels, *given)
+            masks = self.wrapper.predict(pixels.copy(), *given)  # some write into it
             for found in () if masks is None else masks:
                 mask = torch.maximum(mask, self.read_mask(found, size))
         return mask

@@ -12,9 +12,8 @@ from ...core import SEGS, encoded
 from ...core.pixels import LARGEST_WEBP, shrunk_bytes
 from ...segs.filters import by_label, by_order, by_range
 from .. import host
-from ..host.protocols import Model
 from ..ksampler import unsample
-from ..values import Conditioning, KSampleCall, Latent, wrapped_seed
+from ..values import KSampleCall, Latent, wrapped_seed
 from .events import DetailerHook, Event
 from .protocol import Hook
 
@@ -116,20 +115,9 @@ class VariationNoiseHook(DetailerHook):
 class UnsamplerHook(DetailerHook):
     """Before each cycle, samples the latent backwards to the noise that would lead to it."""
 
-    def __init__(
-        self,
-        model: Model,
-        steps: int,
-        cfg: float,
-        sampler_name: str,
-        scheduler: str,
-        normalize: bool,
-        positive: Conditioning,
-        negative: Conditioning,
-        end_at_step: CycleRamp,
-    ) -> None:
-        nothing: Latent = {"samples": torch.empty(0)}
-        self.call = KSampleCall(model, 0, steps, cfg, sampler_name, scheduler, positive, negative, nothing, 1.0)
+    def __init__(self, call: KSampleCall, normalize: bool, end_at_step: CycleRamp) -> None:
+        """``call``: how it is sampled; each cycle's latent takes the place of its own."""
+        self.call = call
         self.normalize = normalize
         self.end_at_step = end_at_step
 

@@ -52,7 +52,7 @@ def _crop_options(options: CondOptions, view: View) -> CondOptions | None:
     cropped: CondOptions = {}
     for name, value in options.items():
         key = KEYS.get(name)
-        if key is None and _speaks_of(value, view.picture):
+        if key is None and speaks_of(value, view.picture):
             view.once.warning(f"the conditioning's {name} speaks of the whole picture and can't be cut: left out")
         elif key is None or key.cut is None or value is None:
             cropped[name] = value
@@ -65,10 +65,10 @@ def _crop_options(options: CondOptions, view: View) -> CondOptions | None:
     return cropped
 
 
-def _speaks_of(value: object, picture: Size) -> bool:
+def speaks_of(value: object, picture: Size) -> bool:
     """Whether a value has an axis for each of the picture's sides, in pixels or latent cells."""
     if isinstance(value, list):
-        return any(_speaks_of(one, picture) for one in value)
+        return any(speaks_of(one, picture) for one in value)
     if not isinstance(value, torch.Tensor) or value.ndim < 4:
         return False
     sizes = [Size(*(side // ratio for side in picture)) for ratio in (1, 8, 16)]

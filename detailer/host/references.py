@@ -90,6 +90,9 @@ def _has_shape_of(size: Size, picture: Size) -> bool:
     return abs(size.height * picture.width - size.width * picture.height) <= picture.longer
 
 
+_KONTEXT_SIZES = ("PREFERRED_KONTEXT_RESOLUTIONS", "PREFERED_KONTEXT_RESOLUTIONS")  # newer and older releases
+
+
 def _megapixel_size(picture: Size) -> Size:
     scale = math.sqrt(ONE_MEGAPIXEL / (picture.width * picture.height))
     return Size(round(picture.height * scale), round(picture.width * scale))
@@ -101,7 +104,7 @@ def _kontext_size(picture: Size) -> Size | None:
         import comfy_extras.nodes_flux as flux
     except ImportError:  # tests without ComfyUI
         return None
-    sizes = getattr(flux, "PREFERRED_KONTEXT_RESOLUTIONS", None) or getattr(flux, "PREFERED_KONTEXT_RESOLUTIONS", None)
+    sizes = next((getattr(flux, name) for name in _KONTEXT_SIZES if hasattr(flux, name)), None)
     if not sizes:
         return None
     aspect = picture.width / picture.height

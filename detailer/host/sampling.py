@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import torch
 
 from .devices import check_interrupted, intermediate_device
+from .fits import Sampled
 from .latents import mask_for
 from .progress import Progress
 from .protocols import Conditioning, Latent, Model, Sampler
@@ -40,12 +41,14 @@ class Guidance:
 
     Attributes:
         negative: a string means sampling without CFG, ``cfg`` being the distilled guidance of the positive.
+        of_refiner: it is the refiner's.
     """
 
     model: Model
     positive: Conditioning
     negative: Conditioning
     cfg: float
+    of_refiner: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,16 @@ def _brownian(name: str, like: torch.Tensor, sigmas: torch.Tensor, seed: int) ->
 
     lowest, highest = sigmas[sigmas > 0].min(), sigmas.max()
     on_cpu = not name.endswith("_gpu")
-    return comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(like, lowest, highest, seed=seed, cpu=on_cpu)
+    tree = comfy.k_diffusion.sampling.BrownianTreeNoiseSampler(like, lowest, highest, seed=seed, cpu=on_cpu)
+    below = comfy.k_diffusion.sampling.default_noise_sampler(like, seed=_sampler_seed(seed))
+
+    def between(sigma: torch.Tensor, sigma_next: torch.Tensor) -> torch.Tensor:
+        # ComfyUI puts a flow model's first level below 1; where a schedule has but levels above, no tree reaches there
+        return (
+            below(sigma, sigma_next) if max(sigma, sigma_next) <= lowest.to(sigma.device) else tree(sigma, sigma_next)
+        )
+
+    return between
 
 
 def _items(batch: torch.Tensor, seeds: Sequence[int]) -> Sequence[torch.Tensor]:
@@ -179,6 +191,7 @@ def sample(
 
     Raises:
         InterruptProcessingException: where the user asked for it.
+        MisfitError: where it fails because something doesn't fit the model; caused by what ComfyUI raised.
     """
     import comfy.samplers
     import comfy.utils
@@ -198,16 +211,17 @@ def sample(
     else:
         guider.set_conds(guidance.positive, negative)
         guider.set_cfg(guidance.cfg)
-    last: torch.Tensor = guider.sample(
-        noise,
-        samples,
-        descent.sampler,
-        descent.sigmas,
-        denoise_mask=None if mask is None else mask_for(mask, samples),
-        callback=on_step,
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=_sampler_seed(descent.seed),
-    )
+    with Sampled(model, guidance.positive, negative, samples, guidance.of_refiner).explained():
+        last: torch.Tensor = guider.sample(
+            noise,
+            samples,
+            descent.sampler,
+            descent.sigmas,
+            denoise_mask=None if mask is None else mask_for(mask, samples),
+            callback=on_step,
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=_sampler_seed(descent.seed),
+        )
     if descent.finish and denoised:
         last = model.model.process_latent_out(denoised[0].to(torch.float32))
     return last.to(intermediate_device(), torch.float32)

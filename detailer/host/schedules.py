@@ -51,11 +51,19 @@ def sigmas_for(
 
     Some samplers get one step more and lose the last level but one, as in ComfyUI's KSampler; a scheduler function's
     result is taken as it is.
+
+    Raises:
+        ValueError: for a scheduler function that is none, or gives another thing than a line of noise levels.
     """
     import comfy.samplers
 
     if scheduler_func is not None:
-        return scheduler_func(model, sampler_name, steps).clone().cpu()
+        if not callable(scheduler_func):
+            raise ValueError(f"scheduler_func_opt is a {type(scheduler_func).__name__}, not a function")
+        given: object = scheduler_func(model, sampler_name, steps)
+        if not isinstance(given, torch.Tensor) or given.ndim != 1:
+            raise ValueError(f"the SCHEDULER_FUNC gives a {type(given).__name__} that is no line of noise levels")
+        return given.clone().cpu()
     discard = sampler_name in comfy.samplers.KSampler.DISCARD_PENULTIMATE_SIGMA_SAMPLERS
     steps += 1 if discard else 0
     if scheduler in _NODE_SCHEDULES:

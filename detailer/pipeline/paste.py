@@ -97,7 +97,7 @@ def paste(work: torch.Tensor, crop: Crop, recipe: Recipe) -> Crop:
     region = crop.plan.region
     part = (slice(None), *region.slices)
     before = work[part].clone()
-    patch = seamless(before, crop.pixels, crop.alpha, blend.method, blend.width, region, crop.picture)
+    patch = seamless(before, crop.pixels, crop.alpha, blend.method, blend.width, region.open_sides(crop.picture))
     try:
         paste_(work, patch, crop.alpha, region)
         seen_by_hook = recipe.hook.post_paste(work)

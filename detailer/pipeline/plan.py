@@ -17,7 +17,7 @@ from ...segs import rescale
 from ..options import UNTURNED
 from ..prompts.segment_text import SegmentText
 from ..values import DetailSettings, wrapped_seed
-from .working_size import working_size
+from .working_size import Part, working_size
 
 NOWHERE = Region(0, 0, 0, 0)
 
@@ -191,7 +191,7 @@ def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, numb
     box, options = bbox(seg), settings.options
     # a ControlNet's hint was cut for the segment's own crop region
     sizes = options.size if getattr(seg, "control_net_wrapper", None) is None else UNTURNED.size
-    chosen = working_size(region, box, picture, settings.size, multiple, sizes, support)
+    chosen = working_size(region, Part(box, support), picture, settings.size, multiple, sizes)
     reach = paste_reach(support, chosen.region, settings.mask.feather, options.blend.grow).within(picture)
     return replace(
         crop,

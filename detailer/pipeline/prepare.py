@@ -12,7 +12,7 @@ from .. import host
 from ..control import adapted_model
 from ..host.conditioning import crop_conditioning, kept_options
 from ..host.cuts import View
-from ..host.frames import of_frame, wrapper_of_frame
+from ..host.frames import Chooser, of_frame, wrapper_of_frame
 from ..prompts.reader import Prompts
 from ..values import BasicPipe, Conditioning
 from .crop import Crop
@@ -46,11 +46,14 @@ def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
     def own(conditioning: Conditioning, which: str) -> Conditioning:
         return crop_conditioning(of_frame(conditioning, crop.frame, f"{recipe.source}, {which}"), view)
 
+    patched = Chooser(crop.frame, f"{recipe.source}, a patch on the model")
     pipe, refiner = crop.pipe, crop.refiner
-    pipe = pipe._replace(positive=own(pipe.positive, "positive"), negative=own(pipe.negative, "negative"))
+    model = host.patches.model_for_crop(pipe.model, view, patched)
+    pipe = BasicPipe(model, pipe.clip, pipe.vae, own(pipe.positive, "positive"), own(pipe.negative, "negative"))
     if refiner is not None:
         positive, negative = own(refiner.positive, "refiner's positive"), own(refiner.negative, "refiner's negative")
-        refiner = replace(refiner, positive=positive, negative=negative)
+        model = host.patches.model_for_crop(refiner.model, view, patched)
+        refiner = replace(refiner, model=model, positive=positive, negative=negative)
     return replace(crop, pipe=pipe, refiner=refiner)
 
 
@@ -74,13 +77,14 @@ def _encoded(pipe: BasicPipe, parts: Sequence[str]) -> Conditioning:
 
 
 def _with_control(crop: Crop, recipe: Recipe) -> Crop:
-    """With the segment's ControlNets and adapters, and their hints."""
+    """With the segment's ControlNets and adapters, and their hints. Some preprocessors write into what they see."""
     wrapper = getattr(crop.plan.seg, "control_net_wrapper", None)
     wrapper = wrapper_of_frame(wrapper, crop.frame, f"{recipe.source}, segs")
     if wrapper is None:
         return crop
     pipe = crop.pipe
-    positive, negative, hints = wrapper.apply(pipe.positive, pipe.negative, crop.pixels, crop.noise_mask)
+    mask = None if crop.noise_mask is None else crop.noise_mask.clone()
+    positive, negative, hints = wrapper.apply(pipe.positive, pipe.negative, crop.pixels.clone(), mask)
     model, more_hints = adapted_model(wrapper, pipe.model)
     pipe = pipe._replace(model=model, positive=positive, negative=negative)
     return replace(crop, pipe=pipe, hints=[*hints, *more_hints])

@@ -9,7 +9,9 @@ from functools import cached_property
 from ...core import Size
 from ...core.tables import chosen
 from .. import host
+from ..errors import InputError
 from ..hooks.protocol import Hook
+from ..host.fits import MisfitError
 from ..once import Once
 from ..values import BasicPipe, DetailSettings, Refiner, VaeTiles
 
@@ -27,6 +29,7 @@ class Recipe:
         refiner: takes over the last steps where given.
         hook: any pack's detailer hook, or one that does nothing.
         source: the node that was asked, for log and errors.
+        pipe_name: its input that holds the pipe, for errors; None where its parts are inputs of their own.
         once: what is said once a run.
     """
 
@@ -35,6 +38,7 @@ class Recipe:
     refiner: Refiner | None = None
     hook: Hook = field(default_factory=Hook)
     source: str = "Mask Detailer"
+    pipe_name: str | None = None
     once: Once = field(default_factory=Once, compare=False)
 
     def prepared(self) -> Recipe:
@@ -48,6 +52,21 @@ class Recipe:
         if tiles is not None:
             settings = replace(settings, vae_tiles=tiles)
         return replace(self, pipe=pipe, settings=settings)
+
+    def error(self, misfit: MisfitError) -> InputError:
+        """The error that says which input holds what doesn't fit the model."""
+        whose, part = "refiner_" * misfit.of_refiner, misfit.part
+        if part == "control_net":
+            of_pipe = [name for name in ("positive", "negative") if host.fits.has_control(getattr(self.pipe, name))]
+            if not of_pipe:  # the segments' own
+                return InputError(self.source, "segs", misfit.found, misfit.fix)
+            part = of_pipe[0]
+        if self.pipe_name is None:
+            return InputError(self.source, f"{whose}{part}", misfit.found, misfit.fix)
+        apart = misfit.of_refiner and self.pipe_name == "basic_pipe"
+        name = "refiner_basic_pipe_opt" if apart else self.pipe_name
+        held = part if apart else f"{whose}{part}"
+        return InputError(self.source, name, f"its {held}: {misfit.found}", misfit.fix)
 
     @property
     def multiple(self) -> int:

@@ -45,7 +45,10 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
             latent=hook.post_encode(latent),
             denoise=first.plan.denoise,
         )
-        latent = _cycles(call, crops, recipe, _stacked_refiner(crops, cells), progress)
+        try:
+            latent = _cycles(call, crops, recipe, _stacked_refiner(crops, cells), progress)
+        except host.fits.MisfitError as misfit:
+            raise recipe.error(misfit) from misfit.__cause__
         tiled = recipe.settings.vae_tiles.decode
         pixels = host.vae.decode(pipe.vae, hook.pre_decode(latent)["samples"], tiled)
     pixels = hook.post_decode(pixels)

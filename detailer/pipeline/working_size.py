@@ -50,14 +50,25 @@ class WorkingSize:
         )
 
 
+@dataclass(frozen=True)
+class Part:
+    """A segment's bounding box, and the region that all of its mask lies in (None: in the box)."""
+
+    box: Region
+    mask: Region | None = None
+
+    @property
+    def whole(self) -> Region:
+        return self.box if self.mask is None else self.box.union(self.mask)
+
+
 def working_size(
     region: Region,
-    box: Region,
+    part: Part,
     picture: Size,
     size: SizeOptions,
     multiple: int,
     options: WorkingSizeOptions = UNTURNED.size,
-    part: Region | None = None,
 ) -> WorkingSize:
     """What is cut out for a segment, and the size it is worked on at.
 
@@ -72,13 +83,12 @@ def working_size(
 
     Args:
         region: the crop region within the picture, not empty.
-        box: the bounding box.
+        part: what it is all about, which stays in the region.
         multiple: pixels that the VAE and the model need.
-        part: what has to stay in the region: the box and all of the mask; the box for None.
     """
     multiple = math.lcm(multiple, options.multiple or 1)
-    part = (box if part is None else box.union(part)).within(picture)
-    kept = _with_context(part, options, picture) if options.context else part.intersection(region)
+    box, shown = part.box, part.whole.within(picture)
+    kept = _with_context(shown, options, picture) if options.context else shown.intersection(region)
     grown = region.union(kept)
     words = [] if grown == region else [f"at least {options.context} px around the part"]
     mode = chosen(SIZE_MODES, options.mode, "size mode")
@@ -266,8 +276,8 @@ def _fitted(region: Region, kept: Region, picture: Size, working: Size) -> _Fit:
     if size.height > whole.height or size.width > whole.width:
         smaller = _in_aspect_within(Size(*map(min, size, whole.size)), kept.size, working)
         size = smaller or size
-    x1, x2 = _placed(region.x1, region.x2, kept.x1, kept.x2, size.width, whole.x1, whole.x2)
-    y1, y2 = _placed(region.y1, region.y2, kept.y1, kept.y2, size.height, whole.y1, whole.y2)
+    x1, x2 = _placed((region.x1, region.x2), (kept.x1, kept.x2), size.width, (whole.x1, whole.x2))
+    y1, y2 = _placed((region.y1, region.y2), (kept.y1, kept.y2), size.height, (whole.y1, whole.y2))
     fitted = Region(x1, y1, x2, y2)
     past = _area(size) - _area(fitted.intersection(whole).size)
     return _Fit(working, fitted, past, abs(math.log(_area(size) / _area(region.size))))
@@ -299,8 +309,12 @@ def _in_aspect_within(most: Size, least: Size, working: Size) -> Size | None:
     return None
 
 
-def _placed(start: int, end: int, first: int, last: int, length: int, low: int, high: int) -> tuple[int, int]:
-    """An interval of ``length`` around start..end's middle that holds first..last, and lies in low..high if it can."""
+Span = tuple[int, int]
+
+
+def _placed(around: Span, kept: Span, length: int, limits: Span) -> Span:
+    """An interval of ``length`` around the middle of one, that holds another, and lies within the limits if it can."""
+    (start, end), (first, last), (low, high) = around, kept, limits
     begin = start + (end - start - length) // 2
     begin = min(max(begin, last - length), first)
     over = length - (high - low)

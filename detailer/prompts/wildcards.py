@@ -6,7 +6,7 @@ import logging
 import math
 import random
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
@@ -20,9 +20,14 @@ MAX_REPEATS = 100
 MAX_PATTERNS = 100  # names with ``*`` that one text may hold; those after them are taken for unknown
 _MOST_DIGITS = 9  # a number of more is as good as the largest with so many
 
-_NAME = r"__(?! )([\w.\-+/*\\ ]{1,200}?)(?<! )__"
+_NAME = r"__(?! )[\w.\-+/*\\ ]{1,200}?(?<! )__"
 _WILDCARD = re.compile(_NAME)
 _REPEATED = re.compile(rf"(?<!\d)(\d+)#({_NAME})")  # a run of digits is looked at once, from its start
+
+# Where files are named, a list's name within the file's is none. A name that is nothing but a list's is a choice.
+_FILES = re.compile(
+    rf"(<lora:(?!\s*{_NAME}\s*[:>])[^<>{{}}|]*>|\bembedding:(?!{_NAME}(?:[\s,:)]|$))[^\s,(){{}}|<>\[\]]+)"
+)
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _WEIGHTED = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*::(.*)", re.DOTALL)
 _SEVERAL = re.compile(
@@ -42,7 +47,7 @@ def expand(text: str, seed: int, lists: Mapping[str, Sequence[str]]) -> str:
         lists: entries by name; names are lower-case, with ``/`` between folders and ``-`` for blanks. In the text they
             may be written with capitals, backslashes and blanks, and with ``*`` for any part, which joins all lists
             that fit. A name without ``/`` that is no list is looked for in all folders; if it is none there either, it
-            stays as it is.
+            stays as it is. So do LoRA tags and ``embedding:`` names, where a list's name is only a part of the file's.
     """
     return _Expansion(random.Random(seed), lists).of(_without_comments(text))
 
@@ -69,6 +74,13 @@ def _without_comments(text: str) -> str:
         kept += line if first else (" " if after_comment else "\n") + line
         after_comment = first = False
     return kept
+
+
+def _outside_files(pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str], text: str) -> str:
+    """The text with what matches replaced, but for the names of files."""
+    parts = _FILES.split(text)
+    parts[::2] = [pattern.sub(replacement, part) for part in parts[::2]]
+    return "".join(parts)
 
 
 @dataclass(frozen=True)
@@ -123,9 +135,9 @@ class _Expansion:
     def of(self, text: str) -> str:
         for _ in range(MAX_ROUNDS):
             self.made = 0
-            text = _BRACES.sub(self._braces, _REPEATED.sub(self._repeated, text))
+            text = _BRACES.sub(self._braces, _outside_files(_REPEATED, self._repeated, text))
             if not self.made:
-                text = _WILDCARD.sub(self._wildcard, text)
+                text = _outside_files(_WILDCARD, self._wildcard, text)
             if not self.made:
                 break
         if self.left <= 0:
@@ -153,7 +165,7 @@ class _Expansion:
             return self._put(match, _Options.of(match[1].split("|")).one(self._source))
         rest = several["rest"]
         name = _WILDCARD.fullmatch(rest.strip())
-        options = self._options(name[1]) if name else None
+        options = self._options(name[0][2:-2]) if name else None
         options = options or _Options.of(rest.split("|"))
         joiner = " " if several["joiner"] is None else several["joiner"]
         return self._put(match, joiner.join(options.several(self._source, self._count(several))))
@@ -165,7 +177,7 @@ class _Expansion:
         return least + int(self._source.random() * (most - least + 1))
 
     def _wildcard(self, match: re.Match[str]) -> str:
-        options = self._options(match[1])
+        options = self._options(match[0][2:-2])
         return match[0] if options is None else self._put(match, options.one(self._source))
 
     def _options(self, name: str) -> _Options | None:

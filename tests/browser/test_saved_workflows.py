@@ -1,4 +1,4 @@
-"""Workflows saved with the known way's nodes, in the real front end: they load, convert, and run."""
+"""Workflows saved with the Impact Pack's nodes, in the real front end: they load, convert, and run."""
 
 from __future__ import annotations
 

@@ -204,8 +204,14 @@ def copied(value: Any) -> Any:
 
 def comparable(value: Any) -> Any:
     """Nested values in which what is not a number equals itself."""
+    if isinstance(value, torch.Tensor) and (value.is_meta or value.is_sparse):
+        return None  # torch can't compare them
     if isinstance(value, torch.Tensor) and value.is_floating_point():
         return value.nan_to_num(-12345.0)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.nan_to_num(value, nan=-12345.0)
+    if isinstance(value, float) and value != value:
+        return -12345.0
     if isinstance(value, dict):
         return {key: comparable(entry) for key, entry in value.items()}
     return [comparable(entry) for entry in value] if isinstance(value, tuple | list) else value

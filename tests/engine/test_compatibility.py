@@ -1,4 +1,4 @@
-"""What saved workflows rely on, as tables worked out by hand from the known way's rules: order, crops, sizes, seeds.
+"""What saved workflows rely on, as tables worked out by hand from the Impact Pack's rules: order, crops, sizes, seeds.
 
 Geometry: a side of ``n = length * crop_factor`` starts at ``trunc(middle - n / 2)``; one that would begin before the
 picture begins at 0, one that would end beyond it slides inwards. ``scale = guide_size / shorter side``, capped so that

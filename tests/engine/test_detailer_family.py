@@ -224,7 +224,7 @@ def test_skipped_comes_back_as_it_was(unet: Pipe, image: torch.Tensor) -> None:
 
 
 def test_placeholder_for_the_negative(unet: Pipe, image: torch.Tensor) -> None:
-    """Known to fail in the known way."""
+    """Known to fail in the Impact Pack."""
     pipe = (*unet[:4], "NegativePlaceholder")
     (_, (made,)), _ = SEGSDetailer().doit(image, segs_of(UPPER), pipe, **without_paste())
     assert made.cropped_image is not None

@@ -10,19 +10,8 @@ import comfy.samplers
 import comfy.utils
 import pytest
 import torch
-from engine.families import (
-    BOXES,
-    EDITING,
-    EQUAL,
-    FAMILIES,
-    SIZE,
-    Family,
-    family_mask,
-    family_picture,
-    hard_mask,
-    wan_vae,
-    with_reference,
-)
+from engine.families import BOXES, EDITING, EQUAL, FAMILIES, SIZE, Family, family_mask, family_picture, with_reference
+from engine.family_models import hard_mask, wan_vae
 from engine.running import SMALL, Made, Recorder, detail, near, pipe_with, unchanged_outside, watched
 from engine.tiny_models import Pipe, mask_of, picture
 from mask_detailer.core import mask_to_segs

@@ -1,4 +1,4 @@
-"""Known defects of the known way that no other file's tests show mended."""
+"""Known defects of the Impact Pack that no other file's tests show mended."""
 
 from __future__ import annotations
 

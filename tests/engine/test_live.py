@@ -184,7 +184,8 @@ def test_nothing_more_is_made_once_the_browser_is_gone(unet: Pipe, server: Serve
 
 
 def test_steps_are_held_back(server: Server, unet: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "STEPS_A_SECOND", 1e-3)
+    monkeypatch.setattr(live, "STEPS_A_SECOND", 1e-9)
+    monkeypatch.setattr(live, "LONGEST_PAUSE", 1e9)  # however slow the machine is
     run(unet, steps=6)
     assert len(server.told("step")) == 1
 

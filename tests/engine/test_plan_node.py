@@ -98,7 +98,7 @@ def test_table_is_what_happens(unet: Pipe, encoder: Any, monkeypatch: pytest.Mon
         segs = mask_to_segs(mask, False, 2.0, False, 2)
         texts = ["", "[DSC-SIZE]a", "[ASC]a[SEP:9]b[SEP]c", "[ASC]a[SEP][SKIP]"]
         shared = dict(force_inpaint=draw.random() < 0.5, wildcard=draw.choice(texts))
-        rows, _, _ = plan(image, unet, segs=segs, **widgets, **shared)
+        rows, _, _ = plan(image, pipe_with(unet, clip=encoder), segs=segs, **widgets, **shared)
         model, _, vae, positive, negative = watched.pipe
         parts = dict(model=model, clip=encoder, vae=vae, positive=positive, negative=negative)
         rest = dict(steps=2, cfg=3.0, scheduler="normal", denoise=0.5, noise_mask=True)

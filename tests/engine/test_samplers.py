@@ -101,3 +101,12 @@ def test_brownian_samplers_differ_from_core_below_denoise_1_only(unet: Pipe, nam
         )  # fmt: skip
         close = torch.allclose(sampled, core, atol=1e-3 * float(core.std()), rtol=0)
         assert close == (denoise == 1.0)
+
+
+@pytest.mark.parametrize("name", ["dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde"])
+@pytest.mark.parametrize("scheduler", ["AYS SD1", "AYS SVD"])
+def test_a_schedule_that_a_flow_model_does_not_reach(flow: Pipe, name: str, scheduler: str) -> None:
+    """All its levels are above 1, and ComfyUI puts the first just below: beyond the tree, whose answer had no end."""
+    image = picture(*SIZE)
+    made = detail(image, MASK, flow, sampler_name=name, scheduler=scheduler, steps=2, denoise=1.0)
+    assert bool(torch.isfinite(made.image).all())

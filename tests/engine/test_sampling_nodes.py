@@ -244,7 +244,7 @@ def test_schedule_of_a_function_is_not_changed(unet: Pipe, leftover: bool) -> No
 def test_bad_input(unet: Pipe) -> None:
     with pytest.raises(InputError, match="ImpactKSamplerBasicPipe, input 'latent_image': a Tensor is no LATENT"):
         ours(unet, torch.zeros(1, 4, 8, 8))
-    with pytest.raises(InputError, match="it holds noise_mask but no samples"):
+    with pytest.raises(InputError, match="it holds noise_mask but no latent as its samples"):
         ours(unet, {"noise_mask": 1})
     with pytest.raises(InputError, match="input 'basic_pipe': its model is missing"):
         ours(pipe_with(unet, model=None), latent_of())

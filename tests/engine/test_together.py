@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import comfy.model_management
 import pytest
 import torch
 from engine import running
@@ -226,6 +227,7 @@ def test_out_of_memory_for_a_single_crop_names_it(unet: Pipe, told: pytest.LogCa
     with pytest.raises(torch.OutOfMemoryError):
         detail(picture(*SIZE), mask_of(*SIZE, EIGHT[0]), pipe_with(unet, model=model))
     assert "segment 1: not enough memory. A lower guide_size or max_size needs less" in told.text
+    comfy.model_management.unload_all_models()  # or the model that others use too goes on being called through ours
 
 
 # --- what makes crops go one by one, and what does not --------------------------------------------------------------

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 import torch
-from engine.families import CONTEXT_WIDTH, FAMILIES, Family, _model, _pipe, wan_vae, with_reference
+from engine.families import FAMILIES, Family, _pipe, with_reference
+from engine.family_models import _model, wan_vae
 from engine.running import Recorder, detail, do_detail
-from engine.tiny_models import Pipe, mask_of, picture, tiny_control_net, unet_pipe
+from engine.tiny_models import CONTEXT_WIDTH, Pipe, mask_of, picture, tiny_control_net, unet_pipe
 from mask_detailer.core import Region, Size, mask_to_segs
 from mask_detailer.detailer.host.conditioning import crop_conditioning
 from mask_detailer.detailer.host.cuts import View
@@ -193,6 +195,73 @@ def test_a_hint_of_another_aspect_lies_as_ComfyUI_s_centre_crop_places_it(
     made = with_hint(square)
     assert torch.allclose(made, with_hint(square[:, 48:144]), atol=1e-5)
     assert not torch.allclose(made, with_hint(square[:, :96]), atol=1e-3)
+
+
+# --- hints in patches on the model --------------------------------------------------------------------------------
+
+
+def diffsynth(pipe: Pipe, hint: torch.Tensor) -> Any:
+    """ComfyUI's Qwen DiffSynth patch, with a ControlNet of one block."""
+    import comfy.ops
+    from comfy.model_patcher import ModelPatcher
+    from comfy_extras.nodes_model_patch import QwenImageBlockWiseControlNet
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        net = QwenImageBlockWiseControlNet(
+            num_layers=1, in_dim=64, dim=64, device="cpu", dtype=torch.float32, operations=comfy.ops.disable_weight_init
+        )
+        for parameter in net.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    cpu = torch.device("cpu")
+    patch = ModelPatcher(net, cpu, cpu)
+    model = core("nodes_model_patch", "QwenImageDiffsynthControlnet", model=pipe[0], model_patch=patch, vae=pipe[2],
+                 image=hint, strength=1.0)[0]  # fmt: skip
+    return (model, *pipe[1:])
+
+
+def test_the_hint_of_a_model_patch_follows_the_crop(told: pytest.LogCaptureFixture) -> None:
+    """As if the patch had been made with the crop's part of the hint, at the crop's place in an empty one."""
+    pipe = next(family for family in FAMILIES if family.name == "qwen image").pipe
+    image, mask = picture(96, 176), mask_of(96, 176, (112, 16, 144, 48))
+    hint = ((picture(96, 176, 9) - 0.5) * 4 + 0.5).clamp(0, 1)
+    far, near = hint.clone(), hint.clone()
+    far[:, :, :96] = 0.0  # the crop begins there
+    near[:, 16:48, 112:144] = 0.0
+    made = detail(image, mask, diffsynth(pipe, hint), steps=2).image
+    assert torch.equal(made, detail(image, mask, diffsynth(pipe, far), steps=2).image)
+    assert float((made - detail(image, mask, diffsynth(pipe, near), steps=2).image).abs().max()) > 1e-3
+    assert float((made - detail(image, mask, pipe, steps=2).image).abs().max()) > 1e-3
+    assert "can't be cut" not in told.text
+
+
+def test_the_hints_of_a_model_patch_go_with_their_frames() -> None:
+    pipe = next(family for family in FAMILIES if family.name == "qwen image").pipe
+    clip = torch.cat([picture(96, 176, seed) for seed in range(2)])
+    mask = mask_of(96, 176, (112, 16, 144, 48))
+    hints = torch.cat([((picture(96, 176, 9 + seed) - 0.5) * 4 + 0.5).clamp(0, 1) for seed in range(2)])
+    together = detail(clip, mask, diffsynth(pipe, hints), steps=2).image
+    alone = [detail(clip[i : i + 1], mask, diffsynth(pipe, hints[i : i + 1]), steps=2).image for i in range(2)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-3)
+
+
+def test_a_patch_that_carries_a_picture_and_can_not_be_cut_is_told_once(
+    unet: Pipe, told: pytest.LogCaptureFixture
+) -> None:
+    class Guide:
+        def __init__(self, video: torch.Tensor) -> None:
+            self.video = video
+
+        def __call__(self, h: torch.Tensor, *others: Any) -> Any:
+            return (h, *others) if others else h
+
+    model = unet[0].clone()
+    model.set_model_input_block_patch(Guide(picture(96, 176)))
+    with contextlib.suppress(TypeError, AttributeError):  # what it does to the block is beside the point
+        detail(picture(96, 176), mask_of(96, 176, (112, 16, 144, 48), (20, 20, 40, 40)), (model, *unet[1:]), steps=1)
+    assert [r.getMessage() for r in told.records if "can't be cut" in r.getMessage()] == [
+        "the patch Guide on the model carries a hint of the whole picture that can't be cut"
+    ]
 
 
 # --- a part's own text --------------------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ class Server:
         port: None for a free one.
         cpu: run without an accelerator.
         node_folders: custom_nodes folders to load besides ``base/custom_nodes``.
+        arguments: more of ComfyUI's own.
         log: file for what ComfyUI prints; None shows it on our own standard output.
     """
 
@@ -73,6 +74,7 @@ class Server:
         port: int | None = None,
         cpu: bool = True,
         node_folders: Sequence[Path] = (PACK, DEMO_NODES),
+        arguments: Sequence[str] = (),
         log: Path | None = None,
     ) -> None:
         self.base = base.resolve()
@@ -81,6 +83,7 @@ class Server:
         self._comfyui = comfyui or comfyui_folder()
         self._cpu = cpu
         self._node_folders = node_folders
+        self._arguments = arguments
         self._log = log and log.resolve()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -105,6 +108,7 @@ class Server:
             *("--extra-model-paths-config", str(paths)),
             *("--database-url", f"sqlite:///{(self.base / 'user' / 'comfyui.db').as_posix()}"),
             "--disable-api-nodes",
+            *self._arguments,
         ]
         with self._log.open("wb") if self._log else contextlib.nullcontext() as log:
             self._process = subprocess.Popen(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from engine.families import FAMILIES, PLACEHOLDER, Family, family_mask, family_picture
 from engine.recording.masks import detailed
-from engine.recording.parts import Runs, counted, node, options
+from engine.recording.parts import Runs, asked, node, options
 from engine.tiny_models import pipe_with
 
 BY_NAME = {str(family): family for family in FAMILIES}
@@ -17,8 +17,9 @@ def run(family: Family, **changes: Any) -> Any:
     """Four equal squares and a wider part. Of a family that the running ComfyUI lacks: nothing."""
     if family.absent:
         return None
-    pipe, calls = counted(family.pipe)
-    return detailed(family_picture(), family_mask(), pipe, **(dict(family.widgets) | changes)), calls
+    widgets = dict(family.widgets) | changes
+    with asked(family.pipe) as calls:
+        return detailed(family_picture(), family_mask(), family.pipe, **widgets), calls
 
 
 def of(name: str, **changes: Any) -> Any:

@@ -35,8 +35,11 @@ def pictures_of(name: str) -> Arrays:
 
     Raises:
         ValueError: if one is not within 0..1.
+        RuntimeError: if the run fails.
     """
-    _, arrays = recorded(RUNS[name])
+    entry, arrays = recorded(RUNS[name])
+    if "error" in entry["outputs"]:
+        raise RuntimeError(f"{name}: {entry['outputs']['error']['value']}")
     made = {path: array for path, array in arrays.items() if array.ndim == 4 and array.shape[-1] in (3, 4)}
     with_alpha = [array[..., :3] for array in made.values() if array.shape[-1] == 4]
     kept: Arrays = {}

@@ -14,8 +14,8 @@ from engine.recording.parts import (
     UPPER,
     WIDE,
     Runs,
+    asked,
     awkward,
-    counted,
     flow,
     frames,
     lossless,
@@ -38,8 +38,9 @@ def detailed(
 
 def watched(**changes: Any) -> Any:
     """A run, and what its model was asked."""
-    pipe, calls = counted(changes.pop("pipe", None) or unet())
-    return detailed(pipe=pipe, **changes), calls
+    pipe = changes.pop("pipe", None) or unet()
+    with asked(pipe) as calls:
+        return detailed(pipe=pipe, **changes), calls
 
 
 WHERE: Runs = {

@@ -14,7 +14,7 @@ from engine.recording.parts import (
     UPPER,
     Runs,
     Watching,
-    counted,
+    asked,
     folder,
     frames,
     node,
@@ -203,8 +203,8 @@ def kept() -> Any:
 
 
 def sampled(node_id: str, **changes: Any) -> Any:
-    pipe, calls = counted(unet())
-    made = node(node_id, basic_pipe=pipe, **({"latent_image": latent()} | changes))
+    with asked(unet()) as calls:
+        made = node(node_id, basic_pipe=unet(), **({"latent_image": latent()} | changes))
     return made[1], calls
 
 

@@ -104,17 +104,22 @@ def with_text() -> Any:
     return pipe_with(unet(), clip=encoder())
 
 
-def counted(pipe: Any) -> tuple[Any, list[Any]]:
-    """The pipe, and what its model is asked: noise level and size of each batch."""
+@contextmanager
+def asked(pipe: Any) -> Iterator[list[Any]]:
+    """What the pipe's model is asked meanwhile: the time and size of each batch.
+
+    By a hook of PyTorch's on the network itself, since a patch on the model is a reason for other ways of sampling.
+    """
     calls: list[Any] = []
 
-    def predict(apply: Any, arguments: dict[str, Any]) -> torch.Tensor:
-        calls.append([float(arguments["timestep"][0]), *arguments["input"].shape])
-        return apply(arguments["input"], arguments["timestep"], **arguments["c"])
+    def note(_network: Any, given: Any) -> None:
+        calls.append([float(given[1].flatten()[0]), *given[0].shape])
 
-    model = pipe[0].clone()
-    model.set_model_unet_function_wrapper(predict)
-    return pipe_with(pipe, model=model), calls
+    handle = pipe[0].model.diffusion_model.register_forward_pre_hook(note)
+    try:
+        yield calls
+    finally:
+        handle.remove()
 
 
 def prompt(seed: int, **more: Any) -> Conditioning:

@@ -14,6 +14,7 @@ from engine.recording.parts import (
     WIDE,
     Runs,
     Watching,
+    asked,
     control_net,
     lossless,
     node,
@@ -29,17 +30,17 @@ from engine.tiny_models import mask_of, picture, pipe_with
 
 def out_of_memory(most: int) -> Any:
     """Eight parts on a machine whose memory holds that many crops, with and without prompt, and the batches tried."""
-    sizes: list[int] = []
 
-    def predict(apply: Any, arguments: dict[str, Any]) -> torch.Tensor:
-        sizes.append(len(arguments["input"]))
-        if sizes[-1] > 2 * most:
+    def fail(_network: Any, given: Any) -> None:
+        if len(given[0]) > 2 * most:
             raise torch.OutOfMemoryError("HIP out of memory. Tried to allocate 5 TiB")
-        return apply(arguments["input"], arguments["timestep"], **arguments["c"])
 
-    model = unet()[0].clone()
-    model.set_model_unet_function_wrapper(predict)
-    return masks.detailed(size=WIDE, mask=EIGHT, pipe=pipe_with(unet(), model=model)), sizes
+    with asked(unet()) as calls:
+        handle = unet()[0].model.diffusion_model.register_forward_pre_hook(fail)
+        try:
+            return masks.detailed(size=WIDE, mask=EIGHT), calls
+        finally:
+            handle.remove()
 
 
 class Forgetful:

@@ -18,9 +18,9 @@ from engine.recording.parts import (
     Picky,
     Ringing,
     Runs,
+    asked,
     changed,
     controlled,
-    counted,
     frames,
     lossless,
     node,
@@ -54,8 +54,9 @@ def apart(given: Any = None, **changes: Any) -> Any:
 
 
 def watched(given: Any = None, **changes: Any) -> Any:
-    pipe, calls = counted(changes.pop("pipe", None) or unet())
-    return detailed(given, pipe=pipe, **changes), calls
+    pipe = changes.pop("pipe", None) or unet()
+    with asked(pipe) as calls:
+        return detailed(given, pipe=pipe, **changes), calls
 
 
 def written(text: str, labels: str = "CBA", **changes: Any) -> Any:

@@ -27,7 +27,7 @@ def pasted(picture: torch.Tensor, refined: torch.Tensor, alpha: torch.Tensor, me
     out = picture.clone()
     before = out[:, REGION.slices[0], REGION.slices[1]]
     size = Size(*picture.shape[1:3])
-    paste_(out, seamless(before, refined, alpha, method, width, REGION, size), alpha, REGION)
+    paste_(out, seamless(before, refined, alpha, method, width, REGION.open_sides(size)), alpha, REGION)
     return out
 
 
@@ -177,11 +177,11 @@ def test_the_pictures_border_is_no_seam(method: str) -> None:
     """A mask over the picture's left edge: the tint is whole there. Over the crop's edge inside a picture: none."""
     before = torch.full((1, 120, 120, 3), 0.4)
     alpha = torch.ones(1, 120, 120)
-    at_border = seamless(before, before + TINT, alpha, method, 10, Region(0, 50, 120, 170), Size(400, 400))
+    at_border = seamless(before, before + TINT, alpha, method, 10, Region(0, 50, 120, 170).open_sides(Size(400, 400)))
     change = (at_border - before)[0, 60, :, 0]
     assert float((change[:80] - TINT).abs().max()) < LEVEL
     assert float(change[-1]) < 0.25 * TINT
-    whole = seamless(before, before + TINT, alpha, method, 10, Region(0, 0, 120, 120), Size(120, 120))
+    whole = seamless(before, before + TINT, alpha, method, 10, Region(0, 0, 120, 120).open_sides(Size(120, 120)))
     assert float((whole - before - TINT).abs().max()) < 1e-6
 
 
@@ -189,7 +189,9 @@ def test_nothing_to_paste() -> None:
     refined = scenery(50, 60)
     for method in ("multiband", "gradient"):
         assert (
-            seamless(refined * 0.5, refined, torch.zeros(1, 50, 60), method, 8, Region(0, 0, 60, 50), PICTURE)
+            seamless(
+                refined * 0.5, refined, torch.zeros(1, 50, 60), method, 8, Region(0, 0, 60, 50).open_sides(PICTURE)
+            )
             is refined
         )
 
@@ -253,7 +255,7 @@ def test_an_unknown_blend_is_named_with_the_choices() -> None:
     crop = torch.rand(1, 20, 30, 3)
     for alpha in (torch.ones(1, 20, 30), torch.zeros(1, 20, 30)):
         with pytest.raises(ValueError, match="'poisson' is no blend; it must be one of feather, multiband, gradient"):
-            seamless(crop, crop, alpha, "poisson", 5, Region(0, 0, 30, 20), Size(40, 40))
+            seamless(crop, crop, alpha, "poisson", 5, Region(0, 0, 30, 20).open_sides(Size(40, 40)))
 
 
 def test_an_unknown_ramp_is_named_with_the_choices() -> None:
@@ -264,7 +266,9 @@ def test_an_unknown_ramp_is_named_with_the_choices() -> None:
 @pytest.mark.parametrize("method", BLENDS)
 def test_blends_of_black_and_white_stay_within(method: str) -> None:
     board = ((torch.arange(60)[:, None] // 7 + torch.arange(70) // 7) % 2).float()[None, ..., None].repeat(1, 1, 1, 3)
-    made = seamless(1 - board, board, paste_mask(disc(60, 70, 20), 4), method, 9, Region(3, 3, 73, 63), Size(99, 99))
+    made = seamless(
+        1 - board, board, paste_mask(disc(60, 70, 20), 4), method, 9, Region(3, 3, 73, 63).open_sides(Size(99, 99))
+    )
     assert (float(made.min()), float(made.max())) == (0.0, 1.0)
 
 
@@ -298,7 +302,10 @@ def test_the_paste(frames: int) -> None:
 def test_each_border_of_a_picture_that_is_not_square(method: str, region: Region, sides: str) -> None:
     """A tint over the whole crop stays whole along the picture's border, and is taken off at the three other sides."""
     before = torch.full((1, 60, 80, 3), 0.5)
-    made = seamless(before, before + TINT, torch.ones(1, 60, 80), method, 6, region, Size(80, 120))[0, ..., 0] - 0.5
+    made = (
+        seamless(before, before + TINT, torch.ones(1, 60, 80), method, 6, region.open_sides(Size(80, 120)))[0, ..., 0]
+        - 0.5
+    )
     middles = {"top": made[0, 40], "bottom": made[-1, 40], "left": made[30, 0], "right": made[30, -1]}
     for side, value in middles.items():
         assert (abs(float(value) - TINT) < LEVEL) is (side == sides), side

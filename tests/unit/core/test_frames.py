@@ -62,7 +62,7 @@ CHANGES: dict[str, Change] = {
     },
     **{
         f"blend {method}": lambda before, refined, mask, method=method: seamless(  # type: ignore[misc]
-            before, refined, mask, method, 12, REGION, PICTURE
+            before, refined, mask, method, 12, REGION.open_sides(PICTURE)
         )
         for method in BLENDS
     },
@@ -120,7 +120,7 @@ def test_frames_of_which_some_stay() -> None:
     mask[1] = 0.0
     made = filled(BEFORE, mask, "neutral")
     assert torch.equal(made[1], BEFORE[1]) and not torch.equal(made[0], BEFORE[0])
-    blended = seamless(BEFORE, REFINED, mask, "gradient", 9, REGION, PICTURE)
+    blended = seamless(BEFORE, REFINED, mask, "gradient", 9, REGION.open_sides(PICTURE))
     assert torch.equal(blended[1], REFINED[1]) and not torch.equal(blended[2], REFINED[2])
 
 

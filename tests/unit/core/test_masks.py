@@ -13,7 +13,17 @@ from unit import oracles
 
 @pytest.mark.parametrize(
     ("shape", "frames"),
-    [((5, 7), 1), ((1, 5, 7), 1), ((3, 5, 7), 3), ((1, 1, 5, 7), 1), ((1, 3, 5, 7), 3), ((3, 1, 5, 7), 3)],
+    [
+        ((5, 7), 1),
+        ((1, 5, 7), 1),
+        ((3, 5, 7), 3),
+        ((1, 1, 5, 7), 1),
+        ((1, 3, 5, 7), 3),
+        ((3, 1, 5, 7), 3),
+        ((5, 7, 1), 1),
+        ((1, 5, 7, 1), 1),
+        ((3, 5, 7, 1), 3),
+    ],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.uint8, np.bool_])
 def test_masks_of_every_rank(shape: tuple[int, ...], frames: int, dtype: type) -> None:
@@ -25,7 +35,28 @@ def test_masks_of_every_rank(shape: tuple[int, ...], frames: int, dtype: type) -
         assert np.array_equal(batch.numpy().ravel(), array.ravel().astype(np.float32))
 
 
-@pytest.mark.parametrize("shape", [(7,), (2, 3, 5, 7), (1, 1, 1, 5, 7)])
+@pytest.mark.parametrize(
+    ("shape", "size", "made"),
+    [
+        ((3, 5, 1), None, (1, 3, 5)),
+        ((3, 5, 1), Size(5, 1), (3, 5, 1)),
+        ((3, 5, 1), Size(3, 5), (1, 3, 5)),
+        ((3, 5, 1), Size(9, 9), (1, 3, 5)),
+        ((1, 5, 1), None, (1, 5, 1)),
+        ((1, 5, 1), Size(1, 5), (1, 1, 5)),
+        ((5, 1, 1), None, (5, 1, 1)),
+        ((2, 5, 1, 1), Size(5, 1), (2, 5, 1)),
+        ((1, 3, 5, 1), Size(5, 1), (3, 5, 1)),
+        ((3, 1, 5, 1), None, (3, 5, 1)),
+        ((1, 2, 7, 3), None, (2, 7, 3)),
+        ((1, 1, 7, 3), None, (1, 7, 3)),
+    ],
+)
+def test_forms_that_could_be_either(shape: tuple[int, ...], size: Size | None, made: tuple[int, ...]) -> None:
+    assert as_mask_batch(torch.zeros(shape), size).shape == made
+
+
+@pytest.mark.parametrize("shape", [(7,), (2, 3, 5, 7), (1, 1, 1, 5, 7), (1, 5, 7, 3), (2, 5, 7, 3), (1, 64, 72, 4)])
 def test_other_ranks_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="a mask is"):
         as_mask_batch(torch.zeros(shape))
@@ -269,3 +300,12 @@ def test_covered_region(box: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     mask[0][Region(*box).slices] = 1e-6
     assert covered_region(mask) == Region(*wanted)
     assert covered_region(torch.zeros(1, 40, 50)) == Region(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("size", [Size(12, 113), Size(7, 1000), Size(500, 3)])
+def test_a_resized_mask_has_no_values_beyond_its_own(size: Size) -> None:
+    """Weights that sum to 1 but for rounding made 1.0000001 of a mask of ones, and pictures brighter than white."""
+    for value in (1.0, 0.7, 0.0):
+        resized = resize_mask(torch.full((2, 13, 259), value), size)
+        assert bool((resized == value).all())
+    assert bool(resize_mask(torch.full((1, 4, 4), torch.nan), Size(5, 5)).isnan().all())

@@ -146,7 +146,7 @@ def test_the_refiner_takes_over_the_last_steps_without_new_noise(sampled: Sample
     assert sampled.levels == [[4, 3, 2, 1], [1, 0]]
     (base, *_, first, early), (fine, latent, noise, second, late) = sampled.runs
     assert base == Guidance(MODEL, [], "no", 3.0)
-    assert fine == Guidance("refiner model", [], "refiner's negative", 3.0)
+    assert fine == Guidance("refiner model", [], "refiner's negative", 3.0, of_refiner=True)
     assert not first.finish and second.finish
     assert torch.equal(noise, torch.zeros_like(NOISE))
     # noise inside the mask, clean outside
@@ -229,3 +229,11 @@ def test_unsampling_to_mean_0_and_deviation_1() -> None:
     given = torch.arange(16.0).reshape(1, 4, 2, 2)
     samples = unsample(call(4, samples=given), 0, normalize=True)["samples"]
     assert samples.mean().item() == pytest.approx(0, abs=1e-6) and samples.std().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("denoise", [1e-9, 5e-324])
+def test_a_schedule_has_an_end(denoise: float) -> None:
+    """A hook may ask for what no node lets through."""
+    with pytest.raises(ValueError, match=r"20 steps at denoise .* are a schedule of [0-9]+ noise levels, too many"):
+        Stages.of(20, denoise)
+    assert Stages.of(100, 0.00005).total == 2_000_000

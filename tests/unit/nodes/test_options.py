@@ -9,7 +9,8 @@ import pytest
 from mask_detailer.detailer.options import UNTURNED
 from mask_detailer.nodes.options import MaskDetailerOptions
 
-WIDGETS = MaskDetailerOptions.INPUT_TYPES()["required"]
+TYPES = MaskDetailerOptions.INPUT_TYPES()
+WIDGETS = {**TYPES["required"], **TYPES["optional"]}
 DEFAULTS = {name: options["default"] for name, (_, options) in WIDGETS.items()}
 NAMED = {
     "colour": "match", "colour_limit": "limit", "blend": "method", "blend_width": "width", "paste_grow": "grow",
@@ -38,6 +39,10 @@ def test_a_linked_value_that_can_not_be(name: str) -> None:
     for value in wrong:
         with pytest.raises(ValueError, match=f"MaskDetailerOptions, input '{name}': {value!r} is .* Give "):
             made(**{name: value})
+
+
+def test_a_workflow_from_before_the_later_widgets() -> None:
+    assert MaskDetailerOptions().doit(**{name: DEFAULTS[name] for name in TYPES["required"]}) == (UNTURNED,)
 
 
 def test_as_it_stands_it_turns_nothing() -> None:

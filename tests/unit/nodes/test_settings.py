@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from mask_detailer.detailer.options import UNTURNED, DetailOptions
 from mask_detailer.detailer.values import BasicPipe, DetailerPipe
 from mask_detailer.nodes.detailing import MaskCut
@@ -25,7 +27,13 @@ GIVEN: dict[str, Any] = dict(
     guide_size=512.0, guide_size_for=True, max_size=1024.0, seed=7, steps=20, cfg=8.0, sampler_name="euler",
     scheduler="normal", denoise=0.5,
 )  # fmt: skip
-PARTS: dict[str, Any] = {name: f"the {name}" for name in BasicPipe._fields}
+PARTS: dict[str, Any] = {
+    "model": SimpleNamespace(model="what is patched", model_options={}),
+    "clip": SimpleNamespace(tokenize=None),
+    "vae": SimpleNamespace(encode=None, decode=None),
+    "positive": [(torch.zeros(1, 2, 3), {})],
+    "negative": "placeholder",
+}
 PIPE = tuple(PARTS.values())
 
 
@@ -85,14 +93,15 @@ def test_masks() -> None:
 
 
 def test_recipe_of_a_pipe() -> None:
-    hook, second = object(), ("second", None, None, "more", "less")
+    hook, model, positive = object(), SimpleNamespace(model="another", model_options={}), [(torch.ones(1, 2, 3), {})]
+    second = (model, None, None, positive, "less")
     given = GIVEN | {"detailer_hook": hook, "refiner_ratio": 0.4, "refiner_basic_pipe_opt": second}
     recipe = recipe_of_pipe(DOOR, PIPE, given)
     assert recipe.pipe == BasicPipe(*PIPE) and recipe.source == "Node"
     assert recipe.settings == settings_of(DOOR, given)
     assert recipe.hook.hook is hook
     assert recipe.refiner is not None
-    assert (recipe.refiner.model, recipe.refiner.positive, recipe.refiner.ratio) == ("second", "more", 0.4)
+    assert (recipe.refiner.model, recipe.refiner.positive, recipe.refiner.ratio) == (model, positive, 0.4)
     assert recipe_of_pipe(DOOR, PIPE, GIVEN).refiner is None
 
 

@@ -26,6 +26,7 @@ TYPES: InputTypes = {
         "note": (Unread(["x"]), {}),
         "text": ("STRING", {}),
         "on": ("BOOLEAN", {}),
+        "free": ("FLOAT", {}),
     },
     "optional": {"sure": ("FLOAT", {"min": 0, "max": 1, "forceInput": True}), "image": ("IMAGE", {})},
     "hidden": {"unique_id": "UNIQUE_ID"},
@@ -39,10 +40,13 @@ TYPES: InputTypes = {
         ("steps", 3.0, 3),
         ("steps", np.int64(3), 3),
         ("steps", np.float32(3), 3),
-        ("steps", True, True),
+        ("steps", True, 1),
+        ("steps", np.bool_(True), 1),
+        ("steps", np.uint8(20), 20),
         ("cfg", 2, 2),
         ("cfg", 0.5, 0.5),
         ("cfg", np.float32(0.75), 0.75),
+        ("cfg", np.float64(0.75), 0.75),
         ("cfg", Fraction(3, 2), 1.5),
         ("seed", 2**64, 0),
         ("seed", -1, 2**64 - 1),
@@ -54,7 +58,10 @@ TYPES: InputTypes = {
         ("text", None, ""),
         ("text", "words", "words"),
         ("on", False, False),
-        ("on", 1, 1),
+        ("on", 1, True),
+        ("on", 0.0, False),
+        ("on", np.bool_(False), False),
+        ("on", np.int64(1), True),
         ("sure", None, None),
         ("image", "no picture, which the door says", "no picture, which the door says"),
         ("unique_id", 7, 7),
@@ -87,12 +94,47 @@ def test_what_can_be(name: str, value: Any, wanted: Any) -> None:
         ("text", 7, "7 is no text. Connect a STRING"),
         ("on", "False", "'False' is neither True nor False. Connect a BOOLEAN"),
         ("on", None, "None is neither True nor False. Connect a BOOLEAN"),
+        ("on", 2, "2 is neither True nor False. Connect a BOOLEAN"),
+        ("on", float("nan"), "nan is neither True nor False. Connect a BOOLEAN"),
+        ("on", [True], "[True] is neither True nor False. Connect a BOOLEAN"),
+        ("on", torch.ones(2), "a Tensor of the shape [2] is neither True nor False. Connect a BOOLEAN"),
+        ("denoise", 1e-9, "1e-09 is out of range. Give 0, or 0.0001 to 1.0"),
+        ("free", float("inf"), "inf is out of range. Connect a number"),
+        ("free", float("nan"), "nan is out of range. Connect a number"),
+        ("cfg", Fraction(10**400), "Fraction("),
+        ("kind", "x" * 5000, "'xxxxxxxx"),
         ("sure", 1.5, "1.5 is out of range. Give 0 to 1"),
     ],
 )
 def test_what_can_not_be(name: str, value: Any, says: str) -> None:
     with pytest.raises(InputError, match=f"^Node, input '{name}': {re.escape(says)}"):
         checked("Node", TYPES, {name: value})
+
+
+def test_a_schedule_has_an_end() -> None:
+    types: InputTypes = {
+        "required": {"steps": ("INT", {"min": 1, "max": 10000}), "denoise": TYPES["required"]["denoise"]}
+    }
+    most = {"steps": 100, "denoise": 0.0001}
+    assert checked("Node", types, most) == most
+    says = (
+        "Node, input 'denoise': 150 steps at denoise 0.0001 are a schedule of 1500000 noise levels, more than 1000000. "
+    )
+    with pytest.raises(InputError, match=f"^{says}Give fewer steps, or 0.0002 and more$"):
+        checked("Node", types, {"steps": 150, "denoise": 0.0001})
+    assert checked("Node", types, {"steps": 10000, "denoise": 0.0})["denoise"] == 0.0
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+def test_what_was_found_is_told_in_a_few_words() -> None:
+    for value in ("x" * 10**6, ["x" * 10**6] * 1000, Unprintable(), torch.zeros(99, 99), 10**9999):
+        with pytest.raises(InputError) as raised:
+            checked("Node", TYPES, {"steps": value})
+        assert len(str(raised.value)) < 150
 
 
 def test_a_tensor_is_no_choice_and_no_number() -> None:
@@ -196,6 +238,17 @@ GIVEN: dict[str, Any] = dict(
         ("crop_batch", -1),
         ("crop_batch", 65),
         ("noise_mask_feather", "20"),
+        ("refiner_ratio", "0.5"),
+        ("refiner_ratio", 1.5),
+        ("steps", 0),
+        ("cycle", 0),
+        ("denoise", -1),
+        ("denoise", 1.5),
+        ("denoise", 1e-9),
+        ("cfg", float("nan")),
+        ("feather", float("inf")),
+        ("max_size", 0),
+        ("guide_size", -8),
     ],
 )
 def test_do_detail(name: str, value: Any) -> None:
@@ -204,8 +257,8 @@ def test_do_detail(name: str, value: Any) -> None:
         do_detail(**(GIVEN | {name: value}))
 
 
-def test_do_detail_has_no_ranges() -> None:
-    """Packs go beyond the widgets'; what is amiss then is said of the first thing that is."""
+def test_do_detail_goes_beyond_the_widgets_ranges() -> None:
+    """Packs do, wherever it means something; what is amiss then is said of the first thing that is."""
     beyond = dict(guide_size=7, max_size=9, steps=20000, feather=500, cycle=11, wildcard_opt=None)
     with pytest.raises(InputError, match=r"^DetailerForEach, input 'model': it is missing"):
         do_detail(**(GIVEN | beyond))

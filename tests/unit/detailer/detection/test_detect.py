@@ -209,3 +209,29 @@ def test_sams_device_is_given_back_on_an_error() -> None:
     with pytest.raises(ValueError, match="broken"):
         sam_mask(IMAGE, ((32, 32), [one("a")]), sam(Broken()), SamSettings("center-1", 0.9))
     assert events == ["prepared", "released"]
+
+
+def test_who_writes_into_the_picture_writes_into_a_copy() -> None:
+    class Writer:
+        def detect(self, image: torch.Tensor, *settings: Any, detailer_hook: Any = None) -> Any:
+            image.fill_(7.0)
+            return (32, 32), [one("a")]
+
+        def detect_combined(self, image: torch.Tensor, *settings: Any) -> None:
+            image.fill_(7.0)
+
+    class WritingSam:
+        seen: list[int] = []
+
+        def predict(self, pixels: np.ndarray, *given: Any) -> list[np.ndarray]:
+            self.seen.append(int(pixels[0, 0, 0]))
+            pixels.fill(9)
+            return [np.ones((32, 32), np.float32)]
+
+    image = torch.full((1, 32, 32, 3), 0.5)
+    dressed(Writer()).detect(image, BBOX)
+    dressed(Writer()).detect_combined(image, BBOX)
+    sam: Any = WritingSam()
+    two = (32, 32), [one("a"), one("b")]
+    sam_mask(image, two, Sam(sam, lambda mask, size: torch.from_numpy(mask)[None]), ASKED.sam)
+    assert bool((image == 0.5).all()) and sam.seen == [128, 128]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mask_detailer.core import Region, Size
 from mask_detailer.detailer.options import WorkingSizeOptions
-from mask_detailer.detailer.pipeline.working_size import SIZE_MODES, WorkingSize, scale_for, working_size
+from mask_detailer.detailer.pipeline.working_size import SIZE_MODES, Part, WorkingSize, scale_for, working_size
 from mask_detailer.detailer.values import SizeOptions
 
 GUIDE = SizeOptions(512, True, 1024, True)
@@ -49,7 +49,7 @@ def test_shape_multiple_and_maximum(
     case: tuple[Region, Region, Size, float, bool], options: WorkingSizeOptions, cells: int
 ) -> None:
     region, box, picture, max_size, forced = case
-    made = working_size(region, box, picture, SizeOptions(512, True, max_size, forced), cells, options)
+    made = working_size(region, Part(box), picture, SizeOptions(512, True, max_size, forced), cells, options)
     working = made.working
     assert made.wished == working  # nothing is rounded away
     step = math.lcm(cells, options.multiple or 1)
@@ -83,7 +83,7 @@ def test_a_large_picture_is_never_mirrored(
     picture = Size(2000, 2000)
     box = Region(x, y, x + width, y + height)
     options = replace(options, border="stop", width=max(options.width, 512), height=max(options.height, 512))
-    found = working_size(box.grown(3, picture), box, picture, GUIDE, 8, options)
+    found = working_size(box.grown(3, picture), Part(box), picture, GUIDE, 8, options)
     assert found.padding(picture) == (0, 0, 0, 0)
 
 
@@ -92,7 +92,7 @@ def test_a_large_picture_is_never_mirrored(
 def test_guide_size_is_as_without_options(case: tuple[Region, Region, Size, float, bool], cells: int) -> None:
     region, box, picture, max_size, forced = case
     size = SizeOptions(384, True, max_size, forced)
-    made = working_size(region, box, picture, size, cells)
+    made = working_size(region, Part(box), picture, size, cells)
     scale, reason = scale_for(box.size, region.size, size)
     assert (made.region, made.scale, made.skipped) == (region, scale, reason)
     assert made.wished == Size(int(region.height * scale), int(region.width * scale))
@@ -101,7 +101,7 @@ def test_guide_size_is_as_without_options(case: tuple[Region, Region, Size, floa
 def made(region: tuple, box: tuple, picture: tuple[int, int], size: SizeOptions = GUIDE, **options: Any) -> WorkingSize:
     """With an 8 px cell; ``picture`` as width, height."""
     return working_size(
-        Region(*region), Region(*box), Size(picture[1], picture[0]), size, 8, WorkingSizeOptions(**options)
+        Region(*region), Part(Region(*box)), Size(picture[1], picture[0]), size, 8, WorkingSizeOptions(**options)
     )
 
 
@@ -173,6 +173,6 @@ def test_what_would_shrink_is_skipped_without_force(mode: str) -> None:
 
 def test_all_of_the_mask_stays() -> None:
     part = Region(0, 0, 300, 100)
-    one = working_size(Region(0, 0, 300, 200), Region(120, 20, 180, 80), Size(200, 300), GUIDE, 8,
-                       WorkingSizeOptions("fixed_size", width=512, height=512), part)  # fmt: skip
+    one = working_size(Region(0, 0, 300, 200), Part(Region(120, 20, 180, 80), part), Size(200, 300), GUIDE, 8,
+                       WorkingSizeOptions("fixed_size", width=512, height=512))  # fmt: skip
     assert one.region.union(part) == one.region

@@ -103,6 +103,20 @@ def fits(counts: Counter[str], expected: dict[str, float]) -> bool:
         ("{__hair__|__hair__} {__eyes__}", "hair one eyes"),
         ("__loop__", "__loop__"),
         ("<lora:a:0.5> BREAK [SEP]", "<lora:a:0.5> BREAK [SEP]"),
+        # names of files
+        ("<lora:My__hair__v2:0.7> a __hair__ hat", "<lora:My__hair__v2:0.7> a hair one hat"),
+        ("<lora:sub/__hair__/x:1:0.5:LBW=__hair__>", "<lora:sub/__hair__/x:1:0.5:LBW=__hair__>"),
+        ("<lora:x2#__hair__:1> <lora: a__hair__ >", "<lora:x2#__hair__:1> <lora: a__hair__ >"),
+        ("{<lora:My__hair__v2:1>|<lora:My__hair__v2:1>} __hair__", "<lora:My__hair__v2:1> hair one"),
+        ("{2$$, $$<lora:a__hair__:1>|<lora:a__hair__:1>}", "<lora:a__hair__:1>, <lora:a__hair__:1>"),
+        ("<lora:{a__hair__|a__hair__}:{0.5|0.5}>", "<lora:a__hair__:0.5>"),
+        ("<lora:__hair__:0.7>", "<lora:hair one:0.7>"),
+        ("<lora:a__hair__", "<lora:ahair one"),
+        ("embedding:My__hair__v2", "embedding:My__hair__v2"),
+        ("(embedding:a__hair__:1.2), __hair__", "(embedding:a__hair__:1.2), hair one"),
+        ("{embedding:a__hair__|embedding:a__hair__} embedding:__hair__", "embedding:a__hair__ embedding:hair one"),
+        ("__hair__<lora:a__hair__:1>__hair__", "hair one<lora:a__hair__:1>hair one"),
+        ("my embedding: __hair__", "my embedding: hair one"),
     ],
 )
 @pytest.mark.parametrize("seed", [0, 1, 2**64 - 1])
@@ -191,6 +205,7 @@ def quickly(text: str, lists: Any = None) -> str:
         "{" * 50_000, "}" * 50_000, "{" * 20_000 + "}" * 20_000, "_" * 50_000, "__a " * 20_000, "{a|" * 10_000,
         "#" * 50_000, "#\n" * 50_000, "1#" * 50_000, "$$" * 50_000, "{" + "1$$" * 20_000 + "}", "__" + "*" * 50_000,
         "{" + "|" * 50_000 + "}", "{99999999999$$a|b}", "{-99999999999$$a|b}", "999999999999999#__a__",
+        "<lora:" * 20_000, "<lora:" + "__a" * 20_000, "embedding:" * 20_000, "embedding:__a" * 10_000,
         "{0-" + "9" * 5000 + "$$a}", "{" + "9" * 5000 + "::a}", "__" + "*a" * 90 + "__",
     ],
 )  # fmt: skip

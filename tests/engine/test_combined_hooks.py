@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,8 +79,8 @@ class Adding(RecorderV7):
 def test_the_second_works_on_what_the_first_gives() -> None:
     first, second = Adding(1), Adding(10)
     hook = combined(first, second)
-    one = torch.ones(1)
-    wanted = torch.tensor([2 * (2 + 1) + 10.0])
+    one = torch.ones(1, 2, 2, 3)
+    wanted = 2 * (2 * one + 1) + 10
     assert hook.post_crop_region(9, 8, "box", [1, 1, 1, 1]) == [16, 16, 16, 16]
     assert first.seen["post_crop_region"] == [(9, 8, "box", [1, 1, 1, 1])]
     assert second.seen["post_crop_region"] == [(9, 8, "box", [3, 3, 3, 3])]
@@ -101,7 +100,13 @@ def test_the_second_works_on_what_the_first_gives() -> None:
     assert first.seen["set_steps"] == second.seen["set_steps"] == [((1, 3),)]
 
 
-SAMPLER = SimpleNamespace(sample=None)
+class Sampler:
+    """What has ``sample`` is a SAMPLER."""
+
+    def sample(self) -> None: ...
+
+
+SAMPLERS = (Sampler(), Sampler())
 
 
 class Answers:
@@ -124,17 +129,17 @@ class Answers:
 @pytest.mark.parametrize("second", [False, True, None])
 def test_questions(first: bool | None, second: bool | None) -> None:
     """``None``: a hook without these methods."""
-    hooks = [object() if yes is None else Answers(yes, yes, SAMPLER if yes else None) for yes in (first, second)]
+    hooks = [object() if yes is None else Answers(yes, yes, SAMPLERS[0] if yes else None) for yes in (first, second)]
     hook = combined(*hooks)
     assert hook.get_skip_sampling() == (first is True and second is True)
     assert hook.should_retry_patch(None) == (True in (first, second))
     assert hook.should_skip_by_cnet_image(None) == (True in (first, second))
-    assert hook.get_custom_sampler() == (SAMPLER if True in (first, second) else None)
+    assert hook.get_custom_sampler() is (SAMPLERS[0] if True in (first, second) else None)
 
 
 def test_first_sampler_is_taken() -> None:
-    other = SimpleNamespace(sample=None)
-    assert combined(Answers(sampler=SAMPLER), Answers(sampler=other)).get_custom_sampler() is SAMPLER
+    first, second = SAMPLERS
+    assert combined(Answers(sampler=first), Answers(sampler=second)).get_custom_sampler() is first
 
 
 def test_override_is_passed_on_where_either_has_it() -> None:

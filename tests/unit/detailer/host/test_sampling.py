@@ -77,6 +77,7 @@ def test_one_seed_is_the_whole_batchs() -> None:
 
 
 SIGMAS = torch.tensor([9.0, 4.0, 1.0, 0.0])
+LEVELS = torch.tensor(9.0), torch.tensor(1.0)
 
 
 @pytest.mark.parametrize("name", ["dpmpp_sde", "dpmpp_2m_sde_gpu", "dpmpp_3m_sde"])
@@ -85,12 +86,12 @@ def test_brownian_samplers_draw_from_a_tree_an_item_over_the_whole_schedule(name
     sampler: Any = sampler_for(name, model, torch.zeros(2, 4, 2, 2, dtype=torch.float16), SIGMAS, [5, 9])
     on_cpu = not name.endswith("_gpu")
     assert BrownianTree.made == [((1, 4, 2, 2), 1.0, 9.0, seed, on_cpu, torch.float32) for seed in (5, 9)]
-    drawn = sampler.extra_options["noise_sampler"](None, None)
+    drawn = sampler.extra_options["noise_sampler"](*LEVELS)
     assert drawn[:, 0, 0, 0].tolist() == [5, 9]
 
 
 def drawing(model: Any, x: Any, sigmas: Any, extra_args: Any = None, noise_sampler: Any = None, own: Any = None) -> Any:
-    return noise_sampler(None, None), model.noise, extra_args, own
+    return noise_sampler(*LEVELS), model.noise, extra_args, own
 
 
 def plain(model: Any, x: Any, sigmas: Any, extra_args: Any = None, **others: Any) -> Any:

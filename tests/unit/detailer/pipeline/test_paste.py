@@ -71,13 +71,17 @@ def test_three_frames_are_pasted_as_each_alone(method: str) -> None:
 
 def test_the_hook_sees_the_picture_once_for_each_pasted_crop() -> None:
     class Darkens:
+        asked = 0
+
         def post_paste(self, image: torch.Tensor) -> torch.Tensor:
+            self.asked += 1
             return image / 2
 
-    image, recipe = scenery(40, 40), recipe_of(hook=Darkens())
+    hook = Darkens()
+    image, recipe = scenery(40, 40), recipe_of(hook=hook)
     work = image.clone()
     crop = crop_of(image, REGIONS[0], recipe)
     paste(work, crop, recipe)
     assert torch.equal(work, image / 2)
     paste(work, replace(crop, fault="flat black"), recipe)
-    assert torch.equal(work, image / 2)
+    assert torch.equal(work, image / 2) and hook.asked == 1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mask_detailer.core import SEGS, Region, Size
+from mask_detailer.detailer.options import DenoiseOptions, DetailOptions
 from mask_detailer.detailer.pipeline.plan import Plan, make_plan
 from mask_detailer.detailer.values import SizeOptions
 from unit.build import ForeignSEG, drawn, seg, settings
@@ -144,3 +145,10 @@ def test_the_plan_can_be_printed() -> None:
 def test_no_segments() -> None:
     assert plan_of((tuple(PICTURE), [])).crops == ()
     assert plan_of(((0, 0), []), text="[ASC]a").crops == ()
+
+
+def test_denoise_by_size_looks_at_the_part_s_box_not_at_its_crop() -> None:
+    options = DetailOptions(denoise=DenoiseOptions("less_for_larger", 32))
+    part = seg((50, 50, 150, 150), box=(80, 80, 120, 120))
+    plan = make_plan((tuple(PICTURE), [part]), PICTURE, settings(FORCED, options=options), 100, 8)
+    assert plan.crops[0].denoise == pytest.approx(0.5 * (32 / 40) ** 0.5)

@@ -14,6 +14,7 @@ from mask_detailer.detailer.pipeline.crop import Crop
 from mask_detailer.detailer.pipeline.prepare import prepare
 from mask_detailer.detailer.pipeline.recipe import Recipe
 from mask_detailer.detailer.prompts.reader import Prompts
+from mask_detailer.detailer.values import Refiner
 from unit.detailer.pipeline.steps import crop_of, recipe_of
 from unit.parts import scenery
 
@@ -61,3 +62,16 @@ def test_a_hint_shows_what_was_there_before_the_fill() -> None:
     made = prepared(recipe_with(DetailOptions(fill="neutral")), Wrapper())
     (hint,) = made.hints
     assert torch.equal(hint, made.before) and not torch.equal(made.pixels, made.before)
+
+
+def test_what_the_refiner_s_prompts_say_of_the_picture_is_cut_too() -> None:
+    whole = torch.rand(1, 64, 64)
+    recipe = recipe_with(DetailOptions())
+    refiner = Refiner(MODEL, [[torch.zeros(1, 1, 8), {"mask": whole}]], [], 0.5)
+    mask = np.zeros((48, 48), np.float32)
+    mask[BOX] = 1.0
+    recipe = replace(recipe, refiner=refiner)
+    made = prepare(crop_of(scenery(64, 64), REGION, recipe, mask=mask), recipe, Prompts())
+    assert made.refiner is not None
+    ((_, options),) = made.refiner.positive
+    assert torch.equal(options["mask"], whole[:, 8:56, 8:56])

@@ -15,6 +15,7 @@ from .surroundings.ring import blurred_within
 from .tables import chosen
 
 LARGEST_SIDE = 144  # what fills from outside is smooth and is worked out at no larger size
+_DOUBLING = (4, 8, 16, 32, 64, 128)  # sigmas of the blurs that go inwards, up to the largest side
 
 
 def filled(image: torch.Tensor, mask: torch.Tensor, how: str, seed: int = 0) -> torch.Tensor:
@@ -101,17 +102,21 @@ def _from_outside(
 
 
 def _blurred_inwards(colours: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    """``[h,w,3]``: outside as it is; inside the normalised blur, each time twice as wide, that first reaches there."""
+    """``[h,w,3]``: outside as it is; inside the normalised blur, each time twice as wide, that first reaches there.
+
+    So few pixels may be known that no blur of the crop's size sees them: what is left takes their mean.
+    """
     weights = outside.astype(np.float32)
     filling = colours.copy()
     left = ~outside
-    sigma = 2.0
-    while left.any():
-        sigma *= 2
+    for sigma in _DOUBLING:
         colour, reached = blurred_within(colours, weights, sigma)
         reached &= left
         filling[reached] = colour[reached]
         left &= ~reached
+        if not left.any():
+            return filling
+    filling[left] = colours[outside].mean(axis=0)
     return filling
 
 

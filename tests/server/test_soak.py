@@ -21,7 +21,7 @@ from support.client import Client, Prompt, PromptError
 from support.server import Server
 from support.workflow import CHECKPOINT, DETAILER, RESULT, mask_detail
 
-pytestmark = pytest.mark.by_hand
+pytestmark = [pytest.mark.by_hand, pytest.mark.timeout(0)]
 
 PROMPTS = int(os.environ.get("SOAK_PROMPTS") or 1000)
 EVERY = 50

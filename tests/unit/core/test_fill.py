@@ -50,6 +50,16 @@ def test_fills_from_outside_follow_what_is_near(how: str) -> None:
     assert float(made[0, 50, 25].mean()) < 0.35 < 0.65 < float(made[0, 50, 75].mean())
 
 
+@pytest.mark.parametrize("how", ["blurred", "diffused"])
+@pytest.mark.parametrize("known", [1, 3, 12])
+def test_a_fill_of_hardly_any_known_pixels_ends(how: str, known: int) -> None:
+    """Fewer than a thousandth of the crop: no blur ever sees enough of them."""
+    image, mask = torch.full((1, 144, 144, 3), 0.9), torch.ones(1, 144, 144)
+    image[:, 0, :known], mask[:, 0, :known] = torch.tensor([0.2, 0.4, 0.6]), 0.0
+    made = filled(image, mask, how)
+    assert float((made - torch.tensor([0.2, 0.4, 0.6])).abs().max()) < LEVEL
+
+
 def test_neutral_is_middle_grey_and_noise_is_like_the_surroundings() -> None:
     image, mask = scenery(200, 200, seed=3, low=0.3, high=0.7), disc(200, 200, 70)
     hole = mask[0] > 0

@@ -1,4 +1,4 @@
-"""Random runs of all detailers for as long as there is time: FUZZ_SECONDS in all, 20 unless CI is true, then 150.
+"""Random runs of all detailers for as long as there is time: FUZZ_SECONDS in all, 20 unless CI is true, then 300.
 
 What a run says with an error repeats it alone: ``FUZZ_SEED=123456/4/17 python dev.py test tests/engine/test_fuzz.py``.
 The first number is the whole run's seed, which pytest prints as it starts.
@@ -22,7 +22,7 @@ def test_random_runs(part: int) -> None:
     if "/" in SEED:
         check(SEED)
         return
-    end = time.monotonic() + seconds(150 if os.environ.get("CI") == "true" else 20) / PARTS
+    end = time.monotonic() + seconds(300 if os.environ.get("CI") == "true" else 20) / PARTS
     number = 0
     while time.monotonic() < end:
         check(f"{SEED}/{part}/{number}")

@@ -325,8 +325,8 @@ def parts() -> Inputs:
     )
     most = "Takes only so many parts of a picture, the first in the order; 0 takes all."
     only = (
-        "Takes only the parts of these numbers, such as '1, 3-5'. They count what the other parts_ inputs leave, in "
-        "each picture anew; SEGSPreview shows them while this is empty. No text takes all."
+        "Takes only the parts of these numbers, such as '1, 3-5': those that SEGSPreview shows while this is empty. "
+        "They count in each picture anew, after labels, parts_order and parts_most. No text takes all."
     )
     return {
         "parts_order": (list(ORDERS), {"tooltip": order, "advanced": True}),

@@ -234,7 +234,7 @@ class SEGSPreview(Node, menu=UTIL):
 
     DESCRIPTION = (
         "Shows each segment's picture on the node, see-through where its mask is dark, with its number, label and "
-        "confidence: the numbers that 'parts_only' and the picker take."
+        "confidence: the numbers that parts_only and 'Picker (SEGS)' take."
     )
     SEARCH_ALIASES = ("preview segments", "show segs", "segment preview")
     RETURN_TYPES = ("IMAGE",)

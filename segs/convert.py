@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -98,10 +97,9 @@ class Preview:
     seg: SEG
 
     @property
-    def confidence(self) -> float | None:
-        """To two places as far as it is a number, else None."""
-        value = float(confidence(self.seg))
-        return round(value, 2) if math.isfinite(value) else None
+    def confidence(self) -> float:
+        """To two places."""
+        return round(float(confidence(self.seg)), 2)
 
 
 def to_previews(segs: SEGS, fallback: torch.Tensor | None = None) -> list[Preview]:

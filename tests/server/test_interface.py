@@ -13,7 +13,8 @@ from support.server import CHECKOUT, Server
 
 NODES = tuple(NODE_CLASS_MAPPINGS)
 # of newer releases of the Impact Pack, and our own: optional and last
-LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options"}
+PARTS = {"parts_labels", "parts_order", "parts_most", "parts_only"}
+LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options"} | PARTS
 LATER_NODES = {"DetailerForEachAutoRetry"}  # of newer releases of the Impact Pack
 SHARED_NODES = tuple(node for node in NODES if node not in OWN_NODES | LATER_NODES)  # those of the contract
 NEEDED = {  # nodes of ours that are offered only beside these of ComfyUI

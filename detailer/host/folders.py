@@ -43,6 +43,38 @@ def registered_folders(kind: str) -> list[Path]:
     return [Path(folder) for folder in folder_paths.folder_names_and_paths.get(kind, ([],))[0]]
 
 
+def register_models(kind: str, *below: str) -> None:
+    """Have ComfyUI look for model files of a kind in a folder below its models folder, beside where it does already.
+
+    Args:
+        kind: as in ``extra_model_paths.yaml``.
+        below: the folder's path below the models folder.
+    """
+    import folder_paths
+
+    bases = [Path(folder_paths.models_dir), *registered_folders("download_model_base")[:1]]
+    for base in bases:
+        folder_paths.add_model_folder_path(kind, str(base.joinpath(*below)))
+    folders, endings = folder_paths.folder_names_and_paths[kind]
+    endings = set(endings) | set(folder_paths.supported_pt_extensions)
+    folder_paths.folder_names_and_paths[kind] = (folders, endings)
+
+
+def model_files(kind: str) -> list[str]:
+    """The files of a kind, by their path below its folders; none where nobody registered it."""
+    import folder_paths
+
+    return list(folder_paths.get_filename_list(kind)) if kind in folder_paths.folder_names_and_paths else []
+
+
+def model_file(kind: str, name: str) -> Path | None:
+    """Where a file lies; None where it doesn't any more."""
+    import folder_paths
+
+    found = folder_paths.get_full_path(kind, name)
+    return None if found is None else Path(found)
+
+
 def pack_folders() -> list[Path]:
     """What lies where packs are installed, by name."""
     import folder_paths

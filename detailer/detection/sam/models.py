@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -169,26 +170,24 @@ def sam1_config(shapes: _Shapes) -> SamConfig:
     head = blocks[0][1]
     if len(windows) > 1 or width % head:
         raise SamFileError("is a SAM 1 of a build that this node doesn't know")
-    vision = transformers.SamVisionConfig(
-        hidden_size=width,
-        output_channels=shapes.of("vision_encoder.neck.conv1.weight")[0],
-        num_hidden_layers=len(blocks),
-        num_attention_heads=width // head,
-        num_channels=channels,
-        image_size=side * patch,
-        patch_size=patch,
-        mlp_dim=shapes.of("vision_encoder.layers.0.mlp.lin1.weight")[0],
-        window_size=windows.pop() if windows else side,
-        global_attn_indexes=[n for n, (rows, _) in enumerate(blocks) if (rows + 1) // 2 == side],
-        num_pos_feats=shapes.of(SHARED[0])[1],
-    )
-    prompt = transformers.SamPromptEncoderConfig(**_prompt(shapes), image_size=side * patch, patch_size=patch)
-    decoder = transformers.SamMaskDecoderConfig(
-        **_decoder(shapes), mlp_dim=shapes.of("mask_decoder.transformer.layers.0.mlp.lin1.weight")[0]
-    )
-    # as dictionaries: not every release of transformers takes them as they are
+    vision = {
+        "hidden_size": width,
+        "output_channels": shapes.of("vision_encoder.neck.conv1.weight")[0],
+        "num_hidden_layers": len(blocks),
+        "num_attention_heads": width // head,
+        "num_channels": channels,
+        "image_size": side * patch,
+        "patch_size": patch,
+        "mlp_dim": shapes.of("vision_encoder.layers.0.mlp.lin1.weight")[0],
+        "window_size": windows.pop() if windows else side,
+        "global_attn_indexes": [n for n, (rows, _) in enumerate(blocks) if (rows + 1) // 2 == side],
+        "num_pos_feats": shapes.of(SHARED[0])[1],
+    }
+    wide = shapes.of("mask_decoder.transformer.layers.0.mlp.lin1.weight")[0]
     return transformers.SamConfig(
-        vision_config=vision.to_dict(), prompt_encoder_config=prompt.to_dict(), mask_decoder_config=decoder.to_dict()
+        vision_config=vision,
+        prompt_encoder_config=_prompt(shapes) | {"image_size": side * patch, "patch_size": patch},
+        mask_decoder_config=_decoder(shapes) | {"mlp_dim": wide},
     )
 
 
@@ -201,29 +200,30 @@ def sam2_config(shapes: _Shapes) -> Sam2Config:
     widths = [width * 2**n for n in range(len(stages))]
     sides = [SAM2_SIDE // SAM2_STRIDE // 2**n for n in range(3)]
     background = shapes.of("vision_encoder.backbone.pos_embed")
-    backbone = transformers.Sam2HieraDetConfig(
-        hidden_size=width,
-        num_attention_heads=hiera.heads,
-        image_size=[SAM2_SIDE, SAM2_SIDE],
-        window_positional_embedding_background_size=list(background[2:]),
-        blocks_per_stage=list(stages),
-        embed_dim_per_stage=widths,
-        num_attention_heads_per_stage=[hiera.heads * 2**n for n in range(len(stages))],
-        window_size_per_stage=list(hiera.windows),
-        global_attention_blocks=list(hiera.everywhere),
-    )
-    vision = transformers.Sam2VisionConfig(
-        backbone_config=backbone.to_dict(),
-        backbone_channel_list=widths[::-1],
-        backbone_feature_sizes=[[side, side] for side in sides],
-        fpn_hidden_size=shapes.of("vision_encoder.neck.convs.0.weight")[0],
-    )
-    prompt = transformers.Sam2PromptEncoderConfig(**_prompt(shapes), image_size=SAM2_SIDE)
-    decoder = transformers.Sam2MaskDecoderConfig(
-        **_decoder(shapes), mlp_dim=shapes.of("mask_decoder.transformer.layers.0.mlp.proj_in.weight")[0]
-    )
+    backbone = {
+        "model_type": "sam2_hiera_det_model",
+        "hidden_size": width,
+        "num_attention_heads": hiera.heads,
+        "image_size": [SAM2_SIDE, SAM2_SIDE],
+        "window_positional_embedding_background_size": list(background[2:]),
+        "blocks_per_stage": list(stages),
+        "embed_dim_per_stage": widths,
+        "num_attention_heads_per_stage": [hiera.heads * 2**n for n in range(len(stages))],
+        "window_size_per_stage": list(hiera.windows),
+        "global_attention_blocks": list(hiera.everywhere),
+    }
+    vision = {
+        "model_type": "sam2_vision_model",
+        "backbone_config": backbone,
+        "backbone_channel_list": widths[::-1],
+        "backbone_feature_sizes": [[side, side] for side in sides],
+        "fpn_hidden_size": shapes.of("vision_encoder.neck.convs.0.weight")[0],
+    }
+    wide = shapes.of("mask_decoder.transformer.layers.0.mlp.proj_in.weight")[0]
     return transformers.Sam2Config(
-        vision_config=vision.to_dict(), prompt_encoder_config=prompt.to_dict(), mask_decoder_config=decoder.to_dict()
+        vision_config=vision,
+        prompt_encoder_config=_prompt(shapes) | {"image_size": SAM2_SIDE},
+        mask_decoder_config=_decoder(shapes) | {"mlp_dim": wide},
     )
 
 
@@ -232,7 +232,7 @@ def _hiera(shapes: _Shapes) -> tuple[Hiera, tuple[int, ...]]:
     width = shapes.of("vision_encoder.backbone.patch_embed.projection.weight")[0]
     count = shapes.count("vision_encoder.backbone.blocks")
     starts = [0, *(n for n in range(count) if f"vision_encoder.backbone.blocks.{n}.proj.weight" in shapes.all), count]
-    stages = tuple(after - start for start, after in zip(starts, starts[1:], strict=False))
+    stages = tuple(after - start for start, after in pairwise(starts))
     if (width, stages) not in HIERAS:
         raise SamFileError(f"is a SAM 2 of a size that this node doesn't know ({width} channels, {stages} blocks)")
     return HIERAS[width, stages], stages

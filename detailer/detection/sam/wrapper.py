@@ -76,7 +76,7 @@ def kept(scores: Sequence[float], threshold: float) -> list[int]:
 def _key(image: np.ndarray) -> bytes:
     """What tells pictures apart: 16 bytes of their values and size."""
     digest = hashlib.blake2b(repr((image.shape, image.dtype.str)).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return digest.digest()
 
 

@@ -30,7 +30,7 @@ class SAMLoader(Node, name="SAMLoader (Impact)", menu=LOADER):
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        host.folders.register_models(FOLDER, FOLDER)
+        host.folders.add_model_folder(FOLDER, FOLDER)
         names = [name for name in host.folders.model_files(FOLDER) if HIDDEN not in name]
         file = (
             "A file in models/sams. What it holds is seen from its contents, whatever its name: SAM 1 base, large or "
@@ -64,7 +64,5 @@ class SAMLoader(Node, name="SAMLoader (Impact)", menu=LOADER):
     def _esam(self, device_mode: str) -> EsamModel:
         if not is_there():
             found = f"'{ESAM}' is loaded by the pack ComfyUI-YoloWorld-EfficientSAM, which is not installed"
-            raise self.door.error(
-                "model_name", found, f"Install that pack. Or: {OTHER_FILE[0].lower()}{OTHER_FILE[1:]}"
-            )
+            raise self.door.error("model_name", found, "Install that pack, or choose a file")
         return load_esam(device_mode)

@@ -14,6 +14,7 @@ from .schema import InputTypes, Unread
 # Where nodes stand in the browser's menu; saved workflows don't hold it, but tutorials name it.
 DETAILER = "ImpactPack/Detailer"
 DETECTOR = "ImpactPack/Detector"
+LOADER = "ImpactPack"
 LOGIC = "ImpactPack/Logic"
 OPERATION = "ImpactPack/Operation"
 PIPE = "ImpactPack/Pipe"

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .blocks import C2f, bottleneck_or_csp
+from .blocks import bottleneck_or_csp
 from .tensors import Tensors, conv, conv_or_chain
 
 HEAD = 64  # channels of a head of partial self-attention; its keys have half as many
@@ -126,6 +126,3 @@ def _a2c2f_inner(tensors: Tensors, areas: int) -> nn.Module:
         return bottleneck_or_csp(tensors)
     pairs = (tensors.at(number) for number in range(tensors.count()))
     return nn.Sequential(*(AttentionBlock(one, AreaAttention(one.at("attn"), areas), "mlp") for one in pairs))
-
-
-__all__ = ["A2C2f", "C2f", "PSA", "c3k2_inner"]

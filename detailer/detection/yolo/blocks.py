@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .tensors import Conv, Tensors, conv, conv_or_chain
+from .tensors import Tensors, conv, conv_or_chain
 
 Inner = Callable[[Tensors], nn.Module]
 """What makes one of a block's own blocks."""
@@ -72,6 +72,20 @@ class C2f(nn.Module):
         return self.cv2(torch.cat(kept, dim=1))
 
 
+class C2(nn.Module):
+    """A CSP block of two convolutions: blocks in a row on half of the channels."""
+
+    def __init__(self, tensors: Tensors, inner: Inner) -> None:
+        super().__init__()
+        self.cv1, self.cv2 = conv(tensors.at("cv1")), conv(tensors.at("cv2"))
+        row = tensors.at("m")
+        self.m = nn.Sequential(*(inner(row.at(number)) for number in range(row.count())))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        worked_on, kept = self.cv1(x).chunk(2, dim=1)
+        return self.cv2(torch.cat((self.m(worked_on), kept), dim=1))
+
+
 class ELAN(nn.Module):
     """ELAN of YOLOv9, its two inner parts one convolution each or a CSP block with a convolution (RepNCSPELAN4)."""
 
@@ -94,22 +108,27 @@ def _csp_and_conv(tensors: Tensors) -> nn.Module:
 
 
 class SPP(nn.Module):
-    """Spatial pyramid pooling: three pools of one size one after another see as far as three of growing sizes.
+    """Spatial pyramid pooling: pools of one size one after another see as far as pools of growing sizes.
 
     Args:
         last: the name of its last convolution.
+        kernel: of a pool.
+        pools: how many.
+        shortcut: what came in is added, as in YOLO26; no SiLU then follows the first convolution.
     """
 
-    def __init__(self, tensors: Tensors, last: str, kernel: int = 5) -> None:
+    def __init__(self, tensors: Tensors, last: str, kernel: int, pools: int = 3, shortcut: bool = False) -> None:
         super().__init__()
-        self.first, self.last = conv(tensors.at("cv1")), conv(tensors.at(last))
-        self.kernel = kernel
+        self.first, self.last = conv(tensors.at("cv1"), act=not shortcut), conv(tensors.at(last))
+        self.kernel, self.pools = kernel, pools
+        self.adds = shortcut and self.first.weight.shape[1] == self.last.weight.shape[0]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         kept = [self.first(x)]
-        for _ in range(3):
+        for _ in range(self.pools):
             kept.append(functional.max_pool2d(kept[-1], self.kernel, stride=1, padding=self.kernel // 2))
-        return self.last(torch.cat(kept, dim=1))
+        made = self.last(torch.cat(kept, dim=1))
+        return x + made if self.adds else made
 
 
 class AConv(nn.Module):
@@ -183,21 +202,3 @@ class Concat(nn.Module):
 def bottleneck_or_csp(tensors: Tensors, shortcut: bool = True) -> nn.Module:
     """What the middle of YOLO11's C3k2 is made of: a bottleneck, or a CSP block of some."""
     return C3(tensors, shortcut) if tensors.has("cv3") else Bottleneck(tensors, shortcut)
-
-
-__all__ = [
-    "CIB",
-    "SPP",
-    "AConv",
-    "ADown",
-    "Bottleneck",
-    "C2f",
-    "C3",
-    "CBFuse",
-    "CBLinear",
-    "Concat",
-    "Conv",
-    "ELAN",
-    "SCDown",
-    "bottleneck_or_csp",
-]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from .attention import A2C2f, PSA, c3k2_inner
-from .blocks import CIB, ELAN, SPP, AConv, ADown, Bottleneck, C2f, C3, CBFuse, CBLinear, Concat, SCDown
+from .attention import PSA, A2C2f, c3k2_inner
+from .blocks import C2, C3, CIB, ELAN, SPP, AConv, ADown, Bottleneck, C2f, CBFuse, CBLinear, Concat, SCDown
 from .heads import Head, Seen
-from .tensors import MissingTensor, Tensors, conv
+from .tensors import MissingTensorError, Tensors, conv
 from .values import DETECT, SEGMENT, Checkpoint, YoloError
 
-USABLE = "Use a detector or segmenter of YOLOv8, v9, v10, 11 or 12, or a YOLOv5 one whose name ends with u"
+USABLE = "Use a detector or segmenter of YOLOv8, v9, v10, 11 or 12, a detector of YOLO26, or a YOLOv5 one whose name ends with u"
 TRIAL = 64  # pixels: the side of the picture with which a net is tried
 
 Args = Sequence[object]
@@ -55,8 +55,16 @@ def _upsample(tensors: Tensors, args: Args) -> nn.Module:
     return nn.Upsample(scale_factor=_number(args, 1, 2), mode="nearest")
 
 
+def _bottlenecks(args: Args, default: bool) -> Callable[[Tensors], nn.Module]:
+    return lambda part: Bottleneck(part, _flag(args, 1, default))
+
+
 def _c2f_cib(tensors: Tensors, args: Args) -> nn.Module:
     return C2f(tensors, lambda part: CIB(part, _flag(args, 1, False)))
+
+
+def _sppf(tensors: Tensors, args: Args) -> nn.Module:
+    return SPP(tensors, "cv2", _number(args, 1, 5) or 5, _number(args, 2, 3) or 3, _flag(args, 3, False))
 
 
 def _listed(args: Args) -> list[int]:
@@ -71,8 +79,9 @@ BLOCKS: Mapping[str, Callable[[Tensors, Args], nn.Module]] = {
     "A2C2f": lambda tensors, args: A2C2f(tensors, _number(args, 2, 1) or 1),
     "AConv": lambda tensors, args: AConv(tensors),
     "ADown": lambda tensors, args: ADown(tensors),
+    "C2": lambda tensors, args: C2(tensors, _bottlenecks(args, True)),
     "C2PSA": lambda tensors, args: PSA(tensors),
-    "C2f": lambda tensors, args: C2f(tensors, lambda part: Bottleneck(part, _flag(args, 1, False))),
+    "C2f": lambda tensors, args: C2f(tensors, _bottlenecks(args, False)),
     "C2fCIB": _c2f_cib,
     "C3": lambda tensors, args: C3(tensors, _flag(args, 1, True)),
     "C3k2": lambda tensors, args: C2f(tensors, c3k2_inner),
@@ -86,24 +95,13 @@ BLOCKS: Mapping[str, Callable[[Tensors, Args], nn.Module]] = {
     "RepNCSPELAN4": lambda tensors, args: ELAN(tensors),
     "SCDown": lambda tensors, args: SCDown(tensors, _number(args, 2, 1) or 1),
     "SPPELAN": lambda tensors, args: SPP(tensors, "cv5", _number(args, 2, 5) or 5),
-    "SPPF": lambda tensors, args: SPP(tensors, "cv2", _number(args, 1, 5) or 5),
+    "SPPF": _sppf,
     "Upsample": _upsample,
 }
 
 
-@dataclass(frozen=True)
-class _HeadKind:
-    """What a head gives: each thing once, masks."""
-
-    once: bool = False
-    masks: bool = False
-
-
-HEADS: Mapping[str, _HeadKind] = {
-    "Detect": _HeadKind(),
-    "Segment": _HeadKind(masks=True),
-    "v10Detect": _HeadKind(once=True),
-}
+HEADS: Mapping[str, str] = {"Detect": DETECT, "Segment": SEGMENT, "v10Detect": DETECT}
+"""What each name of a head stands for."""
 
 # What heads that can't be used are for, in words.
 OTHER_HEADS = {
@@ -130,12 +128,12 @@ class Yolo(nn.Module):
         masks: it gives masks too.
     """
 
-    def __init__(self, rows: Sequence[Row], blocks: Sequence[nn.Module], head: Head, once: bool) -> None:
+    def __init__(self, rows: Sequence[Row], blocks: Sequence[nn.Module], head: Head) -> None:
         super().__init__()
         self.rows = list(rows)
         self.blocks = nn.ModuleList(blocks)
         self.head = head
-        self.once = once
+        self.once = head.once
         self.classes = head.classes
         self.masks = head.prototypes is not None
         self.stride = 1
@@ -148,7 +146,7 @@ class Yolo(nn.Module):
     def _levels(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         made: list[torch.Tensor | tuple[torch.Tensor, ...] | None] = []
         x = pixels
-        for at, (row, block) in enumerate(zip(self.rows, self.blocks)):
+        for at, (row, block) in enumerate(zip(self.rows, self.blocks, strict=False)):
             given = [x if source == -1 else made[source] for source in row.sources]
             x = block(given[:-1], given[-1]) if isinstance(block, CBFuse) else block(*given)
             made.append(x)
@@ -174,21 +172,21 @@ def build(checkpoint: Checkpoint) -> Yolo:
             description don't belong together.
     """
     rows = _rows(checkpoint)
-    kind = _head_kind(checkpoint, rows[-1])
+    task = _task(checkpoint, rows[-1])
     model = Tensors(checkpoint.tensors, "model.")
     unknown = sorted({row.module for row in rows[:-1]} - BLOCKS.keys())
     if unknown:
         raise YoloError(f"{checkpoint.source} has parts that are not known here: {', '.join(unknown)}. {USABLE}")
     try:
         blocks = [BLOCKS[row.module](model.at(at), row.args) for at, row in enumerate(rows[:-1])]
-        head = Head(model.at(len(rows) - 1), kind.once, kind.masks)
-    except MissingTensor as error:
+        head = Head(model.at(len(rows) - 1), task == SEGMENT)
+    except MissingTensorError as error:
         raise _broken(checkpoint, f"the tensor {error.args[0]} is missing") from error
     except (ValueError, TypeError, RuntimeError, IndexError) as error:
         raise _broken(checkpoint, f"its description can't be followed ({error})") from error
     if left := Tensors(checkpoint.tensors, "", model.read).unread():
         raise _broken(checkpoint, f"its description says nothing of {len(left)} tensors, the first {left[0]}")
-    net = Yolo(rows, blocks, head, kind.once).eval()
+    net = Yolo(rows, blocks, head).eval()
     net.stride = _tried(checkpoint, net)
     return net
 
@@ -236,18 +234,18 @@ def _row(entry: object) -> Row:
     return Row(tuple(int(source) for source in several), str(module).rpartition(".")[2], args)
 
 
-def _head_kind(checkpoint: Checkpoint, row: Row) -> _HeadKind:
-    """What the last row gives.
+def _task(checkpoint: Checkpoint, row: Row) -> str:
+    """What the last row is for.
 
     Raises:
         YoloError: where that is nothing that can be used here.
     """
     if "anchors" in checkpoint.description or (row.module == "Detect" and len(row.args) > 1):
         raise YoloError(f"{checkpoint.source} is a YOLO net with anchors, such as YOLOv5 and v7. {USABLE}")
-    kind = HEADS.get(row.module)
-    if kind is None:
+    task = HEADS.get(row.module)
+    if task is None:
         what = OTHER_HEADS.get(row.module, f"a net that ends with {row.module}")
         raise YoloError(f"{checkpoint.source} is {what}. {USABLE}")
-    if checkpoint.task not in ("", SEGMENT if kind.masks else DETECT):
+    if checkpoint.task not in ("", task):
         raise YoloError(f"{checkpoint.source} is a net for the task {checkpoint.task}. {USABLE}")
-    return kind
+    return task

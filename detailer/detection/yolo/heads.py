@@ -52,15 +52,17 @@ class Prototypes(nn.Module):
 class Head(nn.Module):
     """Boxes and scores of several levels, and masks where the file has them.
 
-    Args:
-        once: it gives each thing once; which tensors it reads depends on that.
+    A head that learnt to give each thing once has tensors of its own for that; the others are what is left of its
+    training.
 
     Attributes:
+        once: it gives each thing once.
         classes: how many there are.
     """
 
-    def __init__(self, tensors: Tensors, once: bool, masks: bool) -> None:
+    def __init__(self, tensors: Tensors, masks: bool) -> None:
         super().__init__()
+        self.once = once = tensors.has("one2one_cv2")
         boxes, scores = ("one2one_cv2", "one2one_cv3") if once else ("cv2", "cv3")
         self.boxes = _each_level(tensors.at(boxes))
         self.scores = _each_level(tensors.at(scores))
@@ -68,7 +70,7 @@ class Head(nn.Module):
         self.prototypes = Prototypes(tensors.at("proto")) if masks else None
         self.classes = _channels(self.scores[0])
         self.register_buffer("bins", _bins(tensors, _channels(self.boxes[0]) // SIDES))
-        if once:  # what is left of training
+        if once:
             for name in ("cv2", "cv3"):
                 tensors.at(name).skip()
 
@@ -88,14 +90,19 @@ class Head(nn.Module):
             scores.append(to_scores(level)[0].float().flatten(1).sigmoid().T)
         if self.coefficients is None or self.prototypes is None:
             return Seen(torch.cat(boxes), torch.cat(scores))
-        weights = [to_weights(level)[0].float().flatten(1).T for level, to_weights in zip(levels, self.coefficients)]
+        pairs = zip(levels, self.coefficients, strict=True)
+        weights = [to_weights(level)[0].float().flatten(1).T for level, to_weights in pairs]
         return Seen(torch.cat(boxes), torch.cat(scores), torch.cat(weights), self.prototypes(levels[0])[0].float())
 
     def _boxes(self, sides: torch.Tensor, stride: float) -> torch.Tensor:
-        """Distances from each place's middle to left, top, right and bottom, each the mean of a distribution."""
+        """Distances from each place's middle to left, top, right and bottom; each is the mean of a distribution, or is
+        given as it is.
+        """
         _, height, width = sides.shape
-        odds = sides.reshape(SIDES, len(self.bins), height * width).softmax(dim=1)
-        left, top, right, bottom = torch.einsum("sbn,b->sn", odds, self.bins.float())
+        distances = sides.reshape(SIDES, -1, height * width)
+        if len(self.bins) > 1:
+            distances = torch.einsum("sbn,b->sn", distances.softmax(dim=1), self.bins.float())[:, None]
+        left, top, right, bottom = distances[:, 0]
         y, x = torch.meshgrid(
             torch.arange(height, device=sides.device) + 0.5,
             torch.arange(width, device=sides.device) + 0.5,

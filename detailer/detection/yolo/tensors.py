@@ -15,7 +15,7 @@ from torch.nn import functional
 EPSILON = 1e-3  # of all batch normalization in these nets
 
 
-class MissingTensor(KeyError):
+class MissingTensorError(KeyError):
     """A tensor that a block needs is not there; the message is its name."""
 
 
@@ -47,12 +47,12 @@ class Tensors:
         """A tensor as float32.
 
         Raises:
-            MissingTensor: if there is none.
+            MissingTensorError: if there is none.
         """
         try:
             tensor = self.named[self.prefix + name]
         except KeyError:
-            raise MissingTensor(self.prefix + name) from None
+            raise MissingTensorError(self.prefix + name) from None
         self.read.add(self.prefix + name)
         return tensor.detach().to(torch.float32)
 
@@ -102,10 +102,7 @@ def _weight_and_bias(tensors: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
     if tensors.has("conv1"):
         return _joined(tensors)
     weight = tensors.get("conv.weight")
-    if tensors.has("conv.bias"):
-        bias = tensors.get("conv.bias")
-    else:
-        bias = torch.zeros(len(weight))
+    bias = tensors.get("conv.bias") if tensors.has("conv.bias") else torch.zeros(len(weight))
     if not tensors.has("bn"):
         return weight, bias
     norm = tensors.at("bn")

@@ -1,0 +1,37 @@
+"""What a YOLO file holds, and what goes wrong with one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+DETECT = "detect"
+SEGMENT = "segment"
+
+
+class YoloError(ValueError):
+    """A file that can't be used as a detector. The message names the file, what it is, and what can be used."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A YOLO model as its file has it: data only.
+
+    Attributes:
+        tensors: by their names in the model's state dict, such as ``model.0.conv.weight``; any float type, on the CPU.
+        names: what each class is called, by its number.
+        task: ``detect``, ``segment`` or another; empty where the file does not say.
+        description: the model's configuration: ``backbone`` and ``head`` are rows of ``[from, repeats, module, args]``;
+            beside them may be ``nc``, ``scale``, ``scales``, ``depth_multiple``, ``width_multiple``, ``yaml_file``.
+        strides: pixels of the picture per cell of each level, such as 8, 16, 32; empty where the file does not say.
+        source: the file's name, for messages.
+    """
+
+    tensors: Mapping[str, torch.Tensor]
+    names: Mapping[int, str]
+    task: str
+    description: Mapping[str, object] = field(default_factory=dict)
+    strides: Sequence[float] = ()
+    source: str = "the file"

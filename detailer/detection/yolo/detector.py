@@ -66,6 +66,8 @@ class YoloModel:
     Attributes:
         has_outlines: it gives outlines too.
         source: the file's name.
+        size: the longer side of a picture as the net is shown it, in pixels.
+        stride: what both its sides are multiples of.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -73,8 +75,8 @@ class YoloModel:
         self.has_outlines = net.masks
         self.source = checkpoint.source
         self._names: Mapping[int, str] = dict(checkpoint.names)
-        self._size = checkpoint.size
-        self._once, self._stride = net.once, net.stride
+        self.size = checkpoint.size
+        self._once, self.stride = net.once, net.stride
         half = any(tensor.dtype == torch.float16 for tensor in checkpoint.tensors.values())
         self._managed: host.nets.Managed[Yolo] = host.nets.Managed(net, half)
 
@@ -89,7 +91,7 @@ class YoloModel:
             ValueError: for several pictures.
         """
         pixels = cut_off_bytes(_one_picture(image))
-        frame = frame_for(Size(*pixels.shape[:2]), self._size, self._stride)
+        frame = frame_for(Size(*pixels.shape[:2]), self.size, self.stride)
         seen, kept = self._look(pixels, frame, threshold)
         boxes, scores = frame.boxes_in_picture(kept.boxes).tolist(), kept.scores.tolist()
         there = outlines_of(seen, kept, frame) if self.has_outlines else [None] * len(boxes)

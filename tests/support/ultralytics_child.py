@@ -18,7 +18,9 @@ from ultralytics.data.augment import LetterBox
 from ultralytics.utils.ops import scale_masks
 
 LOGITS = -4.0, 0.5  # mean and deviation of the class scores that a lively net gives before the sigmoid
-LARGEST = 1.5  # of them, for pictures that the net was adapted to: where all are 1, their order is chance
+# The same for the pictures that a net was adapted to: the largest, too. Where all scores are 1, their order is chance;
+# and what shouts makes much of the last digits, in which two ways to reckon the same differ.
+LARGEST, LARGEST_SIDE = 1.5, 4.0
 
 
 def make(name: str, into: str, seed: int = 0, lively: bool = True, pictures: list[str] | None = None) -> None:
@@ -33,7 +35,7 @@ def make(name: str, into: str, seed: int = 0, lively: bool = True, pictures: lis
         if pictures is None:
             _enliven(yolo.model, _pictures())
         else:
-            _enliven(yolo.model, _shown(pictures), LARGEST)
+            _enliven(yolo.model, _shown(pictures), adapted=True)
     yolo.save(into)
 
 
@@ -88,7 +90,7 @@ def predict(weights: str, pictures: list[str], into: str, whole: bool = False, *
     np.savez(into, **found)
 
 
-def _enliven(model: Any, pictures: torch.Tensor, largest: float | None = None) -> None:
+def _enliven(model: Any, pictures: torch.Tensor, adapted: bool = False) -> None:
     """Make a net with random weights answer with many scores, sizes and outlines instead of one."""
     model.train()
     for module in model.modules():
@@ -99,10 +101,13 @@ def _enliven(model: Any, pictures: torch.Tensor, largest: float | None = None) -
     model.eval()
     head = model.model[-1]
     for branch in ("cv2", "cv3", "cv4", "one2one_cv2", "one2one_cv3"):
-        scores = branch.endswith("cv3")
+        wanted, largest = (0.0, 1.0), None
+        if branch.endswith("cv3"):
+            wanted, largest = LOGITS, LARGEST
+        elif branch.endswith("cv2"):
+            wanted, largest = (0.0, 1.0 if adapted else 2.0), LARGEST_SIDE
         for level in getattr(head, branch, []):
-            wanted = LOGITS if scores else (0.0, 2.0 if branch.endswith("cv2") else 1.0)
-            _spread(model, level[-1], pictures, wanted, largest if scores else None)
+            _spread(model, level[-1], pictures, wanted, largest if adapted else None)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 0.03

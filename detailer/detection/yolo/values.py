@@ -27,6 +27,8 @@ class Checkpoint:
             beside them may be ``nc``, ``scale``, ``scales``, ``depth_multiple``, ``width_multiple``, ``yaml_file``.
         strides: pixels of the picture per cell of each level, such as 8, 16, 32; empty where the file does not say.
         source: the file's name, for messages.
+        size: the longer side in pixels of the pictures that it was trained with (``imgsz`` of its training's settings);
+            it is shown pictures of that size.
     """
 
     tensors: Mapping[str, torch.Tensor]
@@ -35,3 +37,4 @@ class Checkpoint:
     description: Mapping[str, object] = field(default_factory=dict)
     strides: Sequence[float] = ()
     source: str = "the file"
+    size: int = 640

@@ -1,0 +1,91 @@
+"""Outlines of what a segmenter finds: sums of its prototypes, and their way into the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from ...core import Region, Size
+from .boxes import Frame, Kept
+from .heads import Seen
+
+AT_ONCE = 32  # outlines: what bounds the memory they need on their way
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The outline of one thing in a picture.
+
+    Attributes:
+        mask: ``[h,w]`` booleans, of the picture's size in what the net was shown, its padding cut off.
+        picture: the picture's size.
+    """
+
+    mask: torch.Tensor
+    picture: Size
+
+    def extent(self) -> Region:
+        """A rectangle of the picture outside which there is nothing."""
+        spans = []
+        for axis, length, inner in ((1, self.picture.height, self.mask.shape[0]), (0, *self._across())):
+            there = torch.nonzero(self.mask.any(dim=axis))[:, 0]
+            if not len(there):
+                return Region(0, 0, 0, 0)
+            first, last = int(there[0]), int(there[-1])
+            ratio = length / inner
+            spans.append((int((first - 1) * ratio), int((last + 2) * ratio) + 1))
+        (y1, y2), (x1, x2) = spans
+        return Region(x1, y1, x2, y2).within(self.picture)
+
+    def _across(self) -> tuple[int, int]:
+        return self.picture.width, self.mask.shape[1]
+
+    def within(self, region: Region) -> torch.Tensor:
+        """What of it lies in a region of the picture: ``[h,w]`` float32 0..1, its edges soft where it is enlarged.
+
+        It is what bilinear resizing of the whole to the picture's size gives there.
+        """
+        rows, next_rows, down = _sources(region.y1, region.y2, self.picture.height, self.mask.shape[0])
+        columns, next_columns, across = _sources(region.x1, region.x2, self.picture.width, self.mask.shape[1])
+        mask = self.mask.float()
+        upper, lower = mask[rows], mask[next_rows]
+        mixed = upper + (lower - upper) * down[:, None]
+        left, right = mixed[:, columns], mixed[:, next_columns]
+        return left + (right - left) * across
+
+
+def _sources(first: int, last: int, length: int, inner: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of pixels of one axis: the two they lie between in the small mask, and how far they are from the first."""
+    middles = (torch.arange(first, last, dtype=torch.float64) + 0.5) * (inner / length) - 0.5
+    middles = middles.clamp(0, inner - 1)
+    lower = middles.floor()
+    return lower.long(), (lower.long() + 1).clamp(max=inner - 1), (middles - lower).float()
+
+
+def outlines_of(seen: Seen, kept: Kept, frame: Frame) -> Iterator[Outline | None]:
+    """The outline of each that counts as found; None where nothing of it is left within its box.
+
+    A prototype's sum is cut off at the box at the prototypes' own size, then enlarged; what is above 0 is the thing.
+    """
+    if seen.coefficients is None or seen.prototypes is None:
+        raise ValueError("the net gives no masks")
+    channels, height, width = seen.prototypes.shape
+    flat = seen.prototypes.reshape(channels, -1)
+    ratio = torch.tensor([width / frame.shown.width, height / frame.shown.height]).repeat(2).to(kept.boxes)
+    for part in torch.arange(len(kept.scores), device=kept.places.device).split(AT_ONCE):
+        sums = (seen.coefficients[kept.places[part]] @ flat).reshape(-1, height, width)
+        cut = sums * _inside(kept.boxes[part] * ratio, height, width)
+        enlarged = functional.interpolate(cut[None], size=tuple(frame.shown), mode="bilinear")[0]
+        for mask in enlarged > 0:
+            inner = mask[frame.top : frame.top + frame.inner.height, frame.left : frame.left + frame.inner.width]
+            yield Outline(inner.cpu(), frame.picture) if bool(mask.any()) else None
+
+
+def _inside(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Which pixels ``[n,h,w]`` lie in each box."""
+    left, top, right, bottom = (side[:, None, None] for side in boxes.T)
+    x, y = torch.arange(width, device=boxes.device), torch.arange(height, device=boxes.device)[:, None]
+    return (x >= left) & (x < right) & (y >= top) & (y < bottom)

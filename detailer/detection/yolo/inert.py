@@ -291,7 +291,7 @@ def _tuple(value: object) -> tuple[object, ...]:
 
 
 def _entries(pairs: Iterable[tuple[object, object]]) -> Mapping[object, object]:
-    """Those with a key that is a text or a small whole number: no other is asked for, and some would be slow to keep."""
+    """Those with a key that is a text or a small whole number: no other is asked for, some would be slow to keep."""
     return {
         key: value
         for key, value in pairs

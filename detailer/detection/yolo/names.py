@@ -21,9 +21,7 @@ PACKAGES = ("ultralytics", "models", "utils", "torch.nn.modules", "torch.optim",
 
 _BUILTINS = ("set", "frozenset", "list", "tuple", "dict", "object", "slice", "range", "complex", "bytearray", "getattr")
 _PATHS = ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath")
-_DTYPES = (
-    "float16 float32 float64 bfloat16 uint8 int8 int16 int32 int64 bool half float double long int short strided"
-).split()
+_DTYPES = ("half", "float", "double", "long", "int", "short", "strided")
 STORAGES = {
     "HalfStorage": "float16",
     "FloatStorage": "float32",
@@ -53,7 +51,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "numpy._core.multiarray": ("scalar", "_reconstruct"),
     "pathlib": _PATHS,
     "pathlib._local": _PATHS,
-    "torch": (*STORAGES, *_DTYPES, "Size", "Tensor", "device"),
+    "torch": (*STORAGES, *STORAGES.values(), *_DTYPES, "Size", "Tensor", "device"),
     "torch._utils": ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state"),
     "torch.storage": ("TypedStorage", "UntypedStorage"),
     "torch.nn.functional": ("silu", "relu", "leaky_relu", "mish", "hardswish", "gelu"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 import torch
 
@@ -22,6 +22,8 @@ from .names import STORAGES, Name
 
 MOST_DIMENSIONS = 8
 MOST_TIMES = 2  # bytes of all tensors over bytes of the file; parameters that are shared are there once
+
+Read = TypeVar("Read")
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _MAGIC = 0x1950A86A20F9469CFC6C  # of the plain files
@@ -115,7 +117,8 @@ def opened(path: Path) -> Iterator[TorchFile]:
             raise TorchFileError("is no file of torch.save")
 
 
-def _told(read: Callable[[], object]) -> ...:  # type: ignore[misc]
+def _told(read: Callable[[], Read]) -> Read:
+    """What ``read`` gives, its own errors as this module's."""
     try:
         return read()
     except (PickleError, ArchiveError) as error:

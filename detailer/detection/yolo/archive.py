@@ -32,11 +32,13 @@ class Member:
     size: bytes.
     offset: where its own header begins.
     checksum: CRC-32 of its bytes.
+    plain: neither compressed nor encrypted.
     """
 
     size: int
     offset: int
     checksum: int
+    plain: bool
 
 
 class Archive:
@@ -47,8 +49,7 @@ class Archive:
         size: of the file in bytes.
 
     Raises:
-        ArchiveError: for what is no zip file or lies about its members, for compressed or encrypted ones, and for too
-            many.
+        ArchiveError: for what is no zip file or lies about its members, and for too many.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -64,10 +65,15 @@ class Archive:
 
         Args:
             most: bytes that it may have.
+
+        Raises:
+            ArchiveError: if it has more, is compressed or encrypted, or is not there or another than the list says.
         """
         member = self.members.get(name)
         if member is None:
             raise ArchiveError(f"has no member {name}")
+        if not member.plain:
+            raise ArchiveError(f"has a compressed or encrypted member {name}, which torch does not write")
         if member.size > most:
             raise ArchiveError(f"has a member {name} of {member.size} bytes where at most {most} belong")
         fields = struct.unpack(_MEMBER_LAYOUT, self._at(member.offset, struct.calcsize(_MEMBER_LAYOUT)))
@@ -121,13 +127,12 @@ class Archive:
             name = directory[start : start + lengths[0]].decode("utf-8")
             extra = directory[start + lengths[0] : start + lengths[0] + lengths[1]]
             size, packed, offset = _whole((size, packed, offset), extra)
-            if method != 0 or flags & _ENCRYPTED:
-                raise ArchiveError(f"has a compressed or encrypted member {name}, which torch does not write")
-            if size != packed or size > self._size:
+            plain = method == 0 and not flags & _ENCRYPTED
+            if plain and (size != packed or size > self._size):
                 raise ArchiveError(f"says of its member {name} that it has {size} bytes, which the file has not")
             if name in members:
                 raise ArchiveError(f"has two members {name}")
-            members[name] = Member(size, offset, checksum)
+            members[name] = Member(size, offset, checksum, plain)
             place = start + sum(lengths)
         return members
 

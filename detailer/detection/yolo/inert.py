@@ -86,7 +86,9 @@ class Machine:
                 if instruction is None:
                     raise PickleError(f"has the pickle instruction {code!r}, which detectors' files don't have")
                 instruction(self)
-        except (IndexError, KeyError, struct.error, UnicodeError, TypeError, AttributeError, OverflowError) as error:
+        except PickleError:
+            raise
+        except (LookupError, struct.error, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise PickleError("is damaged: its description can't be read") from error
         raise PickleError(f"has a description of more than {MOST_INSTRUCTIONS} instructions")
 
@@ -257,7 +259,9 @@ class Machine:
         parts = self._stack.pop()
         if not isinstance(parts, tuple):
             raise TypeError
-        self._push(Reference(parts))
+        # plain files of torch know a class so, with its program's text, which is of no use here
+        is_class = len(parts) == 4 and parts[0] == "module" and isinstance(parts[1], Name)
+        self._push(parts[1] if is_class else Reference(parts))
 
     def new(self) -> None:
         args, name = self._stack.pop(), self._stack.pop()

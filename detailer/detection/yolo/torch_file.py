@@ -94,8 +94,10 @@ class TorchFile:
         made: dict[str, torch.Tensor] = {}
         for stored, shown in by_storage.items():
             values = _values(_told(lambda stored=stored: self._read(stored)), stored)
-            made |= {name: values.as_strided(view.shape, view.stride, view.offset).clone() for name, view in shown}
-        return {name: made[name].contiguous() for name in views}
+            for name, view in shown:
+                own = values.as_strided(view.shape, view.stride, view.offset)
+                made[name] = own if len(shown) == 1 and own.is_contiguous() else own.contiguous().clone()
+        return {name: made[name] for name in views}
 
 
 @contextmanager
@@ -147,7 +149,7 @@ def _from_zip(file: BinaryIO, size: int) -> TorchFile:
 def _from_plain(file: BinaryIO, size: int) -> TorchFile:
     """Five pickles one after another, magic number, version, system, description and keys, then what is stored."""
     file.seek(0)
-    area = file.read(MOST_BYTES)
+    area = file.read(min(size, MOST_BYTES))
     place = 0
     seen: dict[str, Stored] = {}
 
@@ -228,7 +230,7 @@ def _view(reference: object, offset: object, shape: object, stride: object) -> V
 
 
 def _stored(reference: object) -> Stored:
-    parts = reference.parts if isinstance(reference, Reference) else ()
+    parts: tuple[object, ...] = reference.parts if isinstance(reference, Reference) else ()
     if len(parts) not in (5, 6) or parts[0] != "storage" or (len(parts) == 6 and parts[5] is not None):
         raise PickleError("has a tensor that is not stored in it as torch does")
     kind, key = parts[1], parts[2]

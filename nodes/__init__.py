@@ -9,6 +9,7 @@ from . import (
     detailers,
     detectors,
     faces,
+    file_detectors,
     hooks,
     masks,
     options,
@@ -33,6 +34,7 @@ _GROUPS = (
     faces,
     detectors,
     core_detectors,
+    file_detectors,
     hooks,
     masks,
     options,
@@ -56,6 +58,7 @@ OWN_NODES = frozenset(node_id for node_id, node in NODE_CLASS_MAPPINGS.items() i
 
 def register() -> tuple[dict[str, type], dict[str, str]]:
     """Classes and names for ComfyUI, without those that another pack serves or that it has nothing to connect to."""
+    file_detectors.register_folders()
     classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node.is_offered()}
     names = {node_id: node.NAME for node_id, node in classes.items()}
     sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ...core import Size
+from ....core import Size
 from .heads import Seen
 
 GREY = 114  # 0..255: what lies beside the picture where its shape is another than the net's

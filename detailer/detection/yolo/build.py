@@ -17,7 +17,6 @@ from .heads import Head, Seen
 from .tensors import MissingTensorError, Tensors, conv
 from .values import DETECT, SEGMENT, Checkpoint, YoloError
 
-USABLE = "Use a detector or segmenter of YOLOv8, v9, v10, 11 or 12, a detector of YOLO26, or a YOLOv5 one whose name ends with u"
 TRIAL = 64  # pixels: the side of the picture with which a net is tried
 
 Args = Sequence[object]
@@ -176,7 +175,7 @@ def build(checkpoint: Checkpoint) -> Yolo:
     model = Tensors(checkpoint.tensors, "model.")
     unknown = sorted({row.module for row in rows[:-1]} - BLOCKS.keys())
     if unknown:
-        raise YoloError(f"{checkpoint.source} has parts that are not known here: {', '.join(unknown)}. {USABLE}")
+        raise YoloError(f"{checkpoint.source} has parts that are not known here: {', '.join(unknown)}")
     try:
         blocks = [BLOCKS[row.module](model.at(at), row.args) for at, row in enumerate(rows[:-1])]
         head = Head(model.at(len(rows) - 1), task == SEGMENT)
@@ -203,17 +202,19 @@ def _tried(checkpoint: Checkpoint, net: Yolo) -> int:
 
 
 def _broken(checkpoint: Checkpoint, why: str) -> YoloError:
-    return YoloError(f"{checkpoint.source} can't be used as a detector: {why}. Fetch the file anew, or use another one")
+    return YoloError(
+        f"{checkpoint.source} can't be used as a detector: {why}", "Fetch the file anew, or use another one"
+    )
 
 
 def _rows(checkpoint: Checkpoint) -> list[Row]:
     description = checkpoint.description
     given = [*_listed_rows(description.get("backbone")), *_listed_rows(description.get("head"))]
     if not given:
-        raise YoloError(f"{checkpoint.source} does not say what its net looks like. {USABLE}")
+        raise YoloError(f"{checkpoint.source} does not say what its net looks like")
     activation = str(description.get("activation", "SiLU"))
     if "SiLU" not in activation:
-        raise YoloError(f"{checkpoint.source} is a YOLO net with {activation} instead of SiLU. {USABLE}")
+        raise YoloError(f"{checkpoint.source} is a YOLO net with {activation} instead of SiLU")
     try:
         return [_row(entry) for entry in given]
     except (ValueError, TypeError) as error:
@@ -241,11 +242,11 @@ def _task(checkpoint: Checkpoint, row: Row) -> str:
         YoloError: where that is nothing that can be used here.
     """
     if "anchors" in checkpoint.description or (row.module == "Detect" and len(row.args) > 1):
-        raise YoloError(f"{checkpoint.source} is a YOLO net with anchors, such as YOLOv5 and v7. {USABLE}")
+        raise YoloError(f"{checkpoint.source} is a YOLO net with anchors, such as YOLOv5 and v7")
     task = HEADS.get(row.module)
     if task is None:
         what = OTHER_HEADS.get(row.module, f"a net that ends with {row.module}")
-        raise YoloError(f"{checkpoint.source} is {what}. {USABLE}")
+        raise YoloError(f"{checkpoint.source} is {what}")
     if checkpoint.task not in ("", task):
-        raise YoloError(f"{checkpoint.source} is a net for the task {checkpoint.task}. {USABLE}")
+        raise YoloError(f"{checkpoint.source} is a net for the task {checkpoint.task}")
     return task

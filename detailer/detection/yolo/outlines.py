@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from ...core import Region, Size
+from ....core import Region, Size
 from .boxes import Frame, Kept
 from .heads import Seen
 
@@ -28,20 +28,10 @@ class Outline:
     picture: Size
 
     def extent(self) -> Region:
-        """A rectangle of the picture outside which there is nothing."""
-        spans = []
-        for axis, length, inner in ((1, self.picture.height, self.mask.shape[0]), (0, *self._across())):
-            there = torch.nonzero(self.mask.any(dim=axis))[:, 0]
-            if not len(there):
-                return Region(0, 0, 0, 0)
-            first, last = int(there[0]), int(there[-1])
-            ratio = length / inner
-            spans.append((int((first - 1) * ratio), int((last + 2) * ratio) + 1))
-        (y1, y2), (x1, x2) = spans
+        """A rectangle of the picture outside which there is nothing; empty where there is nothing at all."""
+        y1, y2 = _extent(self.mask.any(dim=1), self.picture.height)
+        x1, x2 = _extent(self.mask.any(dim=0), self.picture.width)
         return Region(x1, y1, x2, y2).within(self.picture)
-
-    def _across(self) -> tuple[int, int]:
-        return self.picture.width, self.mask.shape[1]
 
     def within(self, region: Region) -> torch.Tensor:
         """What of it lies in a region of the picture: ``[h,w]`` float32 0..1, its edges soft where it is enlarged.
@@ -55,6 +45,15 @@ class Outline:
         mixed = upper + (lower - upper) * down[:, None]
         left, right = mixed[:, columns], mixed[:, next_columns]
         return left + (right - left) * across
+
+
+def _extent(there: torch.Tensor, length: int) -> tuple[int, int]:
+    """Where an axis of ``length`` pixels can be touched by what is there in the small mask: from, to."""
+    index = torch.nonzero(there)[:, 0]
+    if not len(index):
+        return 0, 0
+    ratio = length / len(there)
+    return int((int(index[0]) - 1) * ratio), int((int(index[-1]) + 2) * ratio) + 1
 
 
 def _sources(first: int, last: int, length: int, inner: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -11,8 +11,23 @@ DETECT = "detect"
 SEGMENT = "segment"
 
 
+USABLE = (
+    "Use a detector or segmenter of YOLOv8, v9, v10, 11 or 12, a detector of YOLO26, or a YOLOv5 one whose name ends "
+    "with u"
+)
+
+
 class YoloError(ValueError):
-    """A file that can't be used as a detector. The message names the file, what it is, and what can be used."""
+    """A file that can't be used as a detector.
+
+    Attributes:
+        found: the file's name and what it is; no full stop at its end.
+        fix: what to do.
+    """
+
+    def __init__(self, found: str, fix: str = USABLE) -> None:
+        super().__init__(f"{found}. {fix}")
+        self.found, self.fix = found, fix
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Nets of our own that ComfyUI keeps in memory along with its models: on the GPU while they are used, as it sees fit."""
+"""Nets of our own that ComfyUI keeps in memory along with its models: on the GPU while used, as it sees fit."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def runner(file: bytes, header: Header, source: str, engines: Mapping[str, Make]
             continue
         return _told(run, source, name)
     fix = INSTALL if _onnxruntime() is None else "Use the model as .pt or .safetensors, or export it anew"
-    raise YoloError(f"{source} can't be run{said}. {fix}")
+    raise YoloError(f"{source} can't be run{said}", fix)
 
 
 def _told(run: Run, source: str, engine: str) -> Run:
@@ -100,7 +100,7 @@ def _told(run: Run, source: str, engine: str) -> Run:
             if host.devices.is_out_of_memory(error):
                 raise
             fix = INSTALL if engine != "onnxruntime" else "Export the model anew, or use it as .pt or .safetensors"
-            raise YoloError(f"{source} fails when {engine} runs it: {_in_short(error)}. {fix}") from error
+            raise YoloError(f"{source} fails when {engine} runs it: {_in_short(error)}", fix) from error
 
     return running
 

@@ -38,7 +38,8 @@ class Boxes:
 class Family(Protocol):
     """A kind of detector."""
 
-    names: Mapping[int, str]
+    @property
+    def names(self) -> Mapping[int, str]: ...
 
     def look(self, run: Run, pixels: np.ndarray, threshold: float) -> Boxes:
         """What is found in a picture ``[H,W,3]`` uint8 RGB with a score above the threshold.
@@ -129,7 +130,7 @@ class UltraFace:
 
 @dataclass(frozen=True)
 class SsdMobileNet:
-    """SSD as it was converted from TensorFlow: a picture of bytes of any size, boxes 0..1 as top, left, bottom, right."""
+    """SSD as converted from TensorFlow: a picture of bytes of any size, boxes 0..1 as top, left, bottom, right."""
 
     names: Mapping[int, str]
 
@@ -159,4 +160,4 @@ def _fixed(value: Value) -> Size | None:
     if len(value.shape) != 4 or value.shape[1] != 3 or value.kind not in (FLOAT, FLOAT16):
         return None
     size = Size(*value.shape[2:])
-    return size if 0 < size.shorter and max(size) <= MOST_SIDE else None
+    return size if size.shorter > 0 and max(size) <= MOST_SIDE else None

@@ -131,7 +131,9 @@ class _Reader:
                     if key == 1:
                         kind = _number(part)
                     elif key == 2:
-                        shape = [self._side(_message(side)) for each, _, side in self._read(_message(part)) if each == 1]
+                        shape = [
+                            self._side(_message(side)) for each, _, side in self._read(_message(part)) if each == 1
+                        ]
         return Value(name, kind, tuple(shape))
 
     def _side(self, dimension: memoryview) -> int:

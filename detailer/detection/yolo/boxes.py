@@ -25,23 +25,23 @@ class Frame:
     Attributes:
         picture: its size.
         shown: the size of what the net is shown.
-        scale: pixels shown per pixel of the picture.
         left, top: of the picture in what is shown, in pixels.
         inner: the size of the picture in what is shown.
     """
 
     picture: Size
     shown: Size
-    scale: float
     left: int
     top: int
     inner: Size
 
     def boxes_in_picture(self, boxes: torch.Tensor) -> torch.Tensor:
         """Boxes ``[n,4]`` in pixels of what is shown, in pixels of the picture and cut off at its edges."""
-        moved = (boxes - torch.tensor([self.left, self.top, self.left, self.top]).to(boxes)) / self.scale
-        width, height = self.picture.width, self.picture.height
-        return torch.minimum(moved.clamp(min=0), torch.tensor([width, height, width, height]).to(boxes))
+        across, down = self.inner.width / self.picture.width, self.inner.height / self.picture.height
+        moved = boxes - torch.tensor([self.left, self.top, self.left, self.top]).to(boxes)
+        scaled = moved / torch.tensor([across, down, across, down]).to(boxes)
+        edges = torch.tensor([self.picture.width, self.picture.height] * 2).to(boxes)
+        return torch.minimum(scaled.clamp(min=0), edges)
 
 
 def frame_for(picture: Size, longest: int, stride: int) -> Frame:
@@ -53,7 +53,15 @@ def frame_for(picture: Size, longest: int, stride: int) -> Frame:
     inner = Size(*(max(round(length * scale), 1) for length in picture))
     top, left = (round((side - length) % stride / 2 - 0.1) for length in inner)
     shown = Size(*(length + (side - length) % stride for length in inner))
-    return Frame(picture, shown, scale, left, top, inner)
+    return Frame(picture, shown, left, top, inner)
+
+
+def frame_in(picture: Size, shown: Size) -> Frame:
+    """A picture enlarged or shrunk so that it just fits what a net of one size is shown, in the middle of it."""
+    scale = min(shown.height / picture.height, shown.width / picture.width)
+    inner = Size(*(max(round(length * scale), 1) for length in picture))
+    top, left = (round((side - length) / 2 - 0.1) for side, length in zip(shown, inner, strict=True))
+    return Frame(picture, shown, left, top, inner)
 
 
 def shown_to_net(pixels: np.ndarray, frame: Frame) -> torch.Tensor:

@@ -94,7 +94,7 @@ _kept = Kept(_read, lambda read: sum(tensor.nbytes for tensor in read.tensors.va
 
 
 def _error(path: Path, found: str, fix: str) -> YoloError:
-    return YoloError(f"{path.name} {found}. {fix}")
+    return YoloError(f"{path.name} {found}", fix)
 
 
 # --- safetensors --------------------------------------------------------------------------------------------------

@@ -74,7 +74,8 @@ def outlines_of(seen: Seen, kept: Kept, frame: Frame) -> Iterator[Outline | None
     channels, height, width = seen.prototypes.shape
     flat = seen.prototypes.reshape(channels, -1)
     ratio = torch.tensor([width / frame.shown.width, height / frame.shown.height]).repeat(2).to(kept.boxes)
-    for part in torch.arange(len(kept.scores), device=kept.places.device).split(AT_ONCE):
+    for first in range(0, len(kept.scores), AT_ONCE):
+        part = slice(first, first + AT_ONCE)
         sums = (seen.coefficients[kept.places[part]] @ flat).reshape(-1, height, width)
         cut = sums * _inside(kept.boxes[part] * ratio, height, width)
         enlarged = functional.interpolate(cut[None], size=tuple(frame.shown), mode="bilinear")[0]

@@ -230,7 +230,7 @@ def _view(reference: object, offset: object, shape: object, stride: object) -> V
 
 
 def _stored(reference: object) -> Stored:
-    parts: tuple[object, ...] = reference.parts if isinstance(reference, Reference) else ()
+    parts = list(reference.parts) if isinstance(reference, Reference) else list[object]()
     if len(parts) not in (5, 6) or parts[0] != "storage" or (len(parts) == 6 and parts[5] is not None):
         raise PickleError("has a tensor that is not stored in it as torch does")
     kind, key = parts[1], parts[2]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox
 from ultralytics.utils.ops import scale_masks
@@ -42,6 +43,13 @@ def make(name: str, into: str, seed: int = 0, lively: bool = True, pictures: lis
 def export(weights: str, imgsz: int | list[int] = 640, **options: Any) -> None:
     """``weights`` with the ending .onnx beside it."""
     YOLO(weights).export(format="onnx", imgsz=imgsz, simplify=False, **options)
+
+
+def state(weights: str, into: str) -> None:
+    """The state dict of a checkpoint, as safetensors."""
+    held = torch.load(weights, weights_only=False)
+    model = held["ema"] or held["model"]
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, into)
 
 
 def plain(weights: str, into: str) -> None:

@@ -56,6 +56,14 @@ def frame_for(picture: Size, longest: int, stride: int) -> Frame:
     return Frame(picture, shown, left, top, inner)
 
 
+def frame_in(picture: Size, shown: Size) -> Frame:
+    """A picture enlarged or shrunk so that it just fits what a net of one size is shown, in the middle of it."""
+    scale = min(shown.height / picture.height, shown.width / picture.width)
+    inner = Size(*(max(round(length * scale), 1) for length in picture))
+    top, left = (round((side - length) / 2 - 0.1) for side, length in zip(shown, inner, strict=True))
+    return Frame(picture, shown, left, top, inner)
+
+
 def shown_to_net(pixels: np.ndarray, frame: Frame) -> torch.Tensor:
     """A picture ``[H,W,3]`` uint8 as a net is shown it: ``[1,3,h,w]`` float32 0..1."""
     import cv2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -90,14 +91,10 @@ class YoloModel:
         Raises:
             ValueError: for several pictures.
         """
-        pixels = cut_off_bytes(_one_picture(image))
+        pixels = cut_off_bytes(one_picture(image))
         frame = frame_for(Size(*pixels.shape[:2]), self.size, self.stride)
         seen, kept = self._look(pixels, frame, threshold)
-        boxes, scores = frame.boxes_in_picture(kept.boxes).tolist(), kept.scores.tolist()
-        there = outlines_of(seen, kept, frame) if self.has_outlines else [None] * len(boxes)
-        for box, score, number, outline in zip(boxes, scores, kept.classes.tolist(), there, strict=True):
-            if outline is not None or not self.has_outlines:
-                yield Thing(tuple(box), self._name(number), score, outline if outlines else None)
+        return things_of(seen, kept, frame, self._names, outlines)
 
     def _look(self, pixels: np.ndarray, frame: Frame, threshold: float) -> tuple[Seen, Kept]:
         host.devices.check_interrupted()
@@ -106,16 +103,34 @@ class YoloModel:
             seen = net(shown_to_net(pixels, frame).to(self._managed.device, self._managed.dtype))
             return seen, kept_of(seen, threshold, self._once)
 
-    def _name(self, number: int) -> str:
-        return str(self._names.get(number, number))
+
+def things_of(seen: Seen, kept: Kept, frame: Frame, names: Mapping[int, str], outlines: bool) -> Iterator[Thing]:
+    """What counts as found, in pixels of the picture; of a net that gives masks only what has one.
+
+    Args:
+        names: of the classes; one without a name goes by its number.
+        outlines: they are wanted, where the net gives them.
+    """
+    boxes, scores = frame.boxes_in_picture(kept.boxes).tolist(), kept.scores.tolist()
+    has_outlines = seen.prototypes is not None
+    there = outlines_of(seen, kept, frame) if has_outlines else [None] * len(boxes)
+    for box, score, number, outline in zip(boxes, scores, kept.classes.tolist(), there, strict=True):
+        if outline is not None or not has_outlines:
+            yield Thing(tuple(box), str(names.get(number, number)), score, outline if outlines else None)
 
 
-def _one_picture(image: torch.Tensor) -> torch.Tensor:
+def one_picture(image: torch.Tensor) -> torch.Tensor:
     """``[H,W,3]`` of a picture ``[1,H,W,C]`` or ``[H,W,C]``."""
     frames = image[None] if image.ndim == 3 else image
     if len(frames) != 1:
         raise ValueError(f"a detector is shown one picture at a time, not {len(frames)}: make a list of the batch")
     return frames[0].expand(-1, -1, 3) if frames.shape[-1] == 1 else frames[0, ..., :3]
+
+
+class FindsThings(Protocol):
+    """A net that finds things, whoever runs it."""
+
+    def things_in(self, image: torch.Tensor, threshold: float, outlines: bool) -> Iterator[Thing]: ...
 
 
 @dataclass(frozen=True)
@@ -126,7 +141,7 @@ class YoloDetector(CoreDetector):
         outlines: the masks are outlines, not boxes.
     """
 
-    model: YoloModel
+    model: FindsThings
     outlines: bool = False
 
     def found(self, image: torch.Tensor, threshold: float) -> list[Found]:

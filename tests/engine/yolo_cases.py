@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from mask_detailer.core import Size
 from mask_detailer.detailer.detection.yolo.boxes import Frame, frame_for
+from mask_detailer.detailer.detection.yolo.checkpoint import read_checkpoint
 from mask_detailer.detailer.detection.yolo.detector import Thing, YoloModel
 from mask_detailer.detailer.detection.yolo.values import Checkpoint
 from numpy.typing import NDArray
@@ -82,8 +83,7 @@ class References:
     shown: dict[str, list[Pixels]]
 
     def checkpoint(self, name: str) -> Checkpoint:
-        held = torch.load(self.folder / f"{name}.plain", weights_only=True)
-        return Checkpoint(**held, source=f"{name}.pt")
+        return read_checkpoint(self.folder / f"{name}.pt")
 
     def found(self, name: str) -> list[dict[str, NDArray[np.float32]]]:
         """For each picture ``boxes`` [n,6], and of segmenters ``masks``, ``whole`` where it was asked for."""
@@ -107,7 +107,6 @@ def references(folder: Path, shown: dict[str, list[Pixels]], **options: Any) -> 
         paths = [str(file) for file in files]
         asked = {"pictures": paths, "into": f"{name}.npz", "conf": THRESHOLD, **once, **options}
         jobs.append({"do": "make", "name": name, "into": weights, "pictures": paths[:MOST_ADAPTED_TO]})
-        jobs.append({"do": "plain", "weights": weights, "into": f"{name}.plain"})
         jobs.append({"do": "predict", "weights": weights, **asked})
     run_jobs(jobs, folder)
     return References(folder, shown)

@@ -52,19 +52,6 @@ def state(weights: str, into: str) -> None:
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, into)
 
 
-def plain(weights: str, into: str) -> None:
-    """What a checkpoint holds, as the fields of a ``Checkpoint`` without its source, in a file of plain values."""
-    model = YOLO(weights).model
-    held = {
-        "tensors": model.state_dict(),
-        "names": dict(model.names),
-        "task": model.task,
-        "description": {key: model.yaml[key] for key in ("backbone", "head")},
-        "strides": model.stride.tolist(),
-    }
-    torch.save(held, into)
-
-
 def time_forward(weights: str, side: int, times: int, into: str) -> None:
     """Seconds that the library's net takes for a square picture, each of several times, to an .npy."""
     model = YOLO(weights).model.float().fuse(verbose=False).eval()

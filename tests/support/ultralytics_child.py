@@ -7,23 +7,33 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from ultralytics import YOLO
+from ultralytics.data.augment import LetterBox
+from ultralytics.utils.ops import scale_masks
 
 LOGITS = -4.0, 0.5  # mean and deviation of the class scores that a lively net gives before the sigmoid
+LARGEST = 1.5  # of them, for pictures that the net was adapted to: where all are 1, their order is chance
 
 
-def make(name: str, into: str, seed: int = 0, lively: bool = True) -> None:
-    """A checkpoint ``into``, half precision, of one of the library's configurations, with random weights."""
+def make(name: str, into: str, seed: int = 0, lively: bool = True, pictures: list[str] | None = None) -> None:
+    """A checkpoint ``into``, half precision, of one of the library's configurations, with random weights.
+
+    Args:
+        pictures: files as ``predict`` takes them; a lively net then answers to them without shouting.
+    """
     torch.manual_seed(seed)
     yolo = YOLO(f"{name}.yaml")
     if lively:
-        _enliven(yolo.model)
+        if pictures is None:
+            _enliven(yolo.model, _pictures())
+        else:
+            _enliven(yolo.model, _shown(pictures), LARGEST)
     yolo.save(into)
 
 
@@ -32,17 +42,37 @@ def export(weights: str, imgsz: int | list[int] = 640, **options: Any) -> None:
     YOLO(weights).export(format="onnx", imgsz=imgsz, simplify=False, **options)
 
 
-def state(weights: str, into: str) -> None:
-    """The state dict of a checkpoint, as safetensors."""
-    held = torch.load(weights, weights_only=False)
-    model = held["ema"] or held["model"]
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, into)
+def plain(weights: str, into: str) -> None:
+    """What a checkpoint holds, as the fields of a ``Checkpoint`` without its source, in a file of plain values."""
+    model = YOLO(weights).model
+    held = {
+        "tensors": model.state_dict(),
+        "names": dict(model.names),
+        "task": model.task,
+        "description": {key: model.yaml[key] for key in ("backbone", "head")},
+        "strides": model.stride.tolist(),
+    }
+    torch.save(held, into)
 
 
-def predict(weights: str, pictures: list[str], into: str, **options: Any) -> None:
+def time_forward(weights: str, side: int, times: int, into: str) -> None:
+    """Seconds that the library's net takes for a square picture, each of several times, to an .npy."""
+    model = YOLO(weights).model.float().fuse(verbose=False).eval()
+    picture = torch.rand(1, 3, side, side)
+    took = []
+    with torch.inference_mode():
+        for _ in range(times + 1):
+            start = time.perf_counter()
+            model(picture)
+            took.append(time.perf_counter() - start)
+    np.save(into, took[1:])
+
+
+def predict(weights: str, pictures: list[str], into: str, whole: bool = False, **options: Any) -> None:
     """What the library finds in pictures (files of uint8 RGB ``[H,W,3]``, .npy), to an .npz.
 
-    Of picture i: ``i.boxes`` [n,6] x1, y1, x2, y2, score, class; ``i.masks`` [n,h,w] where there are outlines.
+    Of picture i: ``i.boxes`` [n,6] x1, y1, x2, y2, score, class; ``i.masks`` [n,h,w] where there are outlines, and
+    where ``whole`` is asked for, ``i.whole`` [n,H,W], the same as the library brings them to the picture's size.
     """
     yolo = YOLO(weights)
     found = {}
@@ -51,13 +81,15 @@ def predict(weights: str, pictures: list[str], into: str, **options: Any) -> Non
         result = yolo.predict(picture, verbose=False, **options)[0]
         found[f"{number}.boxes"] = result.boxes.data.numpy()
         if result.masks is not None:
-            found[f"{number}.masks"] = result.masks.data.numpy()
+            masks = result.masks.data
+            found[f"{number}.masks"] = masks.numpy()
+            if whole:
+                found[f"{number}.whole"] = scale_masks(masks[None].float(), picture.shape[:2])[0].numpy()
     np.savez(into, **found)
 
 
-def _enliven(model: Any) -> None:
+def _enliven(model: Any, pictures: torch.Tensor, largest: float | None = None) -> None:
     """Make a net with random weights answer with many scores, sizes and outlines instead of one."""
-    pictures = _pictures()
     model.train()
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -66,10 +98,11 @@ def _enliven(model: Any) -> None:
         model(pictures)
     model.eval()
     head = model.model[-1]
-    for branch in ("cv2", "cv3", "cv4"):
+    for branch in ("cv2", "cv3", "cv4", "one2one_cv2", "one2one_cv3"):
+        scores = branch.endswith("cv3")
         for level in getattr(head, branch, []):
-            mean, deviation = LOGITS if branch == "cv3" else (0.0, 2.0 if branch == "cv2" else 1.0)
-            _spread(model, level[-1], pictures, mean, deviation)
+            wanted = LOGITS if scores else (0.0, 2.0 if branch.endswith("cv2") else 1.0)
+            _spread(model, level[-1], pictures, wanted, largest if scores else None)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 0.03
@@ -86,16 +119,37 @@ def _pictures() -> torch.Tensor:
     return torch.cat(made)
 
 
-def _spread(model: Any, layer: Any, pictures: torch.Tensor, mean: float, deviation: float) -> None:
-    """Scale a last layer so that its answers have this mean and deviation."""
+def _shown(files: list[str]) -> torch.Tensor:
+    """Pictures in squares of grey, as a net is shown them, ``[n,3,640,640]``."""
+    boxed = LetterBox((640, 640), auto=False)
+    squares = [torch.from_numpy(boxed(image=np.load(file))).permute(2, 0, 1) for file in files]
+    return torch.stack(squares).float() / 255
+
+
+def _spread(model: Any, layer: Any, pictures: torch.Tensor, wanted: tuple[float, float], largest: float | None) -> None:
+    """Scale a last layer so that its answers have this mean and deviation, or less where one would be too large."""
+    mean, deviation = wanted
     seen = []
     handle = layer.register_forward_hook(lambda _, __, output: seen.append(output))
     with torch.no_grad():
         layer.bias.zero_()
         model(pictures)
         handle.remove()
-        layer.weight.mul_(deviation / seen[0].std())
-        layer.bias.sub_(seen[0].mean(dim=(0, 2, 3)) * deviation / seen[0].std()).add_(mean)
+        middle = seen[0].mean(dim=(0, 2, 3))
+        factor = deviation / seen[0].std()
+        if largest is not None:
+            factor = min(factor, (largest - mean) / (seen[0] - middle[:, None, None]).max())
+        layer.weight.mul_(factor)
+        layer.bias.sub_(middle * factor).add_(mean)
+
+
+def state(weights: str, into: str) -> None:
+    """The state dict of a checkpoint, as safetensors."""
+    from safetensors.torch import save_file
+
+    held = torch.load(weights, weights_only=False)
+    model = held["ema"] or held["model"]
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, into)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox
 from ultralytics.utils.ops import scale_masks
 
 LOGITS = -4.0, 0.5  # mean and deviation of the class scores that a lively net gives before the sigmoid
-LARGEST = 1.5  # of them, for pictures that the net was adapted to: where all are 1, their order is chance
+# The same for the pictures that a net was adapted to: the largest, too. Where all scores are 1, their order is chance;
+# and what shouts makes much of the last digits, in which two ways to reckon the same differ.
+LARGEST, LARGEST_SIDE = 1.5, 4.0
 
 
 def make(name: str, into: str, seed: int = 0, lively: bool = True, pictures: list[str] | None = None) -> None:
@@ -33,13 +36,20 @@ def make(name: str, into: str, seed: int = 0, lively: bool = True, pictures: lis
         if pictures is None:
             _enliven(yolo.model, _pictures())
         else:
-            _enliven(yolo.model, _shown(pictures), LARGEST)
+            _enliven(yolo.model, _shown(pictures), adapted=True)
     yolo.save(into)
 
 
 def export(weights: str, imgsz: int | list[int] = 640, **options: Any) -> None:
     """``weights`` with the ending .onnx beside it."""
     YOLO(weights).export(format="onnx", imgsz=imgsz, simplify=False, **options)
+
+
+def state(weights: str, into: str) -> None:
+    """The state dict of a checkpoint, as safetensors."""
+    held = torch.load(weights, weights_only=False)
+    model = held["ema"] or held["model"]
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, into)
 
 
 def plain(weights: str, into: str) -> None:
@@ -88,7 +98,7 @@ def predict(weights: str, pictures: list[str], into: str, whole: bool = False, *
     np.savez(into, **found)
 
 
-def _enliven(model: Any, pictures: torch.Tensor, largest: float | None = None) -> None:
+def _enliven(model: Any, pictures: torch.Tensor, adapted: bool = False) -> None:
     """Make a net with random weights answer with many scores, sizes and outlines instead of one."""
     model.train()
     for module in model.modules():
@@ -99,10 +109,13 @@ def _enliven(model: Any, pictures: torch.Tensor, largest: float | None = None) -
     model.eval()
     head = model.model[-1]
     for branch in ("cv2", "cv3", "cv4", "one2one_cv2", "one2one_cv3"):
-        scores = branch.endswith("cv3")
+        wanted, largest = (0.0, 1.0), None
+        if branch.endswith("cv3"):
+            wanted, largest = LOGITS, LARGEST
+        elif branch.endswith("cv2"):
+            wanted, largest = (0.0, 1.0 if adapted else 2.0), LARGEST_SIDE
         for level in getattr(head, branch, []):
-            wanted = LOGITS if scores else (0.0, 2.0 if branch.endswith("cv2") else 1.0)
-            _spread(model, level[-1], pictures, wanted, largest if scores else None)
+            _spread(model, level[-1], pictures, wanted, largest if adapted else None)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 0.03
@@ -141,15 +154,6 @@ def _spread(model: Any, layer: Any, pictures: torch.Tensor, wanted: tuple[float,
             factor = min(factor, (largest - mean) / (seen[0] - middle[:, None, None]).max())
         layer.weight.mul_(factor)
         layer.bias.sub_(middle * factor).add_(mean)
-
-
-def state(weights: str, into: str) -> None:
-    """The state dict of a checkpoint, as safetensors."""
-    from safetensors.torch import save_file
-
-    held = torch.load(weights, weights_only=False)
-    model = held["ema"] or held["model"]
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, into)
 
 
 if __name__ == "__main__":

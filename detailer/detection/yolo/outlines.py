@@ -67,25 +67,23 @@ def _sources(first: int, last: int, length: int, inner: int) -> tuple[torch.Tens
 def outlines_of(seen: Seen, kept: Kept, frame: Frame) -> Iterator[Outline | None]:
     """The outline of each that counts as found; None where nothing of it is left within its box.
 
-    A prototype's sum is cut off at the box at the prototypes' own size, then enlarged; what is above 0 is the thing.
+    The sum of the prototypes is enlarged to the size of what the net was shown, and is the thing where it is above 0.
     """
     if seen.coefficients is None or seen.prototypes is None:
         raise ValueError("the net gives no masks")
     channels, height, width = seen.prototypes.shape
     flat = seen.prototypes.reshape(channels, -1)
-    ratio = torch.tensor([width / frame.shown.width, height / frame.shown.height]).repeat(2).to(kept.boxes)
+    rows, columns = Region(frame.left, frame.top, frame.left + frame.inner.width, frame.top + frame.inner.height).slices
     for first in range(0, len(kept.scores), AT_ONCE):
         part = slice(first, first + AT_ONCE)
         sums = (seen.coefficients[kept.places[part]] @ flat).reshape(-1, height, width)
-        cut = sums * _inside(kept.boxes[part] * ratio, height, width)
-        enlarged = functional.interpolate(cut[None], size=tuple(frame.shown), mode="bilinear")[0]
-        for mask in enlarged > 0:
-            inner = mask[frame.top : frame.top + frame.inner.height, frame.left : frame.left + frame.inner.width]
-            yield Outline(inner.cpu(), frame.picture) if bool(mask.any()) else None
+        enlarged = functional.interpolate(sums[None], size=tuple(frame.shown), mode="bilinear")[0]
+        for mask in (enlarged > 0) & _inside(kept.boxes[part], frame.shown):
+            yield Outline(mask[rows, columns].cpu(), frame.picture) if bool(mask.any()) else None
 
 
-def _inside(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Which pixels ``[n,h,w]`` lie in each box."""
+def _inside(boxes: torch.Tensor, size: Size) -> torch.Tensor:
+    """Which pixels ``[n,h,w]`` of a picture lie in each box."""
     left, top, right, bottom = (side[:, None, None] for side in boxes.T)
-    x, y = torch.arange(width, device=boxes.device), torch.arange(height, device=boxes.device)[:, None]
+    x, y = torch.arange(size.width, device=boxes.device), torch.arange(size.height, device=boxes.device)[:, None]
     return (x >= left) & (x < right) & (y >= top) & (y < bottom)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..detailer import host
+from ..detailer.detection.onnx.detector import ENDING, OnnxNet, load_onnx
+from ..detailer.detection.onnx.yolo import OnnxYolo
 from ..detailer.detection.yolo.checkpoint import read_checkpoint
 from ..detailer.detection.yolo.detector import YoloDetector, YoloModel
 from ..detailer.detection.yolo.values import YoloError
@@ -23,9 +25,8 @@ FOLDERS = {"bbox": "ultralytics_bbox", "segm": "ultralytics_segm"}
 
 def register_folders() -> None:
     """Make the folders of YOLO files known to ComfyUI."""
-    host.folders.add_model_folder(ALL, ALL)
-    for prefix, kind in FOLDERS.items():
-        host.folders.add_model_folder(kind, f"{ALL}/{prefix}")
+    for kind, folder in {ALL: ALL, **{kind: f"{ALL}/{prefix}" for prefix, kind in FOLDERS.items()}}.items():
+        host.folders.add_model_folder(kind, folder, (*host.models.model_file_endings(), ENDING))
 
 
 def choices() -> list[str]:
@@ -37,6 +38,24 @@ def file_of(choice: str) -> Path | None:
     """The file of a choice, None where there is none."""
     prefix, _, name = choice.partition("/")
     return host.folders.model_file(ALL, choice) or host.folders.model_file(FOLDERS.get(prefix, ALL), name)
+
+
+def state_of(path: Path | None) -> tuple[int, int] | str:
+    """What differs once a file is another; nothing of one that isn't there."""
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        found = None
+    return "" if found is None else (found.st_mtime_ns, found.st_size)
+
+
+def model_of(path: Path) -> YoloModel | OnnxYolo | OnnxNet:
+    """The net of a file, by what its name ends with.
+
+    Raises:
+        YoloError: for a file that can't be used.
+    """
+    return load_onnx(path) if path.suffix.lower() == ENDING else YoloModel(read_checkpoint(path))
 
 
 @dataclass(frozen=True)
@@ -91,12 +110,7 @@ class UltralyticsDetectorProvider(Node, menu=PACK):
     @classmethod
     def IS_CHANGED(cls, model_name: str | None = None) -> tuple[int, int] | str:
         """A file that was replaced is read anew."""
-        path = None if model_name is None else file_of(model_name)
-        try:
-            found = None if path is None else path.stat()
-        except OSError:
-            found = None
-        return "" if found is None else (found.st_mtime_ns, found.st_size)
+        return state_of(None if model_name is None else file_of(model_name))
 
     def doit(self, model_name: str) -> tuple[YoloDetector, YoloDetector | NoOutlines]:
         path = file_of(model_name)
@@ -104,7 +118,7 @@ class UltralyticsDetectorProvider(Node, menu=PACK):
             fix = "Put it into models/ultralytics/bbox or models/ultralytics/segm, or choose another"
             raise self.door.error("model_name", f"there is no file {model_name}", fix)
         try:
-            model = YoloModel(read_checkpoint(path))
+            model = model_of(path)
         except YoloError as error:
             raise self.door.error("model_name", error.found, error.fix) from error
         outlines = YoloDetector(model, outlines=True) if model.has_outlines else NoOutlines(self.ID, model_name)

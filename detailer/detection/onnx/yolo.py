@@ -71,9 +71,9 @@ def layout_of(header: Header, source: str) -> Layout | None:
         raise YoloError(f"{source} is a YOLO net for another task ({task})", USABLE)
     channels = prototypes[0].shape[1] if prototypes else 0
     rows, columns = found[0].shape[1:]
-    once = columns == SIDES + 2 + channels
+    once = columns == SIDES + 2 + channels or header.metadata.get("end2end") == "True"
     names = class_names(header.metadata.get("names", ""))
-    several = rows - SIDES - channels
+    several = rows - SIDES - channels if rows else len(names)  # where the file leaves it open
     raw = several > 0 and (columns == 0 or columns > rows) and len(names) in (0, several)
     if not (once or raw) or given.shape[0] > 1 or (prototypes and not channels):
         return None

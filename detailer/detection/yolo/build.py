@@ -5,6 +5,7 @@ How wide and deep a net is, nobody has to say: it stands in the tensors' shapes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from .tensors import MissingTensorError, Tensors, conv
 from .values import DETECT, SEGMENT, Checkpoint, YoloError
 
 TRIAL = 64  # pixels: the side of the picture with which a net is tried
+# What no net of these families comes near: beyond it a file wants memory and nothing else.
+MOST_ROWS, MOST_SOURCES, MOST_NUMBER, MOST_VALUES = 512, 32, 16, 2**20
 
 Args = Sequence[object]
 
@@ -43,7 +46,12 @@ def _flag(args: Args, place: int, default: bool) -> bool:
 
 def _number(args: Args, place: int, default: int | None) -> int | None:
     value = args[place] if len(args) > place else default
-    return value if value is None else int(str(value))
+    if value is None:
+        return None
+    number = int(str(value))
+    if not 0 <= number <= MOST_NUMBER:
+        raise ValueError(f"{number} is no kernel, stride or factor")
+    return number
 
 
 def _conv(tensors: Tensors, args: Args) -> nn.Module:
@@ -140,14 +148,21 @@ class Yolo(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> Seen:
         """What it says of a picture ``[1,3,h,w]`` 0..1, both sides multiples of its stride."""
-        return self.head(self._levels(pixels), pixels.shape[2])
+        return self.head(self.levels(pixels), pixels.shape[2])
 
-    def _levels(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+    def levels(self, pixels: torch.Tensor, most: float = math.inf) -> list[torch.Tensor]:
+        """What the head is given.
+
+        Raises:
+            ValueError: where a part gives more than ``most`` values.
+        """
         made: list[torch.Tensor | tuple[torch.Tensor, ...] | None] = []
         x = pixels
         for at, (row, block) in enumerate(zip(self.rows, self.blocks, strict=False)):
             given = [x if source == -1 else made[source] for source in row.sources]
             x = block(given[:-1], given[-1]) if isinstance(block, CBFuse) else block(*given)
+            if isinstance(x, torch.Tensor) and x.numel() > most:
+                raise ValueError(f"part {at} makes {x.numel()} values of a small picture")
             made.append(x)
             for done in self._last_use.get(at, ()):
                 made[done] = None  # its memory is free for what comes
@@ -194,7 +209,7 @@ def _tried(checkpoint: Checkpoint, net: Yolo) -> int:
     """The coarsest level's stride, after a small picture has gone through the net."""
     with torch.inference_mode():
         try:
-            levels = net._levels(torch.zeros(1, 3, TRIAL, TRIAL))
+            levels = net.levels(torch.zeros(1, 3, TRIAL, TRIAL), MOST_VALUES)
             net.head(levels, TRIAL)
         except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
             raise _broken(checkpoint, f"its tensors don't fit one another ({str(error).splitlines()[0]})") from error
@@ -212,6 +227,8 @@ def _rows(checkpoint: Checkpoint) -> list[Row]:
     given = [*_listed_rows(description.get("backbone")), *_listed_rows(description.get("head"))]
     if not given:
         raise YoloError(f"{checkpoint.source} does not say what its net looks like")
+    if len(given) > MOST_ROWS:
+        raise _broken(checkpoint, f"its description has {len(given)} rows")
     activation = str(description.get("activation", "SiLU"))
     if "SiLU" not in activation:
         raise YoloError(f"{checkpoint.source} is a YOLO net with {activation} instead of SiLU")
@@ -230,6 +247,8 @@ def _row(entry: object) -> Row:
         raise ValueError(f"a row is from, repeats, module and args, not {str(entry)[:80]}")
     sources, _, module, args = entry
     several = sources if isinstance(sources, list | tuple) else [sources]
+    if len(several) > MOST_SOURCES:
+        raise ValueError(f"{module} takes {len(several)} others")
     if not isinstance(args, list | tuple):
         raise ValueError(f"the args of {module} are no list")
     return Row(tuple(int(source) for source in several), str(module).rpartition(".")[2], args)

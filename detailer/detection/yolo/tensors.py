@@ -102,6 +102,8 @@ def _weight_and_bias(tensors: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
     if tensors.has("conv1"):
         return _joined(tensors)
     weight = tensors.get("conv.weight")
+    if weight.ndim != 4:
+        raise ValueError(f"{tensors.prefix}conv.weight is no convolution's")
     bias = tensors.get("conv.bias") if tensors.has("conv.bias") else torch.zeros(len(weight))
     if not tensors.has("bn"):
         return weight, bias

@@ -108,6 +108,23 @@ REFUSED: dict[str, tuple[Checkpoint, str]] = {
         _checkpoint(tensors=_tensors() | {"model.2.cv1.conv.weight": torch.ones(8, 5, 1, 1)}),
         "its tensors don't fit one another",
     ),
+    "doubles": (
+        _checkpoint(
+            [*ROWS[:2], *[[[-1, -1], 1, "Concat", [1]]] * 60],
+            tensors={
+                name.replace("model.3", "model.62"): value
+                for name, value in _tensors().items()
+                if not name.startswith("model.2")
+            },
+        ),
+        "values of a small picture",
+    ),
+    "enlarges": (
+        _checkpoint([*ROWS[:2], [-1, 1, "nn.Upsample", [None, 100000, "nearest"]]]),
+        "100000 is no kernel, stride or factor",
+    ),
+    "rows": (_checkpoint(ROWS * 400), "its description has 1201 rows"),
+    "many sources": (_checkpoint([*ROWS[:2], [[-1] * 1000, 1, "Concat", [1]]]), "takes 1000 others"),
     "norm": (
         _checkpoint(tensors=_tensors() | {"model.1.bn.running_var": torch.ones(3)}),
         "its description can't be followed",

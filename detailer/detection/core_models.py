@@ -29,7 +29,7 @@ class Told:
 
     hook: DetailerHook
 
-    def post_crop_region(self, size: Size, bbox: Sequence[int], crop_region: Sequence[int]) -> Sequence[int]:
+    def post_crop_region(self, size: Size, bbox: Sequence[float], crop_region: Sequence[int]) -> Sequence[int]:
         function = getattr(self.hook, "post_crop_region", None)
         return crop_region if function is None else function(size.width, size.height, bbox, crop_region)
 

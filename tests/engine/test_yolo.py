@@ -112,7 +112,7 @@ def test_outlines_as_the_library_brings_them_to_the_picture(folders: Path, made:
     compared = 0
     for picture, found in zip(made.shown[QUICK[1]], made.found(QUICK[1]), strict=True):
         image = as_image(picture)
-        segs = SegmDetectorSEGS().doit(segm, image, **(WIDGETS | {"crop_factor": 3.0}))[0][1]
+        segs = SegmDetectorSEGS().doit(segm, image, **WIDGETS)[0][1]
         boxes, wholes = found["boxes"], found.get("whole", np.zeros((0, *picture.shape[:2])))
         large = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) > 1
         assert len(segs) == large.sum()
@@ -149,7 +149,8 @@ def test_box_of_fractions() -> None:
     (header, (seg,)) = detector.detect(image, 0.5, 0, 1.0)
     assert header == (64, 80) and seg.crop_region == [10, 10, 30, 40] and seg.cropped_mask.shape == (30, 20)
     assert (seg.cropped_mask == 1).all() and seg.cropped_image.shape == (1, 30, 20, 4)
-    assert detector.detect_combined(image, 0.5, 0).sum() == 21 * 31  # both corners are the box's
+    union = detector.detect_combined(image, 0.5, 0)
+    assert union is not None and union.sum() == 21 * 31  # both corners are the box's
 
 
 @pytest.mark.parametrize(("drop_size", "count"), [(7, 1), (8, 0)])

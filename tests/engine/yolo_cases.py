@@ -47,7 +47,9 @@ def _photograph(dice: np.random.Generator, size: tuple[int, int]) -> Pixels:
     whole = getattr(data, str(dice.choice(PHOTOGRAPHS)))()
     top, left = (int(dice.integers(0, side // 3)) for side in whole.shape[:2])
     part = np.ascontiguousarray(whole[top:, left:])
-    return cv2.resize(part, size[::-1], interpolation=cv2.INTER_AREA) if dice.integers(2) else part
+    return np.asarray(
+        cv2.resize(part, size[::-1], interpolation=cv2.INTER_AREA) if dice.integers(2) else part, np.uint8
+    )
 
 
 def _drawn(dice: np.random.Generator, size: tuple[int, int]) -> Pixels:

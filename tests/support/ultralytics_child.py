@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def make(name: str, into: str, seed: int = 0, lively: bool = True, pictures: lis
         pictures: files as ``predict`` takes them; a lively net then answers to them without shouting.
     """
     torch.manual_seed(seed)
-    yolo = YOLO(f"{name}.yaml")
+    yolo: Any = YOLO(f"{name}.yaml")
     if lively:
         if pictures is None:
             _enliven(yolo.model, _pictures())
@@ -54,7 +54,7 @@ def state(weights: str, into: str) -> None:
 
 def time_forward(weights: str, side: int, times: int, into: str) -> None:
     """Seconds that the library's net takes for a square picture, each of several times, to an .npy."""
-    model = YOLO(weights).model.float().fuse(verbose=False).eval()
+    model = cast("Any", YOLO(weights).model).float().fuse(verbose=False).eval()
     picture = torch.rand(1, 3, side, side)
     took = []
     with torch.inference_mode():
@@ -71,7 +71,7 @@ def predict(weights: str, pictures: list[str], into: str, whole: bool = False, *
     Of picture i: ``i.boxes`` [n,6] x1, y1, x2, y2, score, class; ``i.masks`` [n,h,w] where there are outlines, and
     where ``whole`` is asked for, ``i.whole`` [n,H,W], the same as the library brings them to the picture's size.
     """
-    yolo = YOLO(weights)
+    yolo: Any = YOLO(weights)
     found = {}
     for number, file in enumerate(pictures):
         picture = np.ascontiguousarray(np.load(file)[..., ::-1])  # it takes BGR

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -197,7 +197,7 @@ def _segment(thing: Thing, image: torch.Tensor, crops: Crops, hook: Told) -> SEG
         return None
     box = np.array(thing.box, np.float32)
     region = Region.around(thing.box, crops.crop_factor, size)
-    region = Region.of(hook.post_crop_region(size, box, region.as_list())).within(size)
+    region = Region.of(hook.post_crop_region(size, cast("Sequence[float]", box), region.as_list())).within(size)
     if region.is_empty:
         return None
     frames = image[None] if image.ndim == 3 else image

@@ -63,8 +63,10 @@ def test_normalization_is_part_of_the_weights() -> None:
     net = build(_checkpoint(tensors=tensors))
     picture = torch.rand(1, 3, 8, 8)
     convolved = torch.nn.functional.conv2d(picture, tensors["model.0.conv.weight"], stride=2, padding=1)
-    norm = [tensors[f"model.0.bn.{key}"] for key in ("running_mean", "running_var", "weight", "bias")]
-    wanted = torch.nn.functional.silu(torch.nn.functional.batch_norm(convolved, *norm, eps=1e-3))
+    mean, var, weight, bias = (
+        tensors[f"model.0.bn.{key}"] for key in ("running_mean", "running_var", "weight", "bias")
+    )
+    wanted = torch.nn.functional.silu(torch.nn.functional.batch_norm(convolved, mean, var, weight, bias, eps=1e-3))
     assert torch.allclose(net.blocks[0](picture), wanted, atol=1e-6)
 
 

@@ -50,8 +50,8 @@ def as_image(picture: Pixels) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Pixels]]:
-    """``NAME.onnx`` of four nets, and what the library finds with it in some pictures."""
-    folder, pictures = tmp_path_factory.mktemp("exported"), blots(8)
+    """``NAME.onnx`` of four nets, and what the library finds in some pictures with the files they were exported from."""
+    folder, pictures = tmp_path_factory.mktemp("exported"), blots(6)
     files = [folder / f"{number}.npy" for number in range(len(pictures))]
     for file, picture in zip(files, pictures, strict=True):
         np.save(file, picture)
@@ -60,7 +60,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Pixel
         jobs.append({"do": "make", "name": name, "into": f"{name}.pt", "pictures": given})
         jobs.append({"do": "export", "weights": f"{name}.pt", **options})
         asked = {"pictures": given, "into": f"{name}.npz", "conf": CONFIDENCE, "imgsz": options["imgsz"]}
-        jobs.append({"do": "predict", "weights": f"{name}.onnx", **asked})
+        jobs.append({"do": "predict", "weights": f"{name}.pt", **asked, "rect": bool(options.get("dynamic"))})
     run_jobs(jobs, folder)
     return folder, pictures
 

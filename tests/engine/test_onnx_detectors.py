@@ -29,6 +29,7 @@ EXPORTS: dict[str, dict[str, Any]] = {
     "yolov8n-seg": {"imgsz": SIDE},
     "yolo11n-seg": {"imgsz": SIDE, "dynamic": True},
 }
+QUICK = ("yolov8n", "yolo11n-seg")
 engines = pytest.mark.parametrize("engine", ENGINES)
 
 Pixels = NDArray[np.uint8]
@@ -48,21 +49,31 @@ def as_image(picture: Pixels) -> torch.Tensor:
     return torch.from_numpy(picture)[None].float() / 255.0
 
 
+class Exported:
+    """``NAME.onnx`` of nets, and what the library finds in pictures with the files that they were exported from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pictures = blots(6)
+        self._files = [str(folder / f"{number}.npy") for number in range(len(self.pictures))]
+        for file, picture in zip(self._files, self.pictures, strict=True):
+            np.save(file, picture)
+
+    def found(self, name: str) -> Any:
+        """Made when it is first asked for."""
+        if not (self.folder / f"{name}.npz").exists():
+            weights, options = f"{name}.pt", EXPORTS[name]
+            asked = {"conf": CONFIDENCE, "imgsz": options["imgsz"], "rect": bool(options.get("dynamic"))}
+            make = {"do": "make", "name": name, "into": weights, "pictures": self._files}
+            export = {"do": "export", "weights": weights, **options}
+            predict = {"do": "predict", "weights": weights, "pictures": self._files, "into": f"{name}.npz", **asked}
+            run_jobs([make, export, predict], self.folder)
+        return np.load(self.folder / f"{name}.npz")
+
+
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Pixels]]:
-    """``NAME.onnx`` of four nets, and what the library finds with it in some pictures."""
-    folder, pictures = tmp_path_factory.mktemp("exported"), blots(8)
-    files = [folder / f"{number}.npy" for number in range(len(pictures))]
-    for file, picture in zip(files, pictures, strict=True):
-        np.save(file, picture)
-    given, jobs = [str(file) for file in files], []
-    for name, options in EXPORTS.items():
-        jobs.append({"do": "make", "name": name, "into": f"{name}.pt", "pictures": given})
-        jobs.append({"do": "export", "weights": f"{name}.pt", **options})
-        asked = {"pictures": given, "into": f"{name}.npz", "conf": CONFIDENCE, "imgsz": options["imgsz"]}
-        jobs.append({"do": "predict", "weights": f"{name}.onnx", **asked})
-    run_jobs(jobs, folder)
-    return folder, pictures
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return Exported(tmp_path_factory.mktemp("exported"))
 
 
 def frame_of(name: str, picture: Pixels) -> Frame:
@@ -76,15 +87,14 @@ def frame_of(name: str, picture: Pixels) -> Frame:
 
 
 @engines
-@pytest.mark.parametrize("name", EXPORTS)
-def test_an_exported_net_finds_what_the_library_finds(
-    exported: tuple[Path, list[Pixels]], name: str, engine: str
-) -> None:
-    folder, pictures = exported
-    net = net_of((folder / f"{name}.onnx").read_bytes(), f"{name}.onnx", {engine: ENGINES[engine]})
-    held = np.load(folder / f"{name}.npz")
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in EXPORTS]
+)
+def test_an_exported_net_finds_what_the_library_finds(exported: Exported, name: str, engine: str) -> None:
+    held = exported.found(name)
+    net = net_of((exported.folder / f"{name}.onnx").read_bytes(), f"{name}.onnx", {engine: ENGINES[engine]})
     count, masks = 0, 0
-    for number, picture in enumerate(pictures):
+    for number, picture in enumerate(exported.pictures):
         theirs, frame = held[f"{number}.boxes"], frame_of(name, picture)
         things = list(net.things_in(as_image(picture), CONFIDENCE, True))
         assert len(things) == len(theirs)

@@ -35,6 +35,7 @@ def run_by_onnxruntime(file: bytes, header: Header) -> Run:
         raise ImportError("onnxruntime is not installed")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others want the processor too
     providers = ["CPUExecutionProvider"]
     if host.devices.sampling_device().type == "cuda" and "CUDAExecutionProvider" in runtime.get_available_providers():
         providers.insert(0, "CUDAExecutionProvider")

@@ -62,8 +62,9 @@ OWN_NODES = frozenset(node_id for node_id, node in NODE_CLASS_MAPPINGS.items() i
 
 def register() -> tuple[dict[str, type], dict[str, str]]:
     """Classes and names for ComfyUI, without those that another pack serves or that it has nothing to connect to."""
-    file_detectors.register_folders()
-    onnx_detectors.register_folder()
+    if host.folders.are_there():
+        file_detectors.register_folders()
+        onnx_detectors.register_folder()
     classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node.is_offered()}
     names = {node_id: node.NAME for node_id, node in classes.items()}
     sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())

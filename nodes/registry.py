@@ -12,6 +12,7 @@ from .door import Door
 from .schema import InputTypes, Unread
 
 # Where nodes stand in the browser's menu; saved workflows don't hold it, but tutorials name it.
+PACK = "ImpactPack"
 DETAILER = "ImpactPack/Detailer"
 DETECTOR = "ImpactPack/Detector"
 LOADER = "ImpactPack"

@@ -24,12 +24,12 @@ FACE_VARIANTS = ("short", "full")
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """A detailer hook, as a detector calls it; it may lack either method."""
 
     hook: DetailerHook
 
-    def post_crop_region(self, size: Size, bbox: Sequence[int], crop_region: Sequence[int]) -> Sequence[int]:
+    def post_crop_region(self, size: Size, bbox: Sequence[float], crop_region: Sequence[int]) -> Sequence[int]:
         function = getattr(self.hook, "post_crop_region", None)
         return crop_region if function is None else function(size.width, size.height, bbox, crop_region)
 
@@ -57,7 +57,7 @@ class CoreDetector:
         drop_size: int = 1,
         detailer_hook: DetailerHook = None,
     ) -> SEGS:
-        hook = _Told(detailer_hook)
+        hook = Told(detailer_hook)
         size = Size(*image.shape[1:3])
         crops = Crops(crop_factor, dilation, drop_size)
         return hook.post_detection(to_segs(self.found(image, threshold), size, crops, hook))

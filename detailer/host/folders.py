@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 import uuid
@@ -41,6 +42,14 @@ def registered_folders(kind: str) -> list[Path]:
     import folder_paths
 
     return [Path(folder) for folder in folder_paths.folder_names_and_paths.get(kind, ([],))[0]]
+
+
+def are_there() -> bool:
+    """Whether ComfyUI's folders can be asked for: not where the pack is imported without it."""
+    try:
+        return importlib.util.find_spec("folder_paths") is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def add_model_folder(kind: str, below: str, endings: Collection[str] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..detailer.detection.yolo.checkpoint import CONVERTED, convert
 from ..detailer.detection.yolo.values import YoloError
 from .file_detectors import choices, file_of, state_of
 from .registry import DETECTOR, Node
@@ -34,6 +33,8 @@ class MaskDetailerConvertDetector(Node, name="Convert Detector File", menu=DETEC
         return state_of(None if model_name is None else file_of(model_name))
 
     def doit(self, model_name: str) -> Shown:
+        from ..detailer.detection.yolo.checkpoint import CONVERTED, convert
+
         path = file_of(model_name)
         if path is None:
             fix = "Put it into models/ultralytics/bbox or models/ultralytics/segm, or choose another"

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ..detailer import host
-from ..detailer.detection.onnx.detector import ENDING, OnnxNet, load_onnx
-from ..detailer.detection.onnx.yolo import OnnxYolo
-from ..detailer.detection.yolo.checkpoint import read_checkpoint
-from ..detailer.detection.yolo.detector import YoloDetector, YoloModel
 from ..detailer.detection.yolo.values import YoloError
 from .core_detectors import DETECTOR_TOOLTIP
 from .finders import BBOX, SEGM
@@ -18,6 +14,12 @@ from .registry import PACK, Node
 from .schema import InputTypes
 from .validate import InputError
 
+if TYPE_CHECKING:  # what reads files is imported where one is read
+    from ..detailer.detection.onnx.detector import OnnxNet
+    from ..detailer.detection.onnx.yolo import OnnxYolo
+    from ..detailer.detection.yolo.detector import YoloDetector, YoloModel
+
+ONNX = ".onnx"
 ALL = "ultralytics"
 FOLDERS = {"bbox": "ultralytics_bbox", "segm": "ultralytics_segm"}
 """Where a choice's file lies, by what its name begins with."""
@@ -26,7 +28,7 @@ FOLDERS = {"bbox": "ultralytics_bbox", "segm": "ultralytics_segm"}
 def register_folders() -> None:
     """Make the folders of YOLO files known to ComfyUI."""
     for kind, folder in {ALL: ALL, **{kind: f"{ALL}/{prefix}" for prefix, kind in FOLDERS.items()}}.items():
-        host.folders.add_model_folder(kind, folder, (*host.models.model_file_endings(), ENDING))
+        host.folders.add_model_folder(kind, folder, (*host.models.model_file_endings(), ONNX))
 
 
 def choices() -> list[str]:
@@ -55,7 +57,14 @@ def model_of(path: Path) -> YoloModel | OnnxYolo | OnnxNet:
     Raises:
         YoloError: for a file that can't be used.
     """
-    return load_onnx(path) if path.suffix.lower() == ENDING else YoloModel(read_checkpoint(path))
+    if path.suffix.lower() == ONNX:
+        from ..detailer.detection.onnx.detector import load_onnx
+
+        return load_onnx(path)
+    from ..detailer.detection.yolo.checkpoint import read_checkpoint
+    from ..detailer.detection.yolo.detector import YoloModel
+
+    return YoloModel(read_checkpoint(path))
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,8 @@ class UltralyticsDetectorProvider(Node, menu=PACK):
         return state_of(None if model_name is None else file_of(model_name))
 
     def doit(self, model_name: str) -> tuple[YoloDetector, YoloDetector | NoOutlines]:
+        from ..detailer.detection.yolo.detector import YoloDetector
+
         path = file_of(model_name)
         if path is None:
             fix = "Put it into models/ultralytics/bbox or models/ultralytics/segm, or choose another"

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from ..core import SEGS
 from ..detailer import host
-from ..detailer.detection.onnx.detector import ENDING, OnnxDetector, load_onnx
 from ..detailer.detection.yolo.values import YoloError
 from . import schema
 from .core_detectors import DETECTOR_TOOLTIP
 from .detectors import BboxDetectorSEGS, MoreSegsWidgets
-from .file_detectors import state_of
+from .file_detectors import ONNX, state_of
 from .finders import BBOX
 from .registry import DETECTOR, PACK, Node
 from .schema import InputTypes
@@ -19,12 +18,14 @@ from .schema import InputTypes
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from ..detailer.detection.onnx.detector import OnnxDetector
+
 FOLDER = "onnx"
 
 
 def register_folder() -> None:
     """Make the folder of ONNX detectors known to ComfyUI."""
-    host.folders.add_model_folder(FOLDER, FOLDER, (ENDING,))
+    host.folders.add_model_folder(FOLDER, FOLDER, (ONNX,))
 
 
 class ONNXDetectorProvider(Node, menu=PACK):
@@ -49,6 +50,8 @@ class ONNXDetectorProvider(Node, menu=PACK):
         return state_of(None if model_name is None else host.folders.model_file(FOLDER, model_name))
 
     def doit(self, model_name: str) -> tuple[OnnxDetector]:
+        from ..detailer.detection.onnx.detector import OnnxDetector, load_onnx
+
         path = host.folders.model_file(FOLDER, model_name)
         if path is None:
             fix = "Put it into models/onnx, or choose another"

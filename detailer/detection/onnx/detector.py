@@ -22,7 +22,6 @@ from .families import Family, LabelsScoresBoxes, SsdMobileNet, UltraFace
 from .header import OnnxHeaderError, read_header
 from .yolo import OnnxYolo, class_names, layout_of
 
-ENDING = ".onnx"
 MOST_FILE = 2**31  # bytes; what protocol buffers bear
 MOST_KEPT = 2**29  # bytes of all files whose nets may be wanted again
 

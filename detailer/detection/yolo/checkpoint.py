@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ MOST_FILE = 2**32  # bytes
 MOST_KEPT = 2**28  # bytes of all that was read and may be wanted again
 MOST_PARTS, MOST_DEPTH = 20_000, 64  # of a net's modules within modules
 MOST_NAMES = 100_000
+MOST_PLAIN = 10_000  # lists and dictionaries of a net's description
 MOST_TEXT = 2**24  # characters of what a converted file says of its net
 LARGEST_PICTURE = 2**14  # pixels that a net may say it was trained with
 
@@ -247,14 +249,22 @@ def _texts(values: object) -> list[str]:
     return [value for value in (values if isinstance(values, list) else []) if isinstance(value, str)]
 
 
-def _plain(value: object, depth: int = 0) -> object:
-    """Texts, numbers, lists and dictionaries of them; None for all else, and for what is nested without end."""
-    if isinstance(value, str | int | float) or value is None:
-        return value
-    if depth > 8:
+def _plain(value: object) -> object:
+    """Texts, numbers, lists and dictionaries of them; None for all else, and for what is nested or long without end.
+
+    A pickle can name one list many times, so what is copied is counted as it is made.
+    """
+    left = itertools.count(MOST_PLAIN, -1)
+
+    def copied(value: object, depth: int) -> object:
+        if isinstance(value, str | int | float) or value is None:
+            return value
+        if depth > 8 or next(left) < 0:
+            return None
+        if isinstance(value, list | tuple):
+            return [copied(item, depth + 1) for item in value[:1000]]
+        if isinstance(value, dict):
+            return {key: copied(item, depth + 1) for key, item in list(value.items())[:1000]}
         return None
-    if isinstance(value, list | tuple):
-        return [_plain(item, depth + 1) for item in value[:1000]]
-    if isinstance(value, dict):
-        return {key: _plain(item, depth + 1) for key, item in list(value.items())[:1000]}
-    return None
+
+    return copied(value, 0)

@@ -71,6 +71,17 @@ def test_a_model_saved_by_itself_is_read(tmp_path: Path) -> None:
     assert read.size == 640  # nothing says another
 
 
+def test_a_description_that_names_one_list_over_and_over_ends(tmp_path: Path) -> None:
+    """Written out it would have 900 to the power of 9 entries."""
+    held = honest()
+    nested: list[object] = [1]
+    for _ in range(9):
+        nested = [nested] * 900
+    held["model"].yaml["endless"] = nested  # type: ignore[attr-defined]
+    read = read_checkpoint(save_honest(tmp_path / "net.pt", held=held))
+    assert read.description["nc"] == 2
+
+
 @pytest.mark.parametrize("key", [None, "state_dict", "model"])
 def test_tensors_alone_are_read_without_names(tmp_path: Path, key: str | None) -> None:
     state = expected()

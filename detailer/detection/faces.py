@@ -32,6 +32,8 @@ CLOSE_SIDE, CLOSE_MARGIN = 384, 2.2  # pixels; the side of a closer look, in a f
 LEAST_FIRST, FIRST_SHARE = 0.15, 0.5
 SAME_LEAN = math.pi / 4
 OVERLAP, CONTAINED = 0.3, 0.6  # from there on two boxes are one face: of both together, and of the smaller
+BEYOND_OVAL = ("nose", "lips", "left_eye", "right_eye")  # of a face that looks aside
+HIDDEN = 0.5  # of the other eye's width
 IN_ONE_GO = 16  # views that are looked at together
 
 
@@ -85,8 +87,9 @@ def look_for_faces(model: FaceModel, pixels: np.ndarray, threshold: float, varia
 
 
 def part_of(face: Face, model: FaceModel, landmarks: str) -> np.ndarray:
-    """The landmarks of a part of a face, ``[n,2]`` ``x, y``."""
-    edges = host.detection.face_edges(model, landmarks)
+    """The landmarks of a part of a face, ``[n,2]`` ``x, y``; of a whole face also what stands out of it in profile."""
+    sets = [landmarks, *(BEYOND_OVAL if landmarks == "face_oval" else ())]
+    edges = [edge for one in sets for edge in host.detection.face_edges(model, one)]
     return face.landmarks[sorted({point for edge in edges for point in edge})]
 
 
@@ -94,6 +97,23 @@ def eyes_of(face: Face, model: FaceModel) -> tuple[np.ndarray, np.ndarray]:
     """The middles of both eyes, ``x, y``; first the one on the left of an upright face, which is the person's right."""
     right, left = (part_of(face, model, eye).mean(axis=0) for eye in ("right_eye", "left_eye"))
     return right, left
+
+
+def sees(face: Face, model: FaceModel, landmarks: str) -> bool:
+    """Whether a part is in sight: of a face in profile one eye and its brow are not.
+
+    The landmarks go on there, squeezed together: the eye that is turned away has a fraction of the other one's width.
+    """
+    side, _, part = landmarks.partition("_")
+    if side not in ("left", "right") or part not in ("eye", "eyebrow"):
+        return True
+    lean = _lean(face, model)
+    across = np.array([math.cos(lean), math.sin(lean)])
+    mine, other = (
+        float(np.ptp(part_of(face, model, f"{one}_eye") @ across))
+        for one in (side, "left" if side == "right" else "right")
+    )
+    return mine >= HIDDEN * other
 
 
 def each_once(faces: Sequence[Face]) -> list[Face]:

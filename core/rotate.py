@@ -110,7 +110,7 @@ def _picture(picture: torch.Tensor, centre: Point, angle: float) -> torch.Tensor
 
 
 def _warped(picture: torch.Tensor, centre: Point, angle: float, kernel: int, border: int) -> torch.Tensor:
-    """Each frame of ``[B,H,W,C]`` with what lies at ``angle`` about the centre brought upright, by OpenCV in float32."""
+    """Each frame of ``[B,H,W,C]`` turned about the centre by ``-angle``: by OpenCV, in float32."""
     import cv2
 
     cos, sin = math.cos(angle), math.sin(angle)

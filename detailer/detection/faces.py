@@ -28,8 +28,7 @@ SEEN_SIDE = 512  # pixels: what is larger is shrunk first, as the detector sees 
 TILE = 3 / 8  # of the longer side: ``full`` sees faces of a sixteenth of a tile
 TILE_OVERLAP = 1 / 3  # of a tile: what is larger is seen in the whole picture
 CLOSE_SIDE, CLOSE_MARGIN = 384, 2.2  # pixels; the side of a closer look, in a face's longer sides
-# a first look may be half as sure as asked for, as far as this: the closer look decides
-LEAST_FIRST, FIRST_SHARE = 0.15, 0.5
+LEAST_FIRST, FIRST_SHARE = 0.15, 0.5  # of the least score: the closer look decides
 SAME_LEAN = math.pi / 4
 OVERLAP, CONTAINED = 0.3, 0.6  # from there on two boxes are one face: of both together, and of the smaller
 BEYOND_OVAL = ("nose", "lips", "left_eye", "right_eye")  # of a face that looks aside
@@ -73,17 +72,49 @@ def look_for_faces(model: FaceModel, pixels: np.ndarray, threshold: float, varia
     if detail == FAST:
         (found,) = host.detection.faces_in(model, [pixels], threshold, variant)
         return each_once(found)
-    least = max(threshold * FIRST_SHARE, LEAST_FIRST)
     whole = _shown(pixels, 0, 0, *pixels.shape[1::-1])
-    looks = [(variant, [whole.turned(quarters) for quarters in QUARTERS])]
+    search = _Search(model, pixels, threshold)
+    found = search.closer(search.places([whole], variant), ("short",))
     if detail == THOROUGH:
-        tiles = [tile.turned(quarters) for tile in _tiles(pixels) for quarters in QUARTERS]
-        looks.append(("full", tiles if variant == "full" else [*looks[0][1], *tiles]))
-    first = [face for kind, views in looks for faces in _seen(model, views, least, kind) for face in faces]
-    places = _each_hypothesis(model, first)
-    closer = _seen(model, [_close_up(model, pixels, face) for face in places], least, "short")
-    kept = [_same_face(model, place, seen) for place, seen in zip(places, closer, strict=True)]
-    return each_once([face for face in kept if face is not None and face.score >= threshold])
+        places = search.places(list(_tiles(pixels)), "full")
+        new = [place for place in places if not any(_one_face(place, face) for face in found)]
+        # small things look like faces easily: both detectors must see one
+        found = [*found, *search.closer(new, FACE_VARIANTS)]
+    return each_once(found)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """For faces of at least a score in one picture."""
+
+    model: FaceModel
+    pixels: np.ndarray
+    threshold: float
+
+    @property
+    def least(self) -> float:
+        """The least score of a first look, which may be half as sure as asked for."""
+        return max(self.threshold * FIRST_SHARE, LEAST_FIRST)
+
+    def places(self, views: Sequence[View], variant: str) -> list[Face]:
+        """What may be a face, once for each place and lean; each view is looked at in four quarter turns."""
+        turns = [view.turned(quarters) for view in views for quarters in QUARTERS]
+        seen = _seen(self.model, turns, self.least, variant)
+        return _each_hypothesis(self.model, [face for faces in seen for face in faces])
+
+    def closer(self, places: Sequence[Face], variants: Sequence[str]) -> list[Face]:
+        """What a closer look shows of each place: the landmarks of the first variant, the least score of all."""
+        found: list[Face | None] = list(places)
+        views = [_close_up(self.model, self.pixels, place) for place in places]
+        for number, variant in enumerate(variants):
+            left = [index for index, face in enumerate(found) if face is not None]
+            seen = _seen(self.model, [views[index] for index in left], self.threshold, variant)
+            for index, faces in zip(left, seen, strict=True):
+                face, before = _same_face(self.model, places[index], faces), found[index]
+                if face is not None and before is not None and number:
+                    face = Face(before.landmarks, min(before.score, face.score))
+                found[index] = face
+        return [face for face in found if face is not None]
 
 
 def part_of(face: Face, model: FaceModel, landmarks: str) -> np.ndarray:
@@ -120,9 +151,13 @@ def each_once(faces: Sequence[Face]) -> list[Face]:
     """Of faces whose boxes lie on each other only the surest; the surest first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if not any(_overlap(face, other) > OVERLAP or _contained(face, other) > CONTAINED for other in kept):
+        if not any(_one_face(face, other) for other in kept):
             kept.append(face)
     return kept
+
+
+def _one_face(one: Face, other: Face) -> bool:
+    return _overlap(one, other) > OVERLAP or _contained(one, other) > CONTAINED
 
 
 # --- views --------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ logger = logging.getLogger("mask_detailer")
 
 RAMP = 1 / 32  # of the shorter side: how softly the turned crop ends where the crop's corners begin
 
+
 @dataclass(frozen=True)
 class FaceFinder:
     """How faces are found in a crop.

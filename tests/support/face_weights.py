@@ -15,8 +15,9 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
-from support.package_files import FOLDER, WHEEL, Package
 from torch import nn
+
+from support.package_files import FOLDER, WHEEL, Package
 
 MEDIAPIPE = Package(
     "mediapipe",

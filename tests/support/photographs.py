@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from support.package_files import WHEEL, Package
 
 FACE_RECOGNITION = Package(

@@ -29,6 +29,8 @@ TILE = 3 / 8  # of the longer side: ``full`` sees faces of a sixteenth of a tile
 TILE_OVERLAP = 1 / 3  # of a tile: what is larger is seen in the whole picture
 CLOSE_SIDE, CLOSE_MARGIN = 384, 2.2  # pixels; the side of a closer look, in a face's longer sides
 LEAST_FIRST, FIRST_SHARE = 0.15, 0.5  # of the least score: the closer look decides
+MOST_LOOKS = 2
+AGREE = 0.15  # of a face's longer side, by which its landmarks move at most
 SAME_LEAN = math.pi / 4
 OVERLAP, CONTAINED = 0.3, 0.6  # from there on two boxes are one face: of both together, and of the smaller
 BEYOND_OVAL = ("nose", "lips", "left_eye", "right_eye")  # of a face that looks aside
@@ -103,7 +105,26 @@ class _Search:
         return _each_hypothesis(self.model, [face for faces in seen for face in faces])
 
     def closer(self, places: Sequence[Face], variants: Sequence[str]) -> list[Face]:
-        """What a closer look shows of each place: the landmarks of the first variant, the least score of all."""
+        """The places that a closer look bears out: the landmarks of the first variant, the least score of all.
+
+        Where a face was seen slantwise the landmarks move; a face then keeps them at one look more, and nothing else
+        does. Both looks together must be as sure as is asked for.
+        """
+        found = []
+        looked = [(place, place.score) for place in places]
+        for _ in range(MOST_LOOKS):
+            moved = []
+            for (place, first), face in zip(looked, self._look([place for place, _ in looked], variants), strict=True):
+                if face is None:
+                    continue
+                if not _agree(place, face):
+                    moved.append((face, first))
+                elif (first + face.score) / 2 >= self.threshold:
+                    found.append(face)
+            looked = moved
+        return found
+
+    def _look(self, places: Sequence[Face], variants: Sequence[str]) -> list[Face | None]:
         found: list[Face | None] = list(places)
         views = [_close_up(self.model, self.pixels, place) for place in places]
         for number, variant in enumerate(variants):
@@ -114,7 +135,7 @@ class _Search:
                 if face is not None and before is not None and number:
                     face = Face(before.landmarks, min(before.score, face.score))
                 found[index] = face
-        return [face for face in found if face is not None]
+        return found
 
 
 def part_of(face: Face, model: FaceModel, landmarks: str) -> np.ndarray:
@@ -258,6 +279,12 @@ def _same_face(model: FaceModel, place: Face, seen: Sequence[Face]) -> Face | No
     lean = _lean(place, model)
     same = [face for face in seen if _apart(_lean(face, model), lean) < SAME_LEAN and _overlap(face, place) > OVERLAP]
     return max(same, key=lambda face: face.score, default=None)
+
+
+def _agree(one: Face, other: Face) -> bool:
+    """Whether both have their landmarks at the same places."""
+    apart = float(np.linalg.norm(one.landmarks - other.landmarks, axis=1).mean())
+    return apart < AGREE * float(np.ptp(one.landmarks, axis=0).max())
 
 
 def _lean(face: Face, model: FaceModel) -> float:

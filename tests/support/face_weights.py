@@ -52,7 +52,8 @@ def loaded() -> Any:
             self.head_landmarks = nn.Conv2d(width, self.NUM_LANDMARKS * 3, 3)
 
     with patch.object(face_landmarker, "FaceMesh", FirstMesh):
-        return FaceLandmarkerModel(comfy.utils.load_torch_file(str(file()), safe_load=True))
+        weights: Any = comfy.utils.load_torch_file(str(file()), safe_load=True)
+        return FaceLandmarkerModel(weights)
 
 
 @functools.cache
@@ -191,11 +192,12 @@ def _mesh(constants: Constants) -> dict[str, torch.Tensor]:
 
 def _topology(path: Path) -> dict[str, set[tuple[int, int]]]:
     """The named sets of edges that a module of frozensets of literals holds."""
-    sets = {}
+    sets: dict[str, set[tuple[int, int]]] = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        call = node.value if isinstance(node, ast.Assign) else None
-        if isinstance(call, ast.Call) and len(call.args) == 1 and isinstance(call.args[0], ast.List):
-            name = node.targets[0]  # type: ignore[union-attr]
-            sets[name.id.removeprefix("FACEMESH_").lower()] = set(ast.literal_eval(call.args[0]))
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+            continue
+        if len(node.value.args) == 1 and isinstance(node.value.args[0], ast.List):
+            name = ast.unparse(node.targets[0]).removeprefix("FACEMESH_").lower()
+            sets[name] = set(ast.literal_eval(node.value.args[0]))
     sets["irises"] = sets.pop("left_iris") | sets.pop("right_iris")
     return {name: edges for name, edges in sets.items() if name != "contours"}

@@ -120,7 +120,7 @@ def with_a_small_face(number: int) -> tuple[np.ndarray, np.ndarray]:
     return canvas, face.landmarks.mean(axis=0) * scale + (x, y)
 
 
-@pytest.mark.parametrize("number", [0, 4, 7])
+@pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.by_hand) for number in (4, 7))])
 def test_small_faces(number: int) -> None:
     pixels, middle = with_a_small_face(number)
     near = [face for face in faces_in(pixels, "thorough") if math.dist(face.landmarks.mean(axis=0), middle) < 8]

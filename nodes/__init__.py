@@ -1,6 +1,9 @@
 """Top floor: the nodes, one file a menu group."""
 
+from collections.abc import Mapping
+
 from ..detailer import host
+from ..detailer.steering import set_remotely
 from . import (
     basic_pipes,
     control,
@@ -10,6 +13,9 @@ from . import (
     detectors,
     faces,
     hooks,
+    legacy,
+    lists,
+    logic,
     masks,
     options,
     pipe_detailers,
@@ -24,6 +30,9 @@ from . import (
     segs_files,
     segs_lists,
     shared,
+    steering,
+    switches,
+    texts,
 )
 
 _GROUPS = (
@@ -46,6 +55,12 @@ _GROUPS = (
     segs_elements,
     segs_files,
     segs_lists,
+    switches,
+    lists,
+    logic,
+    steering,
+    texts,
+    legacy,
 )
 
 NODE_CLASS_MAPPINGS = registry.in_order_of(group.__name__ for group in _GROUPS)
@@ -61,4 +76,16 @@ def register() -> tuple[dict[str, type], dict[str, str]]:
     sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())
     host.server.when_serving(sharing.settle)
     routes.register()
+    host.server.when_queued(_before_validation)
+    legacy.register_folders()
     return sharing.to_register()
+
+
+def _before_validation(sent: Mapping[str, object]) -> None:
+    """What Remote nodes say, where they are ours."""
+    registered = host.nodes.registered_nodes()
+    set_remotely(sent, {node_id: kind for node_id, kind in steering.REMOTE.items() if _is_ours(registered, node_id)})
+
+
+def _is_ours(registered: Mapping[str, type], node_id: str) -> bool:
+    return registered.get(node_id) is NODE_CLASS_MAPPINGS[node_id]

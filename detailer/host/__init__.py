@@ -21,6 +21,7 @@ from . import (
     stacking,
     text,
     vae,
+    workflows,
 )
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "stacking",
     "text",
     "vae",
+    "workflows",
 ]

@@ -43,6 +43,41 @@ def registered_folders(kind: str) -> list[Path]:
     return [Path(folder) for folder in folder_paths.folder_names_and_paths.get(kind, ([],))[0]]
 
 
+def add_model_folder(kind: str, below: str) -> None:
+    """Make a kind of model files known: those in a folder of ComfyUI's model folder, and of the user's for downloads.
+
+    What others registered for the kind stays, and goes before.
+
+    Args:
+        below: its path there, with ``/``.
+    """
+    import folder_paths
+
+    folders = [Path(folder_paths.models_dir) / below]
+    downloads = folder_paths.folder_names_and_paths.get("download_model_base")
+    if downloads is not None and downloads[0]:
+        folders.append(Path(downloads[0][0]) / below)
+    for folder in folders:
+        folder_paths.add_model_folder_path(kind, str(folder))
+    paths, endings = folder_paths.folder_names_and_paths[kind]
+    folder_paths.folder_names_and_paths[kind] = (paths, {*endings, *folder_paths.supported_pt_extensions})
+
+
+def model_files(kind: str) -> list[str]:
+    """The files of a kind, by their path below its folders; none where nobody made it known."""
+    import folder_paths
+
+    return list(folder_paths.get_filename_list(kind)) if kind in folder_paths.folder_names_and_paths else []
+
+
+def model_file(kind: str, name: str) -> Path | None:
+    """Where a file of a kind lies; None where there is none of that name."""
+    import folder_paths
+
+    path = folder_paths.get_full_path(kind, name)
+    return None if path is None else Path(path)
+
+
 def pack_folders() -> list[Path]:
     """What lies where packs are installed, by name."""
     import folder_paths

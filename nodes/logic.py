@@ -212,7 +212,7 @@ class _Branch(Node):
         return (tt_value if cond else ff_value,)
 
 
-_COND: Input = ("BOOLEAN", {"tooltip": "Which side is taken. Only that side is run."})
+_COND: Input = ("BOOLEAN", {"default": False, "tooltip": "Which side is taken. Only that side is run."})
 _SIDES: Inputs = {
     "tt_value": (ANY, {"lazy": True, "tooltip": "What is given where cond is true."}),
     "ff_value": (ANY, {"lazy": True, "tooltip": "What is given where cond is false."}),

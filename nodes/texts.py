@@ -73,7 +73,7 @@ class StringListToString(Node, name="String List to String", menu=UTIL):
 
     def doit(self, join_with: list[object], string_list: list[object]) -> tuple[str]:
         between = self.checked({"join_with": join_with[0] if join_with else ""})["join_with"]
-        return (as_newlines(as_text(between)).join(map(as_text, string_list)),)
+        return (as_newlines(as_text(between)).join(as_text(text) for text in string_list if text is not None),)
 
 
 class WildcardPromptFromString(Node, name="Wildcard Prompt from String", menu=UTIL):
@@ -105,13 +105,16 @@ class WildcardPromptFromString(Node, name="Wildcard Prompt from String", menu=UT
 
     def doit(
         self,
-        string: str,
+        string: str | None,
         delimiter: str,
         prefix_all: str,
         postfix_all: str,
         restrict_to_tags: str,
         exclude_tags: str,
     ) -> tuple[str, str]:
+        """Raises InputError where there is no text."""
+        if string is None:
+            raise self.door.error("string", "it is missing (None)", "Connect a STRING, such as the tags of a tagger")
         between = as_newlines(delimiter)
         parts = string.split(between) if between else [string]
         return text_by_label(parts, (prefix_all, postfix_all), restrict_to_tags, exclude_tags)

@@ -27,7 +27,9 @@ DEAD = {"MMDetLoader", "MMDetDetectorProvider"}  # they only say what to use ins
 NODES = sorted(set(NODE_CLASS_MAPPINGS) - DEAD)
 
 # Sampling enough to see that it was done; all other widgets have their defaults.
-QUICK: dict[str, Any] = dict(guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64, seconds=0.0)
+QUICK: dict[str, Any] = dict(
+    guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64, seconds=0.0
+)
 
 # Outputs of another form than their kind's, by node and place.
 MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's own nodes and others take apart

@@ -107,11 +107,12 @@ def registered() -> Iterator[None]:
     """Our nodes and those of the tests as ComfyUI's."""
     import nodes
 
-    before = dict(nodes.NODE_CLASS_MAPPINGS)
-    nodes.NODE_CLASS_MAPPINGS.update(NODE_CLASS_MAPPINGS | TESTS)
+    served: dict[str, type] = nodes.NODE_CLASS_MAPPINGS
+    before = dict(served)
+    served.update({**NODE_CLASS_MAPPINGS, **TESTS})
     yield
-    nodes.NODE_CLASS_MAPPINGS.clear()
-    nodes.NODE_CLASS_MAPPINGS.update(before)
+    served.clear()
+    served.update(before)
 
 
 def refused(prompt: Prompt) -> dict[str, list[str]]:

@@ -260,7 +260,7 @@ def test_conditionings_concatenated() -> None:
     assert [options["value"] for _, options in made] == [1, 2] and first[0][0].shape == (1, 2, 4)
     (made,) = run("ImpactConcatConditionings", conditioning1=conditioning(1.0))
     assert torch.equal(made[0][0], conditioning(1.0)[0][0])
-    with pytest.raises(InputError, match="input 'conditioning2': its prompt has the shape .* same CLIP"):
+    with pytest.raises(InputError, match=r"input 'conditioning2': its prompt has the shape .* same CLIP"):
         run("ImpactConcatConditionings", conditioning1=conditioning(1.0), conditioning2=conditioning(1.0, width=5))
 
 

@@ -147,8 +147,10 @@ def allowed() -> Iterator[None]:
     ("kind", "name", "value", "wanted"),
     [
         ("ImpactRemoteInt", "seed", 7, 7), ("ImpactRemoteInt", "cfg", 7, 7), ("ImpactRemoteBoolean", "on", True, True),
-        ("ImpactRemoteInt", "on", 3, False), ("ImpactRemoteInt", "text", 3, "a"), ("ImpactRemoteInt", "link", 3, ["1", 0]),
-        ("ImpactRemoteBoolean", "seed", True, 1), ("ImpactRemoteInt", "seed", True, 1), ("ImpactRemoteInt", "seed", "7", 1),
+        ("ImpactRemoteInt", "on", 3, False), ("ImpactRemoteInt", "text", 3, "a"),
+        ("ImpactRemoteInt", "link", 3, ["1", 0]),
+        ("ImpactRemoteBoolean", "seed", True, 1), ("ImpactRemoteInt", "seed", True, 1),
+        ("ImpactRemoteInt", "seed", "7", 1),
         ("ImpactRemoteInt", "seed", ["1", 0], 1), ("Other", "seed", 7, 1),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The interface that saved workflows rely on, as it was told by servers that had the nodes: ``tests/data/interface*``."""
+"""The interface that saved workflows rely on, as servers that had the nodes told it: ``tests/data/interface*``."""
 
 from __future__ import annotations
 

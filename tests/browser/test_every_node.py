@@ -19,6 +19,8 @@ def other_value(name: str, kind: str, options: dict[str, Any], served: list[Any]
     default = options.get("default")
     if kind.startswith("COMBO"):
         choices = served[0] if isinstance(served[0], list) else served[1]["options"]
+        if not choices:  # of files that aren't here
+            return "bbox/face.pth"
         return choices[0] if name.startswith("Select to add") else choices[-1]  # those are saved as their first
     if kind == "BOOLEAN":
         return not default

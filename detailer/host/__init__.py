@@ -23,6 +23,7 @@ from . import (
     stacking,
     text,
     vae,
+    workflows,
 )
 
 __all__ = [
@@ -48,4 +49,5 @@ __all__ = [
     "stacking",
     "text",
     "vae",
+    "workflows",
 ]

@@ -19,6 +19,7 @@ class MaskDetailerConvertDetector(Node, name="Convert Detector File", menu=DETEC
     )
     SEARCH_ALIASES = ("pt to safetensors", "convert yolo", "safe detector", "pickle to safetensors")
     RETURN_TYPES = ()
+    OUTPUT_TOOLTIPS = ()
     OUTPUT_NODE = True
 
     @classmethod

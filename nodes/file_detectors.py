@@ -28,7 +28,7 @@ FOLDERS = {"bbox": "ultralytics_bbox", "segm": "ultralytics_segm"}
 def register_folders() -> None:
     """Make the folders of YOLO files known to ComfyUI."""
     for kind, folder in {ALL: ALL, **{kind: f"{ALL}/{prefix}" for prefix, kind in FOLDERS.items()}}.items():
-        host.folders.add_model_folder(kind, folder, (*host.models.model_file_endings(), ONNX))
+        host.folders.add_model_folder(kind, folder, also=(ONNX,))
 
 
 def choices() -> list[str]:

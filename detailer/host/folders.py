@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from itertools import count
@@ -51,7 +52,7 @@ def _are_there() -> bool:
         return False
 
 
-def add_model_folder(kind: str, below: str, endings: Collection[str] | None = None) -> None:
+def add_model_folder(kind: str, below: str, endings: Collection[str] | None = None, also: Iterable[str] = ()) -> None:
     """Make a kind of model files known: those in a folder of ComfyUI's model folder, and of the user's for downloads.
 
     What others registered for the kind stays, and goes before. Nothing where ComfyUI isn't.
@@ -59,7 +60,10 @@ def add_model_folder(kind: str, below: str, endings: Collection[str] | None = No
     Args:
         below: its path there, with ``/``.
         endings: of such files' names, dot included; None for those of models of all kinds.
+        also: endings beside these.
     """
+    if not _are_there():
+        return
     import folder_paths
 
     folders = [Path(folder_paths.models_dir) / below]
@@ -71,7 +75,7 @@ def add_model_folder(kind: str, below: str, endings: Collection[str] | None = No
     paths, known = folder_paths.folder_names_and_paths[kind]
     folder_paths.folder_names_and_paths[kind] = (
         paths,
-        {*known, *(folder_paths.supported_pt_extensions if endings is None else endings)},
+        {*known, *(folder_paths.supported_pt_extensions if endings is None else endings), *also},
     )
 
 

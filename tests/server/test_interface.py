@@ -16,7 +16,7 @@ from support.server import CHECKOUT, Server
 NODES = tuple(NODE_CLASS_MAPPINGS)
 # of newer releases of the Impact Pack, and our own: optional and last
 PARTS = {"parts_labels", "parts_order", "parts_most", "parts_only"}
-LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options"} | PARTS
+LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options", "onnx_detector"} | PARTS
 SWITCHES = ("ImpactSwitch", "LatentSwitch", "SEGSSwitch")
 LATER_NODES = {"DetailerForEachAutoRetry"}  # of newer releases of the Impact Pack
 SHARED_NODES = tuple(node for node in NODES if node not in OWN_NODES | LATER_NODES)  # those of the contract
@@ -36,9 +36,8 @@ def contract(node: str) -> dict[str, Any]:
     if node == "SAMLoader":  # one in four of saved prompts lacks it
         wanted["inputs"]["optional"] = {"device_mode": wanted["inputs"]["required"].pop("device_mode")}
     if node == "ONNXDetectorSEGS":  # old files call the detector onnx_detector
-        wanted["inputs"]["optional"] = {"bbox_detector": wanted["inputs"]["required"].pop("bbox_detector")} | (
-            wanted["inputs"]["optional"]
-        )
+        given = wanted["inputs"]
+        given["optional"] = {"bbox_detector": given["required"].pop("bbox_detector"), **given["optional"]}
     if node in SWITCHES:  # older prompts lack it
         given = wanted["inputs"]
         given["optional"] = {"sel_mode": given["required"].pop("sel_mode"), **given["optional"]}

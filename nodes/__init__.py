@@ -13,9 +13,12 @@ from . import (
     masks,
     options,
     pipe_detailers,
+    pk_hooks,
     plan,
+    regional,
     registry,
     routes,
+    samplers,
     sampling,
     segs,
     segs_detailers,
@@ -24,6 +27,8 @@ from . import (
     segs_files,
     segs_lists,
     shared,
+    upscaler_providers,
+    upscalers,
 )
 
 _GROUPS = (
@@ -38,7 +43,10 @@ _GROUPS = (
     options,
     basic_pipes,
     detailer_pipes,
+    pk_hooks,
     plan,
+    regional,
+    samplers,
     sampling,
     segs,
     segs_detailers,
@@ -46,6 +54,8 @@ _GROUPS = (
     segs_elements,
     segs_files,
     segs_lists,
+    upscaler_providers,
+    upscalers,
 )
 
 NODE_CLASS_MAPPINGS = registry.in_order_of(group.__name__ for group in _GROUPS)

@@ -1,6 +1,7 @@
 """ComfyUI as the pack sees it: all that a new release may change, in files of one subject."""
 
 from . import (
+    blending,
     conditioning,
     control_net,
     cuts,
@@ -20,10 +21,12 @@ from . import (
     server,
     stacking,
     text,
+    upscale_model,
     vae,
 )
 
 __all__ = [
+    "blending",
     "conditioning",
     "control_net",
     "cuts",
@@ -43,5 +46,6 @@ __all__ = [
     "server",
     "stacking",
     "text",
+    "upscale_model",
     "vae",
 ]

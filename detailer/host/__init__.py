@@ -14,6 +14,7 @@ from . import (
     models,
     nodes,
     patches,
+    predictions,
     progress,
     references,
     sampling,
@@ -21,6 +22,7 @@ from . import (
     server,
     stacking,
     text,
+    tiling,
     upscale_model,
     vae,
 )
@@ -39,6 +41,7 @@ __all__ = [
     "models",
     "nodes",
     "patches",
+    "predictions",
     "progress",
     "references",
     "sampling",
@@ -46,6 +49,7 @@ __all__ = [
     "server",
     "stacking",
     "text",
+    "tiling",
     "upscale_model",
     "vae",
 ]

@@ -10,11 +10,11 @@ import torch
 
 from ...core import Region, Size
 from .. import host
-from ..host.blending import Tile, Tiling
 from ..host.conditioning import crop_conditioning
 from ..host.cuts import LATENT_CELL, View
 from ..host.protocols import Latent
 from ..host.sampling import Guidance
+from ..host.tiling import Tile, Tiling
 from ..ksampler import Run, Stages, sample_latent
 from ..once import Once
 from ..values import KSampleCall

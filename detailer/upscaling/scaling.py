@@ -70,6 +70,8 @@ def scaled(pixels: torch.Tensor, size: Size, method: str) -> torch.Tensor:
     """
     if Size(*pixels.shape[1:3]) == size:
         return pixels
+    if 0 in pixels.shape:  # a picture's alpha where it has none
+        return pixels.new_empty(len(pixels), *size, pixels.shape[-1])
     return chosen(_METHODS, method, "scale method")(pixels, size).clamp_(0.0, 1.0)
 
 

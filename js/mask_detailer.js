@@ -6,7 +6,7 @@ import { listen, SETTING, showSegments } from "./live.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
 import { loadTexts } from "./texts.js";
-import { appendChoice, readOldToggles } from "./widgets.js";
+import { appendChoice, readOldToggles, stepSeed } from "./widgets.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
 const ours = new Set();
@@ -31,6 +31,7 @@ app.registerExtension({
     readOldToggles(nodeType, nodeData);
     showSegments(nodeType);
     if (nodeData.name === "ImpactSEGSConcat") growInputs(nodeType, "segs", "SEGS");
+    if (nodeData.name === "CombineRegionalPrompts") growInputs(nodeType, "regional_prompts", "REGIONAL_PROMPTS");
   },
 
   nodeCreated(node) {
@@ -42,5 +43,6 @@ app.registerExtension({
     });
     appendChoice(node, "Select to add Wildcard", "wildcard", { separator: ", ", stays: false });
     if (node.comfyClass === "ImpactSEGSPicker") addPicker(node);
+    stepSeed(node, "seed_2nd", "seed_2nd_mode");
   },
 });

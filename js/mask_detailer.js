@@ -1,6 +1,7 @@
 /* The browser side of the pack: what its nodes do beyond what ComfyUI does for every node.
  * Acts only on nodes that this pack serves: another pack may have nodes of the same ids. */
 import { app } from "../../scripts/app.js";
+import { showCaptions } from "./captions.js";
 import { growInputs } from "./growing_inputs.js";
 import { listen, SETTING, showSegments } from "./live.js";
 import { addPicker } from "./picker.js";
@@ -30,6 +31,7 @@ app.registerExtension({
     ours.add(nodeData.name);
     readOldToggles(nodeType, nodeData);
     showSegments(nodeType);
+    if (nodeData.name === "SEGSPreview") showCaptions(nodeType);
     if (nodeData.name === "ImpactSEGSConcat") growInputs(nodeType, "segs", "SEGS");
     if (nodeData.name === "CombineRegionalPrompts") growInputs(nodeType, "regional_prompts", "REGIONAL_PROMPTS");
   },

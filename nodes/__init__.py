@@ -7,10 +7,13 @@ from . import (
     core_detectors,
     detailer_pipes,
     detailers,
+    detector_files,
     detectors,
     faces,
+    file_detectors,
     hooks,
     masks,
+    onnx_detectors,
     options,
     pipe_detailers,
     pk_hooks,
@@ -18,6 +21,7 @@ from . import (
     regional,
     registry,
     routes,
+    sam_loader,
     samplers,
     sampling,
     segs,
@@ -38,6 +42,10 @@ _GROUPS = (
     faces,
     detectors,
     core_detectors,
+    file_detectors,
+    onnx_detectors,
+    detector_files,
+    sam_loader,
     hooks,
     masks,
     options,
@@ -66,6 +74,9 @@ OWN_NODES = frozenset(node_id for node_id, node in NODE_CLASS_MAPPINGS.items() i
 
 def register() -> tuple[dict[str, type], dict[str, str]]:
     """Classes and names for ComfyUI, without those that another pack serves or that it has nothing to connect to."""
+    if host.folders.are_there():
+        file_detectors.register_folders()
+        onnx_detectors.register_folder()
     classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node.is_offered()}
     names = {node_id: node.NAME for node_id, node in classes.items()}
     sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())

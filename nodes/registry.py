@@ -12,8 +12,10 @@ from .door import Door
 from .schema import InputTypes, Unread
 
 # Where nodes stand in the browser's menu; saved workflows don't hold it, but tutorials name it.
+PACK = "ImpactPack"
 DETAILER = "ImpactPack/Detailer"
 DETECTOR = "ImpactPack/Detector"
+LOADER = "ImpactPack"
 LOGIC = "ImpactPack/Logic"
 OPERATION = "ImpactPack/Operation"
 PIPE = "ImpactPack/Pipe"

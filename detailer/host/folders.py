@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -41,6 +42,53 @@ def registered_folders(kind: str) -> list[Path]:
     import folder_paths
 
     return [Path(folder) for folder in folder_paths.folder_names_and_paths.get(kind, ([],))[0]]
+
+
+def are_there() -> bool:
+    """Whether ComfyUI's folders can be asked for: not where the pack is imported without it."""
+    try:
+        return importlib.util.find_spec("folder_paths") is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def add_model_folder(kind: str, below: str, endings: Collection[str] | None = None) -> None:
+    """Make a kind of model files known: those in a folder of ComfyUI's model folder, and of the user's for downloads.
+
+    What others registered for the kind stays, and goes before.
+
+    Args:
+        below: its path there, with ``/``.
+        endings: of such files' names, dot included; None for those of models of all kinds.
+    """
+    import folder_paths
+
+    folders = [Path(folder_paths.models_dir) / below]
+    downloads = folder_paths.folder_names_and_paths.get("download_model_base")
+    if downloads is not None and downloads[0]:
+        folders.append(Path(downloads[0][0]) / below)
+    for folder in folders:
+        folder_paths.add_model_folder_path(kind, str(folder))
+    paths, known = folder_paths.folder_names_and_paths[kind]
+    folder_paths.folder_names_and_paths[kind] = (
+        paths,
+        {*known, *(folder_paths.supported_pt_extensions if endings is None else endings)},
+    )
+
+
+def model_files(kind: str) -> list[str]:
+    """The files of a kind, by their path below its folders."""
+    import folder_paths
+
+    return list(folder_paths.get_filename_list(kind))
+
+
+def model_file(kind: str, name: str) -> Path | None:
+    """Where a file of a kind lies; None where there is none of that name."""
+    import folder_paths
+
+    path = folder_paths.get_full_path(kind, name)
+    return None if path is None else Path(path)
 
 
 def pack_folders() -> list[Path]:

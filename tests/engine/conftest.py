@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,3 +49,21 @@ def flow() -> Any:
     from engine.tiny_models import flow_pipe
 
     return flow_pipe()
+
+
+@pytest.fixture
+def sams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder of SAM files, the only one; and a small SAM 2 is known, as if its authors had published it."""
+    import folder_paths
+    from mask_detailer.detailer.detection.sam.models import HIERAS, Hiera
+    from support.sam_files import MINI
+
+    monkeypatch.setitem(HIERAS, (MINI.width, MINI.stages), Hiera("mini", MINI.heads, (8, 4, 14, 7), MINI.everywhere))
+    folder = tmp_path / "models" / "sams"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
+    monkeypatch.setattr(folder_paths, "folder_names_and_paths", dict(folder_paths.folder_names_and_paths))
+    folder_paths.folder_names_and_paths.pop("sams", None)
+    folder_paths.filename_list_cache.pop("sams", None)
+    yield folder
+    folder_paths.filename_list_cache.pop("sams", None)

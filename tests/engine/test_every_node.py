@@ -39,6 +39,7 @@ from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG, SEGS, header_size
 from mask_detailer.segs import files
 from support.detectors import drawn
+from support.sam_files import Vit, random_weights, sam1_tensors
 
 
 def taking(kind: str) -> list[str]:
@@ -57,19 +58,30 @@ def control_net(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tiny_control_net(tmp_path_factory.mktemp("controlnet"))
 
 
+@pytest.fixture(scope="module")
+def sam_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a SAM whose weights are few and random."""
+    folder = tmp_path_factory.mktemp("sams")
+    torch.save(random_weights(sam1_tensors(Vit())).own, folder / "sam_vit_b.pth")
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path) -> Iterator[None]:
-    """ComfyUI's temp and output folders, with a file of segments to load."""
+def folders(tmp_path: Path, sam_folder: Path) -> Iterator[None]:
+    """ComfyUI's temp and output folders, with a file of segments to load, and its SAM files."""
     import folder_paths
 
     before = folder_paths.get_temp_directory(), folder_paths.get_output_directory()
     folder_paths.set_temp_directory(str(tmp_path / "temp"))
     folder_paths.set_output_directory(str(tmp_path / "output"))
     (tmp_path / "output" / "segs").mkdir(parents=True)
+    folder_paths.folder_names_and_paths["sams"] = [str(sam_folder)], {".pth"}
     files.save(segs_in(SIZE), tmp_path / "output" / "segs" / f"segs_00001_{files.ENDING}")
     yield
     folder_paths.set_temp_directory(before[0])
     folder_paths.set_output_directory(before[1])
+    for table in (folder_paths.folder_names_and_paths, folder_paths.filename_list_cache):
+        table.pop("sams", None)
 
 
 @pytest.fixture

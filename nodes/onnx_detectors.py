@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FOLDER = "onnx"
 
 
-def register_folder() -> None:
+def register_folders() -> None:
     """Make the folder of ONNX detectors known to ComfyUI."""
     host.folders.add_model_folder(FOLDER, FOLDER, (ONNX,))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..detailer import host, live
+from ..detailer import host, live, steering
 from ..detailer.picker import Candidates
 from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 
@@ -33,12 +33,19 @@ def _live(query: host.server.Query) -> host.server.Answer:
     return ""
 
 
+def _steering(query: host.server.Query) -> host.server.Answer:
+    """A browser says whether its user lets nodes change widgets and queue."""
+    steering.allowing.set(query.get("client", ""), query.get("on") == "1")
+    return ""
+
+
 def register() -> None:
     """Serve them under paths of our own, and under the Impact Pack's where it doesn't serve them."""
     for path, answer in {
         "/mask_detailer/picker/count": _count,
         "/mask_detailer/picker/view": _view,
         "/mask_detailer/live": _live,
+        "/mask_detailer/steering": _steering,
         "/impact/segs/picker/count": _count,
         "/impact/segs/picker/view": _view,
         "/impact/wildcards/list": _wildcards,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..detailer import host
 from ..detailer.detection.sam.esam import ESAM, EsamModel, is_there, load_esam
 from ..detailer.host.placement import AUTO, MODES, Placement
-from .registry import LOADER, Node
+from .registry import PACK, Node
 from .schema import InputTypes
 
 if TYPE_CHECKING:  # what reads files is imported where one is read
@@ -19,7 +19,12 @@ OTHER_FILE = "Choose a file of SAM 1, SAM 2 or SAM 2.1, such as sam_vit_b_01ec64
 UNSAFE_FILE = "Nothing of it was run. Take the file from SAM's authors, or one that ends in .safetensors"
 
 
-class SAMLoader(Node, name="SAMLoader (Impact)", menu=LOADER):
+def register_folders() -> None:
+    """Make the folder of SAM files known to ComfyUI."""
+    host.folders.add_model_folder(FOLDER, FOLDER)
+
+
+class SAMLoader(Node, name="SAMLoader (Impact)", menu=PACK):
     """SAM's weights from the folder sams."""
 
     DESCRIPTION = (
@@ -32,7 +37,6 @@ class SAMLoader(Node, name="SAMLoader (Impact)", menu=LOADER):
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        host.folders.add_model_folder(FOLDER, FOLDER)
         names = [name for name in host.folders.model_files(FOLDER) if HIDDEN not in name]
         file = (
             "A file in models/sams. What it holds is seen from its contents, whatever its name: SAM 1 base, large or "

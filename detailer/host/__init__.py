@@ -27,6 +27,7 @@ from . import (
     tiling,
     upscale_model,
     vae,
+    workflows,
 )
 
 __all__ = [
@@ -56,4 +57,5 @@ __all__ = [
     "tiling",
     "upscale_model",
     "vae",
+    "workflows",
 ]

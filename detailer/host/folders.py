@@ -44,7 +44,7 @@ def registered_folders(kind: str) -> list[Path]:
     return [Path(folder) for folder in folder_paths.folder_names_and_paths.get(kind, ([],))[0]]
 
 
-def are_there() -> bool:
+def _are_there() -> bool:
     """Whether ComfyUI's folders can be asked for: not where the pack is imported without it."""
     try:
         return importlib.util.find_spec("folder_paths") is not None
@@ -55,7 +55,7 @@ def are_there() -> bool:
 def add_model_folder(kind: str, below: str, endings: Collection[str] | None = None) -> None:
     """Make a kind of model files known: those in a folder of ComfyUI's model folder, and of the user's for downloads.
 
-    What others registered for the kind stays, and goes before.
+    What others registered for the kind stays, and goes before. Nothing where ComfyUI isn't.
 
     Args:
         below: its path there, with ``/``.
@@ -77,10 +77,10 @@ def add_model_folder(kind: str, below: str, endings: Collection[str] | None = No
 
 
 def model_files(kind: str) -> list[str]:
-    """The files of a kind, by their path below its folders."""
+    """The files of a kind, by their path below its folders; none where nobody made it known."""
     import folder_paths
 
-    return list(folder_paths.get_filename_list(kind))
+    return list(folder_paths.get_filename_list(kind)) if kind in folder_paths.folder_names_and_paths else []
 
 
 def model_file(kind: str, name: str) -> Path | None:

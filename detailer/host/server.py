@@ -31,6 +31,8 @@ class _Server(Protocol):
     prompt_queue: _Queue
 
     def send_sync(self, event: str, data: Mapping[str, object], sid: str | None = None) -> None: ...
+    def send_progress_text(self, text: str, node_id: str, sid: str | None = None) -> None: ...
+    def add_on_prompt_handler(self, handler: Callable[[object], object]) -> None: ...
 
 
 def send_event(event: str, data: Mapping[str, object]) -> None:
@@ -77,6 +79,12 @@ class Browser:
         if running is not None:
             about = {"node": self.node, "prompt_id": self.prompt_id, "workflow": self.workflow}
             running.send_sync(event, {**about, **data}, self.client)
+
+    def say(self, text: str) -> None:
+        """Show it a line of text on the node."""
+        running = _running_server()
+        if running is not None:
+            running.send_progress_text(text, self.node, self.client)
 
 
 def browser_of_prompt(wanted: Container[str]) -> Browser | None:
@@ -140,6 +148,23 @@ def when_serving(call: Callable[[], None]) -> None:
         call()
 
     running.app.on_startup.append(started)
+
+
+def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
+    """Call it with what was sent for each prompt that is queued, before it is validated; it may change the prompt.
+
+    What was sent is whatever its sender wrote. An error goes to ComfyUI's log and keeps no prompt from being queued.
+    """
+    running = _running_server()
+    if running is None:
+        return
+
+    def handler(sent: object) -> object:
+        if isinstance(sent, Mapping):
+            look(sent)
+        return sent
+
+    running.add_on_prompt_handler(handler)
 
 
 def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS, OWN_NODES
+from support import interface
 from support.client import Client
 from support.server import CHECKOUT, Server
 
@@ -15,6 +17,7 @@ NODES = tuple(NODE_CLASS_MAPPINGS)
 # of newer releases of the Impact Pack, and our own: optional and last
 PARTS = {"parts_labels", "parts_order", "parts_most", "parts_only"}
 LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options"} | PARTS
+SWITCHES = ("ImpactSwitch", "LatentSwitch", "SEGSSwitch")
 LATER_NODES = {"DetailerForEachAutoRetry"}  # of newer releases of the Impact Pack
 SHARED_NODES = tuple(node for node in NODES if node not in OWN_NODES | LATER_NODES)  # those of the contract
 NEEDED = {  # nodes of ours that are offered only beside these of ComfyUI
@@ -23,25 +26,22 @@ NEEDED = {  # nodes of ours that are offered only beside these of ComfyUI
     "MaskDetailerFaceLandmarkProvider": "MediaPipeFaceLandmarker",
     "MaskDetailerUprightFaceHook": "MediaPipeFaceLandmarker",
 }
-# groups of the family's further nodes that are all there
-MORE_GROUPS = ("upscale", "pk_hooks", "samplers", "regional", "hooks")
 OUTPUT_FACTS = ("output", "output_name", "output_is_list", "output_node")
 
 
-def known_groups() -> dict[str, dict[str, Any]]:
-    """The contract's nodes by group: the detailers' first, then the family's further ones that are all there."""
-    data = Path(__file__).parents[1] / "data"
-    first, more = (json.loads((data / f"{name}.json").read_text()) for name in ("interface", "interface-more"))
-    return first | {f"more: {group}": more[group] for group in MORE_GROUPS}
-
-
 def contract(node: str) -> dict[str, Any]:
-    groups = known_groups()
-    wanted = next(group[node] for group in groups.values() if node in group)
+    wanted = interface.nodes()[node]
     if node == "SEGSLabelFilterDetailerHookProvider":  # its segs were required, but could never be used
         wanted["inputs"]["optional"] = {"segs": wanted["inputs"]["required"].pop("segs")}
     if node == "SAMLoader":  # one in four of saved prompts lacks it
         wanted["inputs"]["optional"] = {"device_mode": wanted["inputs"]["required"].pop("device_mode")}
+    if node == "ONNXDetectorSEGS":  # old files call the detector onnx_detector
+        wanted["inputs"]["optional"] = {"bbox_detector": wanted["inputs"]["required"].pop("bbox_detector")} | (
+            wanted["inputs"]["optional"]
+        )
+    if node in SWITCHES:  # older prompts lack it
+        given = wanted["inputs"]
+        given["optional"] = {"sel_mode": given["required"].pop("sel_mode"), **given["optional"]}
     return wanted
 
 
@@ -61,8 +61,8 @@ def shared_node(request: pytest.FixtureRequest) -> str:
 
 
 def test_none_is_missing() -> None:
-    known = {node for group in known_groups().values() for node in group}
-    assert len(known) == 95 + 29
+    known = set(interface.nodes())
+    assert len(known) == 94 + 51 + 29 + 4
     assert set(NODES) == known | OWN_NODES | LATER_NODES
 
 
@@ -106,6 +106,8 @@ def fits(choices: list[str], wanted: str, object_info: dict[str, Any]) -> None:
         assert choices[: len(first)] == first and len(choices) > len(first)
     elif wanted == "files of sams, then ESAM":
         assert choices[-1] == "ESAM" and not any("hq" in name for name in choices)
+    elif "files of folder" in wanted:
+        assert "bbox/" not in wanted or all(choice.startswith(("bbox/", "segm/")) for choice in choices)
     elif wanted == "None + the extra schedulers":
         assert choices[0] == "None" and "AYS SDXL" in choices
     else:
@@ -124,9 +126,8 @@ def test_offered_only_beside_what_it_needs(object_info: dict[str, Any], needing:
 
 
 def test_own_nodes_are_not_in_the_contract(object_info: dict[str, Any]) -> None:
-    groups = known_groups()
     assert set(object_info) >= {node for node in OWN_NODES if is_offered(node, object_info)}
-    assert not OWN_NODES & {node for group in groups.values() for node in group}
+    assert not OWN_NODES & set(interface.nodes())
 
 
 def test_everything_is_explained(object_info: dict[str, Any], node: str) -> None:
@@ -143,7 +144,7 @@ def test_everything_is_explained(object_info: dict[str, Any], node: str) -> None
 
 def test_help_page(server: Server, node: str) -> None:
     """The browser finds the node's help where ComfyUI serves it."""
-    served = Client(server.url).request(f"/extensions/mask_detailer/docs/{node}.md").decode()
+    served = Client(server.url).request(f"/extensions/mask_detailer/docs/{quote(node)}.md").decode()
     assert served == (CHECKOUT / "js" / "docs" / f"{node}.md").read_text(encoding="utf-8")
 
 

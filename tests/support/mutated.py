@@ -125,7 +125,8 @@ class Watch:
 def main(source: Path, count: int, seed: int) -> dict[str, object]:
     file, path = source.read_bytes(), source.with_name("mutated.pt")
     read_checkpoint(source)
-    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + ROOM,) * 2)
+    most = _address_space() + ROOM
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     before, modules = _peak(), set(sys.modules)
     watch, done = Watch(path), {"read": 0, "refused": 0}
     crashed, sentences = [], set()

@@ -8,7 +8,7 @@ import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
 import { SETTING as STEERING, showLogged, steer } from "./steer.js";
 import { loadTexts } from "./texts.js";
-import { appendChoice, readOldToggles } from "./widgets.js";
+import { appendChoice, readOldToggles, stepSeed } from "./widgets.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
 const ours = new Set();
@@ -26,6 +26,7 @@ const GROWING = {
   ImpactMakeAnyList: ["value", "*"],
   ImpactCombineConditionings: ["conditioning", "CONDITIONING"],
   ImpactConcatConditionings: ["conditioning", "CONDITIONING"],
+  CombineRegionalPrompts: ["regional_prompts", "REGIONAL_PROMPTS"],
 };
 
 function serves(nodeData) {
@@ -63,5 +64,6 @@ app.registerExtension({
     });
     appendChoice(node, "Select to add Wildcard", "wildcard", { separator: ", ", stays: false });
     if (node.comfyClass === "ImpactSEGSPicker") addPicker(node);
+    stepSeed(node, "seed_2nd", "seed_2nd_mode");
   },
 });

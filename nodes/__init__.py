@@ -22,10 +22,13 @@ from . import (
     onnx_detectors,
     options,
     pipe_detailers,
+    pk_hooks,
     plan,
+    regional,
     registry,
     routes,
     sam_loader,
+    samplers,
     sampling,
     segs,
     segs_detailers,
@@ -37,6 +40,8 @@ from . import (
     steering,
     switches,
     texts,
+    upscaler_providers,
+    upscalers,
 )
 
 _GROUPS = (
@@ -55,7 +60,10 @@ _GROUPS = (
     options,
     basic_pipes,
     detailer_pipes,
+    pk_hooks,
     plan,
+    regional,
+    samplers,
     sampling,
     segs,
     segs_detailers,
@@ -69,6 +77,8 @@ _GROUPS = (
     steering,
     texts,
     legacy,
+    upscaler_providers,
+    upscalers,
 )
 
 NODE_CLASS_MAPPINGS = registry.in_order_of(group.__name__ for group in _GROUPS)

@@ -1,6 +1,7 @@
 """ComfyUI as the pack sees it: all that a new release may change, in files of one subject."""
 
 from . import (
+    blending,
     conditioning,
     control_net,
     cuts,
@@ -15,6 +16,7 @@ from . import (
     nodes,
     patches,
     placement,
+    predictions,
     progress,
     references,
     sampling,
@@ -22,11 +24,14 @@ from . import (
     server,
     stacking,
     text,
+    tiling,
+    upscale_model,
     vae,
     workflows,
 )
 
 __all__ = [
+    "blending",
     "conditioning",
     "control_net",
     "cuts",
@@ -41,6 +46,7 @@ __all__ = [
     "nodes",
     "patches",
     "placement",
+    "predictions",
     "progress",
     "references",
     "sampling",
@@ -48,6 +54,8 @@ __all__ = [
     "server",
     "stacking",
     "text",
+    "tiling",
+    "upscale_model",
     "vae",
     "workflows",
 ]

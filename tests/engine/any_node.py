@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from engine import tiny_detectors
+from engine.any_sampler import samplers_of
 from engine.running import Recorder, same
 from engine.tiny_models import Pipe, mask_of
 from mask_detailer import NODE_CLASS_MAPPINGS
@@ -28,8 +29,9 @@ NODES = sorted(set(NODE_CLASS_MAPPINGS) - DEAD)
 
 # Sampling enough to see that it was done; all other widgets have their defaults.
 QUICK: dict[str, Any] = dict(
-    guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64, seconds=0.0
-)
+    guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64, seconds=0.0,
+    rescale_factor=1.0,
+)  # fmt: skip
 
 # Outputs of another form than their kind's, by node and place.
 MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's own nodes and others take apart
@@ -80,46 +82,51 @@ def values_of(unet: Pipe, control_net: Any) -> Values:
     detectors = BoxDetector(), OutlineDetector(), SamModel(FloodSam())
     model, clip, vae, positive, negative = unet
     generator = torch.Generator().manual_seed(1)
-    return core_models() | {
-        "IMAGE": drawn(*SIZE, DISCS)[0],
-        "MASK": mask_of(*SIZE, *BOXES) * 0.8,
-        "MASK,MASKS": mask_of(*SIZE, *BOXES) * 0.8,
-        "SEGS": segs,
-        "SEG_ELT": segs[1][0],
-        "SEGS_HEADER": segs[0],
-        "SEG_ELT_bbox": BOXES[0],
-        "SEG_ELT_crop_region": list(BOXES[0]),
-        "SEG_ELT_control_net_wrapper": object(),
-        "MODEL": model,
-        "CLIP": clip,
-        "VAE": vae,
-        "CONDITIONING": positive,
-        "BASIC_PIPE": unet,
-        "DETAILER_PIPE": (*unet, "", *detectors, Recorder(), model, clip, positive, negative),
-        "BBOX_DETECTOR": detectors[0],
-        "SEGM_DETECTOR": detectors[1],
-        "BBOX_MODEL": detectors[0],
-        "SEGM_MODEL": detectors[1],
-        "SAM_MODEL": detectors[2],
-        "DETAILER_HOOK": Recorder(),
-        "DETAIL_OPTIONS": DetailOptions(),
-        "SCHEDULER_FUNC": evenly_falling,
-        "LATENT": {
-            "samples": torch.randn(1, 4, 8, 10, generator=generator),
-            "noise_mask": torch.rand(1, *SIZE, generator=generator),
-        },
-        "BOUNDING_BOX": [
-            [{"x": 15, "y": 15, "width": 18, "height": 18}, {"x": 50, "y": 30, "width": 20, "height": 20}]
-        ],
-        "CONTROL_NET": control_net,
-        "SEGS_PREPROCESSOR": Preprocessor(),
-        "FLOAT": 0.5,
-        "INT": 3,
-        "STRING": "A",
-        "BOOLEAN": True,
-        "*": 3,
-        "AnyPipeToBasic.any_pipe": (*unet, ""),
-    }
+    sampling = samplers_of(unet, mask_of(*SIZE, BOXES[0]))
+    return (
+        core_models()
+        | sampling
+        | {
+            "IMAGE": drawn(*SIZE, DISCS)[0],
+            "MASK": mask_of(*SIZE, *BOXES) * 0.8,
+            "MASK,MASKS": mask_of(*SIZE, *BOXES) * 0.8,
+            "SEGS": segs,
+            "SEG_ELT": segs[1][0],
+            "SEGS_HEADER": segs[0],
+            "SEG_ELT_bbox": BOXES[0],
+            "SEG_ELT_crop_region": list(BOXES[0]),
+            "SEG_ELT_control_net_wrapper": object(),
+            "MODEL": model,
+            "CLIP": clip,
+            "VAE": vae,
+            "CONDITIONING": positive,
+            "BASIC_PIPE": unet,
+            "DETAILER_PIPE": (*unet, "", *detectors, Recorder(), model, clip, positive, negative),
+            "BBOX_DETECTOR": detectors[0],
+            "SEGM_DETECTOR": detectors[1],
+            "BBOX_MODEL": detectors[0],
+            "SEGM_MODEL": detectors[1],
+            "SAM_MODEL": detectors[2],
+            "DETAILER_HOOK": Recorder(),
+            "DETAIL_OPTIONS": DetailOptions(),
+            "SCHEDULER_FUNC": evenly_falling,
+            "LATENT": {
+                "samples": torch.randn(1, 4, 8, 10, generator=generator),
+                "noise_mask": torch.rand(1, *SIZE, generator=generator),
+            },
+            "BOUNDING_BOX": [
+                [{"x": 15, "y": 15, "width": 18, "height": 18}, {"x": 50, "y": 30, "width": 20, "height": 20}]
+            ],
+            "CONTROL_NET": control_net,
+            "SEGS_PREPROCESSOR": Preprocessor(),
+            "FLOAT": 0.5,
+            "INT": 3,
+            "STRING": "A",
+            "BOOLEAN": True,
+            "*": 3,
+            "AnyPipeToBasic.any_pipe": (*unet, ""),
+        }
+    )
 
 
 def core_models() -> Values:
@@ -353,6 +360,11 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "DETAIL_OPTIONS": is_a(DetailOptions),
     "UPSCALER_HOOK": with_method("post_paste"),
     "SCHEDULER_FUNC": is_a(type(evenly_falling)),
+    "PK_HOOK": is_a(DetailerHook, Recorder),
+    "KSAMPLER": with_method("sample"),
+    "KSAMPLER_ADVANCED": with_method("sample_advanced"),
+    "UPSCALER": with_method("upscale_shape"),
+    "REGIONAL_PROMPTS": is_a(list),
     "*": lambda anything: None,
 }
 

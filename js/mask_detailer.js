@@ -3,6 +3,7 @@
 import { app } from "../../scripts/app.js";
 import { growInputs } from "./growing_inputs.js";
 import { listen, SETTING, showSegments } from "./live.js";
+import { bringUpToDate } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
 import { loadTexts } from "./texts.js";
@@ -31,6 +32,10 @@ app.registerExtension({
     readOldToggles(nodeType, nodeData);
     showSegments(nodeType);
     if (nodeData.name === "ImpactSEGSConcat") growInputs(nodeType, "segs", "SEGS");
+  },
+
+  async beforeConfigureGraph(file) {
+    await bringUpToDate(file, (type) => ours.has(type));
   },
 
   nodeCreated(node) {

@@ -36,15 +36,16 @@ def upgrades(graph: object) -> dict[str, object]:
     touched: Counter[str] = Counter()
     types: set[str] = set()
     for place in _places(graph):
-        types.add(str(place.node.get("type")))
+        kind = str(place.node.get("type"))
+        types.add(kind)
         try:
-            today = ours.get(place.node.get("type"))
+            today = ours.get(kind)
             made = _group_node(graph, place, ours) if today is None else _node(today, place)
         except Exception as error:  # whatever the file holds, and what INPUT_TYPES finds on the disk
             logger.debug("Mask Detailer: %s of a file is left as it is (%s)", place.path, error)
             continue
         changes += made
-        touched[str(place.node["type"])] += bool(made)
+        touched[kind] += bool(made)
     return {"changes": changes, "nodes": dict(+touched), "successors": _successors(types)}
 
 

@@ -15,6 +15,9 @@ from .. import schema
 CONTROL = ":control"
 """Ends the name of the widget that the page puts behind a seed: what becomes of the seed after each run."""
 
+LATER = "|"
+"""Stands in an order before the widgets that came while it was in use."""
+
 GONE = "-"
 """Begins the kind of a widget that there is no longer, such as ``-INT``."""
 
@@ -32,7 +35,7 @@ class Versions:
     """What a node was like before.
 
     Attributes:
-        orders: past orders of its widgets, newest first, by today's names; a saved list may end before its order does.
+        orders: past orders of its widgets, newest first, by today's names; those after ``|`` came while it was in use.
             An empty one: it had no widgets.
         without: what a version did that had no such input, as today's value. None for a link: it was not there.
         outputs: past outputs, oldest first.
@@ -53,12 +56,12 @@ UNLIMITED = schema.MAX_SIZE
 _LORA, _WILDCARD = "Select the LoRA to add to the text", "Select the Wildcard to add to the text"
 
 _SAMPLING = "seed seed:control steps cfg sampler_name scheduler denoise"
-_MASKS = "feather noise_mask force_inpaint"
-_BEFORE_MAX_SIZE = f"guide_size guide_size_for {_SAMPLING} {_MASKS}"  # until July 2023
-_FIRST = f"guide_size {_SAMPLING} {_MASKS}"  # until April 2023
+_BEFORE_MAX_SIZE = f"guide_size guide_size_for {_SAMPLING} feather noise_mask | force_inpaint"  # until July 2023
+_FIRST = f"guide_size {_SAMPLING} feather | noise_mask"  # until April 2023
 _FACE = (
-    f"{_BEFORE_MAX_SIZE} bbox_threshold bbox_dilation bbox_crop_factor sam_detection_hint sam_dilation sam_threshold "
-    "sam_bbox_expansion sam_mask_hint_threshold sam_mask_hint_use_negative drop_size"
+    f"guide_size guide_size_for {_SAMPLING} feather noise_mask force_inpaint bbox_threshold bbox_dilation "
+    "bbox_crop_factor sam_detection_hint sam_dilation sam_threshold sam_bbox_expansion sam_mask_hint_threshold "
+    "sam_mask_hint_use_negative | drop_size"
 )
 
 _TILES = {"tiled_encode": False, "tiled_decode": False}

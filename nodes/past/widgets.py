@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from ..schema import Input, Inputs, InputTypes
-from .versions import CONTROL, GONE, Versions
+from .versions import CONTROL, GONE, LATER, Versions
 
 SEEDS = ("seed", "noise_seed")
 CONTROLS = ("fixed", "increment", "decrement", "randomize", "increment-wrap")
@@ -113,15 +113,20 @@ def _order_of(widgets: Inputs, versions: Versions, values: Sequence[object]) -> 
     """The newest order that the values fit in, and how closely; the closest way that gives any counts."""
     if not values:
         return ([] if "" in versions.orders else None), EXACT
-    orders = [list(widgets), *(order.split() for order in versions.orders)]
+    today = list(widgets)
+    past = [names for names, least in map(_names, versions.orders) if least <= len(values)]
     for closely in (EXACT, LOOSE, KIND):
-        for order in orders:
-            long_enough = len(values) <= len(order) or order == orders[0]
-            if long_enough and all(
-                _fits(name, widgets, versions, value, closely) for name, value in zip(order, values, strict=False)
-            ):
-                return order, closely
-    return _nearest(orders, widgets, versions, values), EXACT
+        for names in (today, *(names for names in past if len(values) <= len(names))):
+            pairs = zip(names, values, strict=False)
+            if all(_fits(name, widgets, versions, value, closely) for name, value in pairs):
+                return names, closely
+    return _nearest([today, *past], widgets, versions, values), EXACT
+
+
+def _names(order: str) -> tuple[list[str], int]:
+    """An order's names, and how many of them there always were."""
+    always, _, later = order.partition(LATER)
+    return [*always.split(), *later.split()], len(always.split())
 
 
 def _nearest(

@@ -198,7 +198,7 @@ SUCCESSORS: Mapping[str, tuple[str, ...]] = {
     "Integer": ("PrimitiveInt",),
     "MaskPreview+": ("MaskPreview",),
     "ShowText|pysssss": ("PreviewAny",),
-    "String Literal": ("PrimitiveString",),
+    "String Literal": ("PrimitiveStringMultiline",),
     "Text Concatenate": ("StringConcatenate",),
     "Text Multiline": ("PrimitiveStringMultiline",),
     "easy float": ("PrimitiveFloat",),

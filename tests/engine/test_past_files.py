@@ -302,10 +302,10 @@ def test_successors_are_named_where_they_are(registered: dict[str, Any], monkeyp
         "nodes": [node(one) for one in missing],
         "definitions": {"subgraphs": [{"nodes": [node("String Literal")]}]},
     }
-    monkeypatch.delitem(registered, "PrimitiveString", raising=False)
+    monkeypatch.delitem(registered, "PrimitiveStringMultiline", raising=False)
     assert changed(graph)["successors"] == {"SegsMaskCombine": "SegsToCombinedMask", "Segs & Mask": "ImpactSegsAndMask"}
-    monkeypatch.setitem(registered, "PrimitiveString", object)
-    assert changed(graph)["successors"]["String Literal"] == "PrimitiveString"
+    monkeypatch.setitem(registered, "PrimitiveStringMultiline", object)
+    assert changed(graph)["successors"]["String Literal"] == "PrimitiveStringMultiline"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Saved workflows of years past, as files and as prompts: how many nodes are brought up to date, and what stays wrong.
 
-`python bench/old_files.py FOLDER` prints it for the JSON files of a folder. A file is one that the page saves or a
-prompt. Held against what INPUT_TYPES say and against ComfyUI's own validation; names of models and texts that a folder
-has stand-ins for ("text", "file.ENDING") count as right, and nodes of other packs are stood in for.
+    python dev.py bench old_files FOLDER
+
+FOLDER is as for `wild`. Held against what INPUT_TYPES say and against ComfyUI's own validation; names of models and
+texts that a folder has stand-ins for ("text", "file.ENDING") count as right, and nodes of other packs are stood in for.
 """
 
 from __future__ import annotations
@@ -15,10 +16,8 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, cast
 
-ROOT = Path(__file__).resolve().parents[1]
 STAND_INS = ("text", "file.")
 MOST_OUTPUTS = 64
 
@@ -146,9 +145,6 @@ def refusals(prompt: dict[str, Any]) -> list[str]:
 
 def prepare() -> None:
     """ComfyUI's own nodes and ours, registered in this process."""
-    from support.comfy_on_cpu import use_cpu
-
-    use_cpu()
     import mask_detailer
 
     comfyui: Any = importlib.import_module("nodes")
@@ -156,13 +152,16 @@ def prepare() -> None:
     comfyui.NODE_CLASS_MAPPINGS.update(mask_detailer.NODE_CLASS_MAPPINGS)
 
 
-def run(folder: Path) -> int:
-    """Print the figures; the number of nodes that are still wrong."""
+def run() -> None:
+    """Print the figures, and what is wrong."""
     from mask_detailer.nodes.past import files, prompts
+    from wild import folder_of
 
+    logging.disable(logging.CRITICAL)
+    prepare()
     count: Counter[str] = Counter()
     said: list[str] = []
-    for file in sorted(folder.glob("*.json")):
+    for file in sorted(folder_of(sys.argv[1:]).glob("*.json")):
         saved = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(saved.get("nodes"), list):
             count["files"] += 1
@@ -189,15 +188,3 @@ def run(folder: Path) -> int:
     print("\n".join(said))
     for name, number in count.items():
         print(f"{number:6} {name}")
-    return count["invalid after"]
-
-
-def main() -> int:
-    sys.path[:0] = [str(ROOT / "tests")]
-    prepare()
-    logging.disable(logging.CRITICAL)
-    return min(run(Path(sys.argv[1])), 1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,7 +14,7 @@ from support.workflow import mask_detail, result
 
 GUIDE_SIZE = 64.0  # twice the parts' shorter sides
 SAMPLING: dict[str, Any] = {
-    "seed": 5, "steps": 1, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 0.5, "feather": 5,
+    "seed": 5, "steps": 3, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 0.5, "feather": 5,
 }  # fmt: skip
 
 

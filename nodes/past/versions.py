@@ -58,10 +58,13 @@ _LORA, _WILDCARD = "Select the LoRA to add to the text", "Select the Wildcard to
 _SAMPLING = "seed seed:control steps cfg sampler_name scheduler denoise"
 _BEFORE_MAX_SIZE = f"guide_size guide_size_for {_SAMPLING} feather noise_mask | force_inpaint"  # until July 2023
 _FIRST = f"guide_size {_SAMPLING} feather | noise_mask"  # until April 2023
-_FACE = (
-    f"guide_size guide_size_for {_SAMPLING} feather noise_mask force_inpaint bbox_threshold bbox_dilation "
-    "bbox_crop_factor sam_detection_hint sam_dilation sam_threshold sam_bbox_expansion sam_mask_hint_threshold "
-    "sam_mask_hint_use_negative | drop_size"
+_FINDING = (
+    "bbox_threshold bbox_dilation bbox_crop_factor sam_detection_hint sam_dilation sam_threshold | sam_bbox_expansion "
+    "sam_mask_hint_threshold sam_mask_hint_use_negative drop_size"
+)
+_FACES_BEFORE = (
+    f"guide_size guide_size_for {_SAMPLING} feather noise_mask force_inpaint {_FINDING}",  # until July 2023
+    f"guide_size guide_size_for {_SAMPLING} feather noise_mask {_FINDING}",  # until April 2023
 )
 
 _TILES = {"tiled_encode": False, "tiled_decode": False}
@@ -71,7 +74,10 @@ _DETAILER = {
     "refiner_ratio": 0.2, **_CYCLE, **_TILES,
 }  # fmt: skip
 _CLIP = {"clip": None}
-_FACES = {**_DETAILER, "drop_size": 1}
+_FACES = {
+    **_DETAILER, "drop_size": 1, "sam_bbox_expansion": 0, "sam_mask_hint_threshold": 0.7,
+    "sam_mask_hint_use_negative": "False",
+}  # fmt: skip
 _DETAILER_PIPE = {"Select to add LoRA": _LORA, "Select to add Wildcard": _WILDCARD}
 _SAM = {
     "detection_hint": "center-1", "bbox_expansion": 0, "mask_hint_threshold": 0.7, "mask_hint_use_negative": "False",
@@ -99,9 +105,9 @@ VERSIONS: Mapping[str, Versions] = {
     "DetailerForEachPipe": Versions((_BEFORE_MAX_SIZE,), _DETAILER),
     "DetailerForEachDebugPipe": Versions((_BEFORE_MAX_SIZE,), _DETAILER, (_CROPS,)),
     "FaceDetailer": Versions(
-        (_FACE,), _FACES | _CLIP, _FACE_OUTPUTS, {"bbox_model": "bbox_detector"}, choices=_FACE_NEGATIVE
+        _FACES_BEFORE, _FACES | _CLIP, _FACE_OUTPUTS, {"bbox_model": "bbox_detector"}, choices=_FACE_NEGATIVE
     ),
-    "FaceDetailerPipe": Versions((_FACE,), _FACES, _FACE_OUTPUTS, choices=_FACE_NEGATIVE),
+    "FaceDetailerPipe": Versions(_FACES_BEFORE, _FACES, _FACE_OUTPUTS, choices=_FACE_NEGATIVE),
     "SEGSDetailer": Versions(without={"batch_size": 1, **_CYCLE}),
     "MaskDetailerPipe": Versions(without={**_CYCLE, "bbox_fill": False, "contour_fill": True}),
     "SEGSDetailerForAnimateDiff": Versions(without={"noise_mask_feather": 0}),
@@ -174,6 +180,7 @@ NOTHING = Versions()
 """For nodes that are not in the table."""
 
 SUCCESSORS: Mapping[str, tuple[str, ...]] = {
+    "BboxDetector": ("BboxDetectorCombined_v2",),
     "BboxDetectorCombined": ("BboxDetectorCombined_v2",),
     "BboxDetectorForEach": ("BboxDetectorSEGS",),
     "LatentSwitch": ("ImpactSwitch",),
@@ -182,6 +189,7 @@ SUCCESSORS: Mapping[str, tuple[str, ...]] = {
     "MaskPainter": ("PreviewBridge",),
     "ONNXDetectorSEGS": ("BboxDetectorSEGS",),
     "SEGSSwitch": ("ImpactSwitch",),
+    "SegmDetector": ("SegmDetectorCombined_v2",),
     "SegmDetectorCombined": ("SegmDetectorCombined_v2",),
     "SegmDetectorForEach": ("SegmDetectorSEGS",),
     "Segs & Mask": ("ImpactSegsAndMask",),

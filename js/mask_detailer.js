@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js";
 import { showCaptions } from "./captions.js";
 import { growInputs, growOutputs } from "./growing.js";
 import { listen, SETTING as LIVE, showSegments } from "./live.js";
+import { bringUpToDate } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
 import { SETTING as STEERING, showLogged, steer } from "./steer.js";
@@ -53,6 +54,10 @@ app.registerExtension({
     if (nodeData.name in GROWING) growInputs(nodeType, ...GROWING[nodeData.name]);
     if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*");
     if (nodeData.name === "ImpactLogger") showLogged(nodeType);
+  },
+
+  async beforeConfigureGraph(file) {
+    await bringUpToDate(file, (type) => ours.has(type));
   },
 
   nodeCreated(node) {

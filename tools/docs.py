@@ -47,7 +47,8 @@ python dev.py docs
 ```
 
 `python dev.py bench wild FOLDER` prints of how many saved workflows this pack serves every node that they have of the
-Impact Pack's, by date and kind, and which ids are still missing.
+Impact Pack's, by date and kind, and which ids are still missing; `python dev.py bench old_files FOLDER` how many of
+their nodes are brought up to date, and what is wrong then.
 """
 
 TEXTS = {

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from aiohttp import web
 
+PREFIXES = ("", "/api")  # the browser asks under /api, scripts often without
+
 Query = Mapping[str, str]
 
 # Text, a PNG file, something for JSON, or None for a request that can't be answered (status 400).
@@ -169,22 +171,44 @@ def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
 
 def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
     """Answer GET requests for a path, unless another pack does already."""
-    from aiohttp import web
-
     running = _running_server()
     if running is None or path in {resource.canonical for resource in running.app.router.resources()}:
         return
 
     async def handler(request: web.Request) -> web.Response:
-        found = answer(request.query)
-        if found is None:
-            return web.Response(status=400)
-        if isinstance(found, bytes):
-            return web.Response(body=found, content_type="image/png")
-        return web.Response(text=found) if isinstance(found, str) else web.json_response(found)
+        return _response(answer(request.query))
 
-    for prefix in ("", "/api"):  # the browser asks under /api, scripts often without
+    for prefix in PREFIXES:
         running.app.router.add_get(prefix + path, handler)
+
+
+def serve_post(path: str, answer: Callable[[object], Answer]) -> None:
+    """Answer POST requests for a path of our own; ``answer`` gets what their JSON says, which may be anything."""
+    from aiohttp import web
+
+    running = _running_server()
+    if running is None:
+        return
+
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            asked = await request.json()
+        except (ValueError, RecursionError):
+            return web.Response(status=400)
+        return _response(answer(asked))
+
+    for prefix in PREFIXES:
+        running.app.router.add_post(prefix + path, handler)
+
+
+def _response(found: Answer) -> web.Response:
+    from aiohttp import web
+
+    if found is None:
+        return web.Response(status=400)
+    if isinstance(found, bytes):
+        return web.Response(body=found, content_type="image/png")
+    return web.Response(text=found) if isinstance(found, str) else web.json_response(found)
 
 
 def _running_server() -> _Server | None:

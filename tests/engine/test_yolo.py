@@ -19,7 +19,8 @@ from mask_detailer.nodes.file_detectors import UltralyticsDetectorProvider
 from mask_detailer.nodes.validate import InputError
 
 QUICK = ("yolov8n", "yolo11n-seg")
-OTHERS = ("yolo11n", "yolov8n-seg", "yolov5nu", "yolov9t", "yolov9c-seg", "yolov10n", "yolo12n", "yolo26n")
+OTHERS = ("yolov5nu", "yolov9t", "yolov10n", "yolo12n")
+LARGER = ("yolov9c-seg", "yolo26n")
 SIZES = tuple(f"{family}{size}{kind}" for size in "nsm" for family in ("yolov8", "yolo11") for kind in ("", "-seg"))
 
 
@@ -33,14 +34,20 @@ def test_as_the_library(name: str, made: References) -> None:
     compare(made, name).check()
 
 
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> References:
+    return references(tmp_path_factory.mktemp("others"), {name: pictures(2, seed=1) for name in OTHERS})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
-def test_other_families(name: str, tmp_path: Path) -> None:
-    compare(references(tmp_path, {name: pictures(3, seed=1)}), name).check()
+def test_other_families(name: str, others: References) -> None:
+    compare(others, name).check()
 
 
 @pytest.mark.by_hand
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", [*SIZES, *LARGER])
 def test_as_the_library_on_fifty_pictures(name: str, tmp_path: Path) -> None:
     compared = compare(references(tmp_path, {name: pictures(50)}), name)
     print(name, compared)

@@ -20,7 +20,7 @@ import numpy as np
 CHILD = Path(__file__).with_name("ultralytics_child.py")
 NAMES = ("yolov8n", "yolo11n", "yolov8n-seg", "yolo11n-seg")
 IMGSZ = 320  # of the exported ONNX files
-MOST_SECONDS = 300
+MOST_SECONDS = 3000
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,11 @@ def _conv(tensors: Tensors, args: Args) -> nn.Module:
     return conv(tensors, stride=_number(args, 2, 1) or 1, padding=_number(args, 3, None))
 
 
+def _area_attention(tensors: Tensors, args: Args) -> nn.Module:
+    attends = _flag(args, 1, True)  # without, there are no areas, and their number is written as -1
+    return A2C2f(tensors, (_number(args, 2, 1) or 1) if attends else 1)
+
+
 def _upsample(tensors: Tensors, args: Args) -> nn.Module:
     return nn.Upsample(scale_factor=_number(args, 1, 2), mode="nearest")
 
@@ -83,7 +88,7 @@ def _listed(args: Args) -> list[int]:
 
 # What each name of a block stands for. A name that isn't here is not guessed at.
 BLOCKS: Mapping[str, Callable[[Tensors, Args], nn.Module]] = {
-    "A2C2f": lambda tensors, args: A2C2f(tensors, _number(args, 2, 1) or 1),
+    "A2C2f": _area_attention,
     "AConv": lambda tensors, args: AConv(tensors),
     "ADown": lambda tensors, args: ADown(tensors),
     "C2": lambda tensors, args: C2(tensors, _bottlenecks(args, True)),

@@ -3,13 +3,17 @@
 from ..detailer import host
 from . import (
     basic_pipes,
+    classifiers,
+    clipseg,
     control,
     core_detectors,
     detailer_pipes,
     detailers,
     detectors,
+    face_mesh,
     faces,
     hooks,
+    ip_adapter,
     masks,
     options,
     pipe_detailers,
@@ -29,11 +33,15 @@ from . import (
 
 _GROUPS = (
     control,
+    ip_adapter,
     pipe_detailers,
     detailers,
     faces,
     detectors,
     core_detectors,
+    clipseg,
+    face_mesh,
+    classifiers,
     sam_loader,
     hooks,
     masks,

@@ -15,6 +15,7 @@ from .schema import InputTypes, Unread
 DETAILER = "ImpactPack/Detailer"
 DETECTOR = "ImpactPack/Detector"
 LOADER = "ImpactPack"
+HUGGING_FACE = "ImpactPack/HuggingFace"
 LOGIC = "ImpactPack/Logic"
 OPERATION = "ImpactPack/Operation"
 PIPE = "ImpactPack/Pipe"

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS, OWN_NODES
+from support import interface
 from support.client import Client
 from support.server import CHECKOUT, Server
 
 NODES = tuple(NODE_CLASS_MAPPINGS)
 # of newer releases of the Impact Pack, and our own: optional and last
 PARTS = {"parts_labels", "parts_order", "parts_most", "parts_only"}
-LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options"} | PARTS
+LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options", "tolerance"} | PARTS
 LATER_NODES = {"DetailerForEachAutoRetry"}  # of newer releases of the Impact Pack
 SHARED_NODES = tuple(node for node in NODES if node not in OWN_NODES | LATER_NODES)  # those of the contract
 NEEDED = {  # nodes of ours that are offered only beside these of ComfyUI
@@ -27,8 +28,7 @@ OUTPUT_FACTS = ("output", "output_name", "output_is_list", "output_node")
 
 
 def contract(node: str) -> dict[str, Any]:
-    groups = json.loads((Path(__file__).parents[1] / "data" / "interface.json").read_text())
-    wanted = next(group[node] for group in groups.values() if node in group)
+    wanted = interface.nodes()[node]
     if node == "SEGSLabelFilterDetailerHookProvider":  # its segs were required, but could never be used
         wanted["inputs"]["optional"] = {"segs": wanted["inputs"]["required"].pop("segs")}
     if node == "SAMLoader":  # one in four of saved prompts lacks it
@@ -52,9 +52,8 @@ def shared_node(request: pytest.FixtureRequest) -> str:
 
 
 def test_none_is_missing() -> None:
-    groups = json.loads((Path(__file__).parents[1] / "data" / "interface.json").read_text())
-    known = {node for group in groups.values() for node in group}
-    assert len(known) == 95
+    known = set(interface.nodes())
+    assert len(known) == 95 + 5
     assert set(NODES) == known | OWN_NODES | LATER_NODES
 
 
@@ -116,9 +115,8 @@ def test_offered_only_beside_what_it_needs(object_info: dict[str, Any], needing:
 
 
 def test_own_nodes_are_not_in_the_contract(object_info: dict[str, Any]) -> None:
-    groups = json.loads((Path(__file__).parents[1] / "data" / "interface.json").read_text())
     assert set(object_info) >= {node for node in OWN_NODES if is_offered(node, object_info)}
-    assert not OWN_NODES & {node for group in groups.values() for node in group}
+    assert not OWN_NODES & set(interface.nodes())
 
 
 def test_everything_is_explained(object_info: dict[str, Any], node: str) -> None:

@@ -55,9 +55,7 @@ class IPAdapterWrapper:
         return host.ip_adapter.adapted(model, self.pictures, self.adaptation), [*pictures, self.pictures]
 
 
-def with_ip_adapter(
-    segs: SEGS, adaptation: Adaptation, loras: Loras, reference: torch.Tensor, context: float
-) -> SEGS:
+def with_ip_adapter(segs: SEGS, adaptation: Adaptation, loras: Loras, reference: torch.Tensor, context: float) -> SEGS:
     """The segments, each with the wrapper after the one that it has.
 
     Args:

@@ -68,9 +68,7 @@ def sam_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def folders(
-    tmp_path: Path, sam_folder: Path, local_models: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def folders(tmp_path: Path, sam_folder: Path, local_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """ComfyUI's temp and output folders, with a file of segments to load, its models, and IPAdapter Plus's node."""
     import folder_paths
     import nodes

@@ -49,9 +49,7 @@ def test_what_the_node_is_asked_for(
     larger = resample(reference, Size(SIZE[0] * 2, SIZE[1] * 2)).clamp(0.0, 1.0)
     negative = picture(20, 30, seed=2)
     segs = segs_of(UPPER, LOWER)
-    made = applied(
-        segs, pipe(unet[0]), larger, context_crop_factor=1.5, combine_embeds="average", neg_image=negative
-    )
+    made = applied(segs, pipe(unet[0]), larger, context_crop_factor=1.5, combine_embeds="average", neg_image=negative)
     assert calls == []
     assert [record.message for record in told.records].count(
         f"{ID}: IPAdapter Plus has no weight type channel penalty any more, taken as linear"
@@ -112,9 +110,7 @@ def test_the_outer_lora_then_the_wrapper_before_then_itself(
 def test_what_has_no_effect_has_none(unet: Pipe, reference: torch.Tensor) -> None:
     segs, image = segs_of(UPPER), picture(*SIZE)
     made = do_detail(image, applied(segs, pipe(unet[0]), reference), unet)[0]
-    turned = applied(
-        segs, pipe(unet[0]), reference, noise=1.0, unfold_batch=True, faceid_v2=True, weight_type="linear"
-    )
+    turned = applied(segs, pipe(unet[0]), reference, noise=1.0, unfold_batch=True, faceid_v2=True, weight_type="linear")
     assert torch.equal(do_detail(image, turned, unet)[0], made)
 
 

@@ -52,8 +52,8 @@ class ImpactHFTransformersClassifierProvider(Node, name="HF Transformers Classif
     def INPUT_TYPES(cls) -> InputTypes:
         preset = "Which classifier: one of these that is on this machine, or the one that manual_repo_id names."
         manual = (
-            "Only with Manual repo id: a repository such as owner/name that was fetched before, or the name of a folder "
-            "in models/classifiers. No paths."
+            "Only with Manual repo id: a repository such as owner/name that was fetched before, or the name of a "
+            "folder in models/classifiers. No paths."
         )
         device = (
             "AUTO: on the GPU when it is asked, until ComfyUI wants the room. Prefer GPU: there from the start. CPU: "

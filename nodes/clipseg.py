@@ -24,8 +24,8 @@ class CLIPSegDetectorProvider(Node, menu=UTIL):
     def INPUT_TYPES(cls) -> InputTypes:
         text = "What to look for, as one text, commas too. Empty: what the node that uses the detector asks for."
         blur = (
-            "Softens what CLIPSeg sees before it is cut out, in pixels of its own picture of 352x352, and makes each part "
-            "larger by about four times that."
+            "Softens what CLIPSeg sees before it is cut out, in pixels of its own picture of 352x352, and makes each "
+            "part larger by about four times that."
         )
         sure = "How sure CLIPSeg must be. It counts instead of the detector node's threshold."
         grown = (

@@ -22,8 +22,8 @@ class MediaPipeFaceMeshToSEGS(Node, name="MediaPipe FaceMesh to SEGS", menu=OPER
     """A preprocessor's coloured face mesh as segments."""
 
     DESCRIPTION = (
-        "Makes segments of a drawn face mesh, the coloured map that a MediaPipe preprocessor makes of a photo. For photos "
-        "themselves there is Detector Provider (Face Landmarks)."
+        "Makes segments of a drawn face mesh, the coloured map that a MediaPipe preprocessor makes of a photo. For "
+        "photos themselves there is Detector Provider (Face Landmarks)."
     )
     SEARCH_ALIASES = ("face mesh", "mediapipe", "facemesh map", "face parts", "eyes mouth eyebrows")
     RETURN_TYPES = ("SEGS",)

@@ -61,7 +61,7 @@ def mesh_segs(image: torch.Tensor, parts: Collection[str], crops: MeshCrops, tol
         levels = frame[..., :3].detach().to("cpu", torch.float32).mul(255.0).clamp(0.0, 255.0).numpy().astype(np.int16)
         for part, colour in MESH_COLOURS.items():
             if part in parts:
-                drawn = (np.abs(levels - np.array(colour, np.int16)) <= tolerance).all(axis=-1)
+                drawn = np.all(np.abs(levels - np.array(colour, np.int16)) <= tolerance, axis=-1)
                 for mask in _hulls(drawn, crops.dilation):
                     elements += mask_to_segs(
                         mask,

@@ -59,10 +59,11 @@ class LocalClassifier:
         with torch.inference_mode():
             logits = self.network(pixel_values=pixels.to(self.network.device, torch.float32)).logits[0].float().cpu()
         config = self.network.config
+        labels = config.id2label or {}
         alone = config.problem_type == "multi_label_classification" or len(logits) == 1
         scores = (logits.sigmoid() if alone else logits.softmax(dim=0)).tolist()
         surest = sorted(range(len(scores)), key=lambda place: -scores[place])[:MOST]
-        return [{"label": str(config.id2label[place]), "score": scores[place]} for place in surest]
+        return [{"label": str(labels.get(place, place)), "score": scores[place]} for place in surest]
 
 
 def local_classifier(name: str, device_mode: str) -> LocalClassifier:
@@ -85,7 +86,7 @@ def local_classifier(name: str, device_mode: str) -> LocalClassifier:
 def classify(
     segs: SEGS, classifier: Callable[[np.ndarray], Scores], wanted: Comparison, picture: torch.Tensor | None
 ) -> tuple[SEGS, SEGS, list[str]]:
-    """The segments for which a comparison holds, the others, both in their order, and all labels of the answers, sorted.
+    """The segments for which a comparison holds, the others, both in their order, and all labels there are, sorted.
 
     A segment without a picture is among the others.
 

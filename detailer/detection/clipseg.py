@@ -35,7 +35,8 @@ FOLDERS = ("clipseg", "CLIPSeg")  # below ComfyUI's folder of models
 REPOSITORY = "CIDAS/clipseg-rd64-refined"
 OTHER_NODE = "CLIPSeg"  # the id of other packs' node that does the same
 ROOM = 2**29  # bytes beside the weights: its picture is small, whatever the one that is looked at
-CROP_LABEL = "A"
+LABEL = "A"
+LONGEST_TEXT = 77  # tokens: what comes after is not read
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class ClipSegDetector:
             crop_factor=crop_factor,
             bbox_fill=True,
             drop_size=drop_size,
-            label=CROP_LABEL,
+            label=LABEL,
             detailer_hook=detailer_hook,
         )
         finished = getattr(detailer_hook, "post_detection", None)
@@ -141,7 +142,8 @@ class ClipSegNetwork:
         check_weights(folder)
         try:
             self.pictures = transformers.AutoImageProcessor.from_pretrained(str(folder), **ONLY_DATA)
-            self.words = transformers.CLIPTokenizer.from_pretrained(str(folder), **ONLY_DATA)
+            words = transformers.CLIPTokenizer
+            self.words = words.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
             network = transformers.CLIPSegForImageSegmentation.from_pretrained(str(folder), **ONLY_WEIGHTS)
         except Exception as error:  # of as many kinds as there are libraries behind it
             found = f"{folder} can't be loaded ({type(error).__name__}: {error})"
@@ -157,8 +159,7 @@ class ClipSegNetwork:
         self.placement.load()
         device = self.network.device
         seen = self.pictures(images=Image.fromarray(to_bytes(image[0])), return_tensors="pt")
-        longest = self.network.config.text_config.max_position_embeddings
-        words = self.words([search.text], return_tensors="pt", truncation=True, max_length=longest)
+        words = self.words([search.text], return_tensors="pt", truncation=True, max_length=LONGEST_TEXT)
         with torch.inference_mode():
             logits = self.network(
                 pixel_values=seen["pixel_values"].to(device, torch.float32),

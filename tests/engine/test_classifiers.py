@@ -1,4 +1,4 @@
-"""Classifiers of pictures: answers as transformers' pipeline gives them, what is read and from where, segments split."""
+"""Classifiers of pictures: answers as the library's pipeline gives them, what is read from where, segments split."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_broken_folders(folder: Path) -> None:
         provided()
     (folder / "pytorch_model.bin").rename(weights)
     (folder / "config.json").write_text("[]")
-    with pytest.raises(InputError, match="holds no settings. Fetch the file again"):
+    with pytest.raises(InputError, match=r"holds no settings. Fetch the file again"):
         provided()
     (folder / "config.json").write_text(json.dumps(settings | {"model_type": "no such"}))
     with pytest.raises(InputError, match=r"can't be loaded .* or take another classifier"):

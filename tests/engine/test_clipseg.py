@@ -106,7 +106,7 @@ def test_nothing_is_found(folder: Path, image: torch.Tensor) -> None:
 def test_the_node_s_text_only_where_it_has_none(folder: Path, image: torch.Tensor) -> None:
     plain = provided(text="sky").detect_combined(image, 0.5, 0)
     with_text, without = provided(text="sky"), provided(text=" ")
-    with pytest.raises(ValueError, match="^CLIPSegDetectorProvider, input 'text': it is empty. Write what to look for"):
+    with pytest.raises(ValueError, match=r"^CLIPSegDetectorProvider, input 'text': it is empty. Write what to look"):
         without.detect_combined(image, 0.5, 0)
     for detector in (with_text, without):
         detector.setAux("sky" if detector is without else "face")
@@ -192,7 +192,7 @@ def test_broken_folders(folder: Path, image: torch.Tensor, monkeypatch: pytest.M
     (folder / "config.json").write_text(json.dumps(settings))
     for name in ("pytorch_model.bin", "../model.safetensors"):
         index.write_text(json.dumps({"weight_map": {"a": name}}))
-        with pytest.raises(InputError, match="which is no .safetensors file beside it"):
+        with pytest.raises(InputError, match=r"which is no .safetensors file beside it"):
             provided()
     monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, "CLIPSeg", OtherNode)
     assert provided().detect_combined(image, 0.5, 0).sum() == 40 * 64

@@ -71,6 +71,7 @@ def sam_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folders(tmp_path: Path, sam_folder: Path, local_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """ComfyUI's temp and output folders, with a file of segments to load, its models, and IPAdapter Plus's node."""
     import folder_paths
+
     import nodes
 
     before = folder_paths.get_temp_directory(), folder_paths.get_output_directory()
@@ -175,7 +176,7 @@ def test_segments_of_another_size(node_id: str, form: str, values: Values) -> No
         outputs = run_checked(node_id, given | {one.name: segs_in(size)})
         if NODE_CLASS_MAPPINGS[node_id].RETURN_TYPES[0] != "SEGS" or not with_link(node_id, "IMAGE"):
             continue
-        keeps_size = node_id.startswith("ImpactControlNetApply")
+        keeps_size = node_id.startswith(("ImpactControlNetApply", "ImpactIPAdapterApply", "ImpactSEGSClassify"))
         assert header_size(outputs[0][0]) == (size if keeps_size else SIZE)
 
 

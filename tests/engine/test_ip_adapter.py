@@ -144,5 +144,5 @@ def test_without_ip_adapter_plus_it_says_so_at_once(
     monkeypatch.delitem(nodes.NODE_CLASS_MAPPINGS, "IPAdapterAdvanced")
     with pytest.raises(InputError, match=r"'ipadapter_pipe': it needs the node IPAdapterAdvanced.*Install the pack"):
         applied(segs_of(UPPER), pipe(unet[0]), reference)
-    with pytest.raises(ValueError, match="the node IPAdapterAdvanced is not there. Install the pack"):
+    with pytest.raises(ValueError, match=r"the node IPAdapterAdvanced is not there. Install the pack"):
         do_detail(picture(*SIZE), made, unet)

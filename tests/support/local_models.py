@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,7 +29,7 @@ def write_clipseg(folder: Path) -> Path:
         decoder_num_attention_heads=2,
         decoder_intermediate_size=16,
     )
-    network = CLIPSegForImageSegmentation(config).eval()
+    network: Any = CLIPSegForImageSegmentation(config).eval()
     for parameter in network.parameters():  # as they are made, its answers hardly differ
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.3)
@@ -45,7 +46,7 @@ def write_clipseg(folder: Path) -> Path:
     return folder
 
 
-def write_classifier(folder: Path, labels: tuple[str, ...] = LABELS, **settings: str) -> Path:
+def write_classifier(folder: Path, labels: tuple[str, ...] = LABELS, **settings: Any) -> Path:
     """A ViT whose answer depends on the picture."""
     from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
@@ -61,7 +62,7 @@ def write_classifier(folder: Path, labels: tuple[str, ...] = LABELS, **settings:
         label2id={label: place for place, label in enumerate(labels)},
         **settings,
     )
-    network = ViTForImageClassification(config).eval()
+    network: Any = ViTForImageClassification(config).eval()
     torch.nn.init.normal_(network.classifier.weight, std=1.0)
     network.save_pretrained(folder)
     ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(folder)

@@ -15,7 +15,8 @@ from mask_detailer.nodes.schema import InputTypes
 from mask_detailer.nodes.validate import InputError
 
 FOLDER = Path(mask_detailer.nodes.__file__).parent
-MENU = {"Detailer", "Detector", "Logic", "Operation", "Pipe", "sampling", "Simple", "__for_testing", "Upscale", "Util"}
+MENU = {"Detailer", "Detector", "HuggingFace", "Logic", "Operation", "Pipe", "sampling", "Simple", "Upscale", "Util"}
+MENU |= {"__for_testing"}
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Ground floor: pictures, masks, regions and segments. Knows torch, numpy and OpenCV, and nothing of ComfyUI."""
 
-from .batch import joined
+from .batch import joined, with_channels
 from .blend import paste_
 from .logs import make_printable, printable
 from .mask_to_segs import mask_to_segs
@@ -35,6 +35,7 @@ __all__ = [
     "seg_image",
     "seg_mask",
     "to_bytes",
+    "with_channels",
 ]
 
 make_printable()

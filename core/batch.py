@@ -41,3 +41,17 @@ def _middle(old: Size, new: Size) -> Region:
     top = round((old.height - old.height * (old_aspect / new_aspect)) / 2) if old_aspect < new_aspect else 0
     left, top = min(left, (old.width - 1) // 2), min(top, (old.height - 1) // 2)
     return Region(left, top, old.width - left, old.height - top)
+
+
+def with_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
+    """Pictures ``[B,H,W,C]`` with 1, 3 or 4 channels as ``[B,H,W,channels]``; as they are where they fit.
+
+    Alpha is left out, or added as opaque; grey becomes three equal colours; colours become grey by their mean.
+    """
+    if images.shape[-1] == channels:
+        return images
+    colours = images[..., : min(images.shape[-1], 3)]
+    if channels == 1:
+        return colours.mean(dim=-1, keepdim=True)
+    colours = colours if colours.shape[-1] == 3 else colours[..., :1].expand(*colours.shape[:3], 3)
+    return torch.cat([colours, torch.ones_like(colours[..., :1])], dim=-1) if channels == 4 else colours

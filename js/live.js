@@ -5,11 +5,12 @@ import { isOpen, nodeAt } from "./nodes.js";
 import { HEIGHT, Strip } from "./strip.js";
 import { text } from "./texts.js";
 import { addElement } from "./widgets.js";
+import { teller } from "./wish.js";
 
 const GROWTH = HEIGHT + 4; // the strip and the gap before it
 const shown = new Map(); // node: its strip and widget
 let wanted = true;
-let told = null;
+let tell = () => {};
 
 function addStrip(node, promptId) {
   const strip = new Strip(promptId);
@@ -43,15 +44,6 @@ function stop(why, { detail }) {
   for (const { strip } of shown.values()) if (strip.promptId === detail?.prompt_id) strip.stopped(why);
 }
 
-/* The server makes nothing for a browser that has not asked for it. */
-function tell() {
-  const wish = { client: api.clientId, on: wanted ? 1 : 0 };
-  const said = JSON.stringify(wish);
-  if (!api.clientId || said === told) return;
-  told = said;
-  api.fetchApi(`/mask_detailer/live?${new URLSearchParams(wish)}`).catch(() => (told = null));
-}
-
 export const SETTING = {
   id: "MaskDetailer.Live",
   category: ["Mask Detailer", "Live", "Segments"],
@@ -72,11 +64,7 @@ export function listen() {
   api.addEventListener("mask_detailer.live", take);
   api.addEventListener("execution_interrupted", (event) => stop(text("live_interrupted", "interrupted"), event));
   api.addEventListener("execution_error", (event) => stop(text("live_error", "stopped by an error"), event));
-  api.addEventListener("status", tell); // comes once there is a client id
-  api.addEventListener("reconnected", () => {
-    told = null; // it may be another server, which knows nothing of us
-    tell();
-  });
+  tell = teller("live", () => wanted); // the server makes nothing for a browser that has not asked for it
   tell();
 }
 

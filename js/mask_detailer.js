@@ -2,15 +2,33 @@
  * Acts only on nodes that this pack serves: another pack may have nodes of the same ids. */
 import { app } from "../../scripts/app.js";
 import { showCaptions } from "./captions.js";
-import { growInputs } from "./growing_inputs.js";
-import { listen, SETTING, showSegments } from "./live.js";
+import { growInputs, growOutputs } from "./growing.js";
+import { listen, SETTING as LIVE, showSegments } from "./live.js";
+import { bringUpToDate } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
+import { SETTING as STEERING, showLogged, steer } from "./steer.js";
 import { loadTexts } from "./texts.js";
-import { appendChoice, readOldToggles } from "./widgets.js";
+import { appendChoice, readOldToggles, stepSeed } from "./widgets.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
 const ours = new Set();
+
+/* Inputs that grow, by node: how they are called and what they take. */
+const GROWING = {
+  ImpactSEGSConcat: ["segs", "SEGS"],
+  ImpactSwitch: ["input", "*"],
+  LatentSwitch: ["input", "*"],
+  SEGSSwitch: ["input", "*"],
+  ImpactMakeImageBatch: ["image", "IMAGE"],
+  ImpactMakeImageList: ["image", "IMAGE"],
+  ImpactMakeMaskBatch: ["mask", "MASK"],
+  ImpactMakeMaskList: ["mask", "MASK"],
+  ImpactMakeAnyList: ["value", "*"],
+  ImpactCombineConditionings: ["conditioning", "CONDITIONING"],
+  ImpactConcatConditionings: ["conditioning", "CONDITIONING"],
+  CombineRegionalPrompts: ["regional_prompts", "REGIONAL_PROMPTS"],
+};
 
 function serves(nodeData) {
   return nodeData.python_module?.split(".").at(-1) === PACK;
@@ -18,10 +36,11 @@ function serves(nodeData) {
 
 app.registerExtension({
   name: "MaskDetailer",
-  settings: [SETTING],
+  settings: [LIVE, STEERING],
 
   async setup() {
     listen();
+    steer((node) => ours.has(node.comfyClass));
     showPreviews((node) => ours.has(node.comfyClass));
     await loadTexts();
   },
@@ -32,7 +51,13 @@ app.registerExtension({
     readOldToggles(nodeType, nodeData);
     showSegments(nodeType);
     if (nodeData.name === "SEGSPreview") showCaptions(nodeType);
-    if (nodeData.name === "ImpactSEGSConcat") growInputs(nodeType, "segs", "SEGS");
+    if (nodeData.name in GROWING) growInputs(nodeType, ...GROWING[nodeData.name]);
+    if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*");
+    if (nodeData.name === "ImpactLogger") showLogged(nodeType);
+  },
+
+  async beforeConfigureGraph(file) {
+    await bringUpToDate(file, (type) => ours.has(type));
   },
 
   nodeCreated(node) {
@@ -44,5 +69,6 @@ app.registerExtension({
     });
     appendChoice(node, "Select to add Wildcard", "wildcard", { separator: ", ", stays: false });
     if (node.comfyClass === "ImpactSEGSPicker") addPicker(node);
+    stepSeed(node, "seed_2nd", "seed_2nd_mode");
   },
 });

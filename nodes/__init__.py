@@ -1,6 +1,9 @@
 """Top floor: the nodes, one file a menu group."""
 
+from collections.abc import Mapping
+
 from ..detailer import host
+from ..detailer.steering import set_remotely
 from . import (
     basic_pipes,
     classifiers,
@@ -9,18 +12,27 @@ from . import (
     core_detectors,
     detailer_pipes,
     detailers,
+    detector_files,
     detectors,
     face_mesh,
     faces,
+    file_detectors,
     hooks,
     ip_adapter,
+    legacy,
+    lists,
+    logic,
     masks,
+    onnx_detectors,
     options,
     pipe_detailers,
+    pk_hooks,
     plan,
+    regional,
     registry,
     routes,
     sam_loader,
+    samplers,
     sampling,
     segs,
     segs_detailers,
@@ -29,6 +41,11 @@ from . import (
     segs_files,
     segs_lists,
     shared,
+    steering,
+    switches,
+    texts,
+    upscaler_providers,
+    upscalers,
 )
 
 _GROUPS = (
@@ -42,13 +59,19 @@ _GROUPS = (
     clipseg,
     face_mesh,
     classifiers,
+    file_detectors,
+    onnx_detectors,
+    detector_files,
     sam_loader,
     hooks,
     masks,
     options,
     basic_pipes,
     detailer_pipes,
+    pk_hooks,
     plan,
+    regional,
+    samplers,
     sampling,
     segs,
     segs_detailers,
@@ -56,6 +79,14 @@ _GROUPS = (
     segs_elements,
     segs_files,
     segs_lists,
+    switches,
+    lists,
+    logic,
+    steering,
+    texts,
+    legacy,
+    upscaler_providers,
+    upscalers,
 )
 
 NODE_CLASS_MAPPINGS = registry.in_order_of(group.__name__ for group in _GROUPS)
@@ -66,9 +97,22 @@ OWN_NODES = frozenset(node_id for node_id, node in NODE_CLASS_MAPPINGS.items() i
 
 def register() -> tuple[dict[str, type], dict[str, str]]:
     """Classes and names for ComfyUI, without those that another pack serves or that it has nothing to connect to."""
+    for group in (file_detectors, onnx_detectors, sam_loader, legacy):
+        group.register_folders()
     classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node.is_offered()}
     names = {node_id: node.NAME for node_id, node in classes.items()}
     sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())
     host.server.when_serving(sharing.settle)
     routes.register()
+    host.server.when_queued(_before_validation)
     return sharing.to_register()
+
+
+def _before_validation(sent: Mapping[str, object]) -> None:
+    """What Remote nodes say, where they are ours."""
+    registered = host.nodes.registered_nodes()
+    set_remotely(sent, {node_id: kind for node_id, kind in steering.REMOTE.items() if _is_ours(registered, node_id)})
+
+
+def _is_ours(registered: Mapping[str, type], node_id: str) -> bool:
+    return registered.get(node_id) is NODE_CLASS_MAPPINGS[node_id]

@@ -62,7 +62,7 @@ class _SegsWidgets(TypedDict):
     drop_size: int
 
 
-class _MoreSegsWidgets(_SegsWidgets, PartsWidgets, total=False):
+class MoreSegsWidgets(_SegsWidgets, PartsWidgets, total=False):
     labels: str
     detailer_hook: DetailerHook | None
 
@@ -82,7 +82,7 @@ class _FindsSegs(Node):
             "optional": {"detailer_hook": schema.detailer_hook(), **schema.parts()},
         }
 
-    def _found(self, detector: object, image: object, widgets: _MoreSegsWidgets) -> tuple[SEGS]:
+    def _found(self, detector: object, image: object, widgets: MoreSegsWidgets) -> tuple[SEGS]:
         picture, choice = self.door.one_image(image), choice_of(self.door, widgets, widgets.get("labels", ""))
         settings = DetectionSettings(
             threshold=widgets["threshold"],
@@ -101,7 +101,7 @@ class BboxDetectorSEGS(_FindsSegs, name="BBOX Detector (SEGS)", menu=DETECTOR):
     SEARCH_ALIASES = ("detect faces", "bbox detector", "yolo", "find objects")
     KIND = BBOX
 
-    def doit(self, bbox_detector: object, image: object, **widgets: Unpack[_MoreSegsWidgets]) -> tuple[SEGS]:
+    def doit(self, bbox_detector: object, image: object, **widgets: Unpack[MoreSegsWidgets]) -> tuple[SEGS]:
         return self._found(bbox_detector, image, widgets)
 
 
@@ -112,7 +112,7 @@ class SegmDetectorSEGS(_FindsSegs, name="SEGM Detector (SEGS)", menu=DETECTOR):
     SEARCH_ALIASES = ("segment objects", "segm detector", "yolo seg", "find outlines")
     KIND = SEGM
 
-    def doit(self, segm_detector: object, image: object, **widgets: Unpack[_MoreSegsWidgets]) -> tuple[SEGS]:
+    def doit(self, segm_detector: object, image: object, **widgets: Unpack[MoreSegsWidgets]) -> tuple[SEGS]:
         return self._found(segm_detector, image, widgets)
 
 

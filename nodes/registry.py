@@ -12,13 +12,18 @@ from .door import Door
 from .schema import InputTypes, Unread
 
 # Where nodes stand in the browser's menu; saved workflows don't hold it, but tutorials name it.
+PACK = "ImpactPack"
+DEBUG = "ImpactPack/Debug"
 DETAILER = "ImpactPack/Detailer"
 DETECTOR = "ImpactPack/Detector"
-LOADER = "ImpactPack"
 HUGGING_FACE = "ImpactPack/HuggingFace"
+LEGACY = "ImpactPack/Legacy"
 LOGIC = "ImpactPack/Logic"
+LOGIC_TEST = "ImpactPack/Logic/_for_test"
 OPERATION = "ImpactPack/Operation"
 PIPE = "ImpactPack/Pipe"
+REGIONAL = "ImpactPack/Regional"
+SAMPLER = "ImpactPack/Sampler"
 SAMPLING = "ImpactPack/sampling"
 SIMPLE = "ImpactPack/Simple"
 TESTING = "ImpactPack/__for_testing"
@@ -37,7 +42,7 @@ class Node:
     A class without a menu is what several nodes have in common, and no node.
 
     Attributes:
-        ID: by which saved workflows know the node for ever: the name of its class.
+        ID: by which saved workflows know the node for ever: as a rule the name of its class.
         NAME: what its title bar says.
         CATEGORY: where it stands in the menu.
         DESCRIPTION: what it does, in a sentence or two.
@@ -62,6 +67,7 @@ class Node:
         menu: str | None = None,
         own: bool = False,
         needs: Callable[[], bool] | None = None,
+        node_id: str | None = None,
     ) -> None:
         """Make a class a node.
 
@@ -70,12 +76,14 @@ class Node:
             menu: one of the places above.
             own: whether the id is ours alone.
             needs: tells whether the running ComfyUI has what the node is to be connected to.
+            node_id: where no class can have its name.
         """
         super().__init_subclass__()
         if "doit" in vars(cls) and not cls.checks_itself:
             cls.doit = _with_checked_widgets(vars(cls)["doit"])  # type: ignore[attr-defined]
         if menu is not None:
-            cls.ID, cls.NAME, cls.CATEGORY = cls.__name__, name or cls.__name__, menu
+            cls.ID = node_id or cls.__name__
+            cls.NAME, cls.CATEGORY = name or cls.ID, menu
             cls.OWN, cls._needs = own, () if needs is None else (needs,)
             cls.door = Door(cls.ID)
             NODES[cls.ID] = cls

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..detailer import host
 from ..detailer.detection.sam.esam import ESAM, EsamModel, is_there, load_esam
-from ..detailer.detection.sam.files import SamFileError, read_tensors
-from ..detailer.detection.sam.models import build
-from ..detailer.detection.sam.wrapper import SamFileWrapper, SamModel
 from ..detailer.host.placement import AUTO, MODES, Placement
-from .registry import LOADER, Node
+from .registry import PACK, Node
 from .schema import InputTypes
+
+if TYPE_CHECKING:  # what reads files is imported where one is read
+    from ..detailer.detection.sam.wrapper import SamModel
 
 FOLDER = "sams"  # below ComfyUI's folder of models, and its name in extra_model_paths.yaml
 HIDDEN = "hq"  # in the names of files for SAM-HQ, which is another network
@@ -17,7 +19,12 @@ OTHER_FILE = "Choose a file of SAM 1, SAM 2 or SAM 2.1, such as sam_vit_b_01ec64
 UNSAFE_FILE = "Nothing of it was run. Take the file from SAM's authors, or one that ends in .safetensors"
 
 
-class SAMLoader(Node, name="SAMLoader (Impact)", menu=LOADER):
+def register_folders() -> None:
+    """Make the folder of SAM files known to ComfyUI."""
+    host.folders.add_model_folder(FOLDER, FOLDER)
+
+
+class SAMLoader(Node, name="SAMLoader (Impact)", menu=PACK):
     """SAM's weights from the folder sams."""
 
     DESCRIPTION = (
@@ -30,7 +37,6 @@ class SAMLoader(Node, name="SAMLoader (Impact)", menu=LOADER):
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        host.folders.add_model_folder(FOLDER, FOLDER)
         names = [name for name in host.folders.model_files(FOLDER) if HIDDEN not in name]
         file = (
             "A file in models/sams. What it holds is seen from its contents, whatever its name: SAM 1 base, large or "
@@ -48,6 +54,10 @@ class SAMLoader(Node, name="SAMLoader (Impact)", menu=LOADER):
     def doit(self, model_name: str, device_mode: str = AUTO) -> tuple[SamModel | EsamModel]:
         if model_name == ESAM:
             return (self._esam(device_mode),)
+        from ..detailer.detection.sam.files import SamFileError, read_tensors
+        from ..detailer.detection.sam.models import build
+        from ..detailer.detection.sam.wrapper import SamFileWrapper, SamModel
+
         path = host.folders.model_file(FOLDER, model_name)
         if path is None:
             raise self.door.error("model_name", f"'{model_name}' is not there any more", OTHER_FILE)

@@ -15,6 +15,9 @@ MAX_STEPS = 10000
 LEAST_DENOISE = 0.0001
 MAX_INT = 2**63 - 1
 
+ANY = "*"
+"""The kind of a connection that takes and gives whatever there is."""
+
 # An input's kind, or the list of its choices, and what else ComfyUI and the browser are told of it.
 Input = tuple[str | list[str], dict[str, object]]
 Inputs = dict[str, Input]

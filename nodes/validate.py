@@ -112,7 +112,7 @@ def _number(node: str, name: str, declared: Input, value: object) -> int | float
         number = int(number) if number.is_integer() else None
     if number is None:
         raise InputError(node, name, f"{shown(value)} is no {'whole ' * (kind == 'INT')}number", fix)
-    if kind == "INT" and most == MAX_SEED:
+    if kind == "INT" and (least, most) == (0, MAX_SEED):
         return wrapped_seed(int(number))
     if not min(least, LEAST.get(name, least)) <= number <= most or abs(number) == math.inf:
         raise InputError(node, name, f"{shown(value)} is out of range", fix)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HELP = Path(__file__).resolve().parents[1] / "js" / "docs"
@@ -46,7 +47,8 @@ python dev.py docs
 ```
 
 `python dev.py bench wild FOLDER` prints of how many saved workflows this pack serves every node that they have of the
-Impact Pack's, by date and kind, and which ids are still missing.
+Impact Pack's, by date and kind, and which ids are still missing; `python dev.py bench old_files FOLDER` how many of
+their nodes are brought up to date, and what is wrong then.
 """
 
 TEXTS = {
@@ -107,12 +109,13 @@ def nodes_page() -> str:
 
     groups: dict[str, list[list[str]]] = {}
     for node_id, node in NODE_CLASS_MAPPINGS.items():
-        link = f"[{NODE_DISPLAY_NAME_MAPPINGS[node_id]}](../{HELP.parent.name}/{HELP.name}/{node_id}.md)"
+        page = f"../{HELP.parent.name}/{HELP.name}/{quote(node_id)}.md"
+        link = f"[{NODE_DISPLAY_NAME_MAPPINGS[node_id]}]({page})"
         row = [link, f"`{node_id}`", " ".join(node.DESCRIPTION.split()) + needed_release(node_id)]
         groups.setdefault(node.CATEGORY, []).append(row)
     parts = [NODES.format(count=len(NODE_CLASS_MAPPINGS))]
     for category in sorted(groups, key=lambda name: name.replace("_", "").lower()):
-        title = category.replace("/", " → ").replace("__", "").replace("_", " ")
+        title = " ".join(category.replace("/", " → ").replace("_", " ").split())
         parts.append(f"## {title}\n\n" + table(["node", "id", "what it does"], sorted(groups[category], key=_name)))
     return "\n".join(parts)
 

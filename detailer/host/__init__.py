@@ -1,6 +1,7 @@
 """ComfyUI as the pack sees it: all that a new release may change, in files of one subject."""
 
 from . import (
+    blending,
     conditioning,
     control_net,
     cuts,
@@ -12,9 +13,11 @@ from . import (
     ip_adapter,
     latents,
     models,
+    nets,
     nodes,
     patches,
     placement,
+    predictions,
     progress,
     references,
     sampling,
@@ -22,10 +25,14 @@ from . import (
     server,
     stacking,
     text,
+    tiling,
+    upscale_model,
     vae,
+    workflows,
 )
 
 __all__ = [
+    "blending",
     "conditioning",
     "control_net",
     "cuts",
@@ -37,9 +44,11 @@ __all__ = [
     "ip_adapter",
     "latents",
     "models",
+    "nets",
     "nodes",
     "patches",
     "placement",
+    "predictions",
     "progress",
     "references",
     "sampling",
@@ -47,5 +56,8 @@ __all__ = [
     "server",
     "stacking",
     "text",
+    "tiling",
+    "upscale_model",
     "vae",
+    "workflows",
 ]

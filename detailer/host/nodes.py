@@ -27,6 +27,13 @@ def node_class(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def blocked() -> object:
+    """What an output gives so that all that hangs on it is left out, without an error."""
+    from comfy_execution.graph import ExecutionBlocker
+
+    return ExecutionBlocker(None)
+
+
 def first_output(node: object, *arguments: object) -> Any:
     """The first output of one of ComfyUI's nodes, whatever its type says."""
     return outputs_of(node, *arguments)[0]

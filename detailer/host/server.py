@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from aiohttp import web
 
+PREFIXES = ("", "/api")  # the browser asks under /api, scripts often without
+
 Query = Mapping[str, str]
 
 # Text, a PNG file, something for JSON, or None for a request that can't be answered (status 400).
@@ -31,6 +33,8 @@ class _Server(Protocol):
     prompt_queue: _Queue
 
     def send_sync(self, event: str, data: Mapping[str, object], sid: str | None = None) -> None: ...
+    def send_progress_text(self, text: str, node_id: str, sid: str | None = None) -> None: ...
+    def add_on_prompt_handler(self, handler: Callable[[object], object]) -> None: ...
 
 
 def send_event(event: str, data: Mapping[str, object]) -> None:
@@ -77,6 +81,12 @@ class Browser:
         if running is not None:
             about = {"node": self.node, "prompt_id": self.prompt_id, "workflow": self.workflow}
             running.send_sync(event, {**about, **data}, self.client)
+
+    def say(self, text: str) -> None:
+        """Show it a line of text on the node."""
+        running = _running_server()
+        if running is not None:
+            running.send_progress_text(text, self.node, self.client)
 
 
 def browser_of_prompt(wanted: Container[str]) -> Browser | None:
@@ -142,24 +152,63 @@ def when_serving(call: Callable[[], None]) -> None:
     running.app.on_startup.append(started)
 
 
+def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
+    """Call it with what was sent for each prompt that is queued, before it is validated; it may change the prompt.
+
+    What was sent is whatever its sender wrote. An error goes to ComfyUI's log and keeps no prompt from being queued.
+    """
+    running = _running_server()
+    if running is None:
+        return
+
+    def handler(sent: object) -> object:
+        if isinstance(sent, Mapping):
+            look(sent)
+        return sent
+
+    running.add_on_prompt_handler(handler)
+
+
 def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
     """Answer GET requests for a path, unless another pack does already."""
-    from aiohttp import web
-
     running = _running_server()
     if running is None or path in {resource.canonical for resource in running.app.router.resources()}:
         return
 
     async def handler(request: web.Request) -> web.Response:
-        found = answer(request.query)
-        if found is None:
-            return web.Response(status=400)
-        if isinstance(found, bytes):
-            return web.Response(body=found, content_type="image/png")
-        return web.Response(text=found) if isinstance(found, str) else web.json_response(found)
+        return _response(answer(request.query))
 
-    for prefix in ("", "/api"):  # the browser asks under /api, scripts often without
+    for prefix in PREFIXES:
         running.app.router.add_get(prefix + path, handler)
+
+
+def serve_post(path: str, answer: Callable[[object], Answer]) -> None:
+    """Answer POST requests for a path of our own; ``answer`` gets what their JSON says, which may be anything."""
+    from aiohttp import web
+
+    running = _running_server()
+    if running is None:
+        return
+
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            asked = await request.json()
+        except (ValueError, RecursionError):
+            return web.Response(status=400)
+        return _response(answer(asked))
+
+    for prefix in PREFIXES:
+        running.app.router.add_post(prefix + path, handler)
+
+
+def _response(found: Answer) -> web.Response:
+    from aiohttp import web
+
+    if found is None:
+        return web.Response(status=400)
+    if isinstance(found, bytes):
+        return web.Response(body=found, content_type="image/png")
+    return web.Response(text=found) if isinstance(found, str) else web.json_response(found)
 
 
 def _running_server() -> _Server | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from engine import tiny_detectors
+from engine.any_sampler import samplers_of
 from engine.running import Recorder, same
 from engine.tiny_models import Pipe, mask_of
 from mask_detailer import NODE_CLASS_MAPPINGS
@@ -24,14 +25,18 @@ from support.detectors import BoxDetector, Disc, FloodSam, FoundSEG, OutlineDete
 SIZE = (64, 80)
 DISCS = [Disc(24, 24, 9, "red"), Disc(60, 40, 10, "green")]
 BOXES = [(15, 15, 33, 33), (50, 30, 70, 50)]
-NODES = sorted(NODE_CLASS_MAPPINGS)
+DEAD = {"MMDetLoader", "MMDetDetectorProvider"}  # they only say what to use instead
+NODES = sorted(set(NODE_CLASS_MAPPINGS) - DEAD)
 
 # Sampling enough to see that it was done; all other widgets have their defaults.
-QUICK: dict[str, Any] = dict(guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64)
+QUICK: dict[str, Any] = dict(
+    guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64, seconds=0.0,
+    rescale_factor=1.0,
+)  # fmt: skip
 
 # Outputs of another form than their kind's, by node and place.
 MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's own nodes and others take apart
-MAY_BE_NONE = {("ImpactFrom_SEG_ELT", "IMAGE")}  # a segment without a picture
+MAY_BE_NONE = {("ImpactFrom_SEG_ELT", "IMAGE"), ("ImageMaskSwitch", "MASK")}  # a segment without a picture, no mask
 
 Values = dict[str, Any]
 
@@ -88,42 +93,53 @@ def values_of(unet: Pipe, control_net: Any) -> Values:
     detectors = BoxDetector(), OutlineDetector(), SamModel(FloodSam())
     model, clip, vae, positive, negative = unet
     generator = torch.Generator().manual_seed(1)
-    return core_models() | {
-        "IMAGE": drawn(*SIZE, DISCS)[0],
-        "MASK": mask_of(*SIZE, *BOXES) * 0.8,
-        "SEGS": segs,
-        "SEG_ELT": segs[1][0],
-        "SEGS_HEADER": segs[0],
-        "SEG_ELT_bbox": BOXES[0],
-        "SEG_ELT_crop_region": list(BOXES[0]),
-        "SEG_ELT_control_net_wrapper": object(),
-        "MODEL": model,
-        "CLIP": clip,
-        "VAE": vae,
-        "CONDITIONING": positive,
-        "BASIC_PIPE": unet,
-        "DETAILER_PIPE": (*unet, "", *detectors, Recorder(), model, clip, positive, negative),
-        "BBOX_DETECTOR": detectors[0],
-        "SEGM_DETECTOR": detectors[1],
-        "SAM_MODEL": detectors[2],
-        "DETAILER_HOOK": Recorder(),
-        "DETAIL_OPTIONS": DetailOptions(),
-        "SCHEDULER_FUNC": evenly_falling,
-        "LATENT": {
-            "samples": torch.randn(1, 4, 8, 10, generator=generator),
-            "noise_mask": torch.rand(1, *SIZE, generator=generator),
-        },
-        "BOUNDING_BOX": [
-            [{"x": 15, "y": 15, "width": 18, "height": 18}, {"x": 50, "y": 30, "width": 20, "height": 20}]
-        ],
-        "CONTROL_NET": control_net,
-        "SEGS_PREPROCESSOR": Preprocessor(),
-        "TRANSFORMERS_CLASSIFIER": by_brightness,
-        "IPADAPTER_PIPE": ip_adapter.pipe(model),
-        "FLOAT": 0.5,
-        "INT": 3,
-        "STRING": "A",
-    }
+    sampling = samplers_of(unet, mask_of(*SIZE, BOXES[0]))
+    return (
+        core_models()
+        | sampling
+        | {
+            "IMAGE": drawn(*SIZE, DISCS)[0],
+            "MASK": mask_of(*SIZE, *BOXES) * 0.8,
+            "MASK,MASKS": mask_of(*SIZE, *BOXES) * 0.8,
+            "SEGS": segs,
+            "SEG_ELT": segs[1][0],
+            "SEGS_HEADER": segs[0],
+            "SEG_ELT_bbox": BOXES[0],
+            "SEG_ELT_crop_region": list(BOXES[0]),
+            "SEG_ELT_control_net_wrapper": object(),
+            "MODEL": model,
+            "CLIP": clip,
+            "VAE": vae,
+            "CONDITIONING": positive,
+            "BASIC_PIPE": unet,
+            "DETAILER_PIPE": (*unet, "", *detectors, Recorder(), model, clip, positive, negative),
+            "BBOX_DETECTOR": detectors[0],
+            "SEGM_DETECTOR": detectors[1],
+            "BBOX_MODEL": detectors[0],
+            "SEGM_MODEL": detectors[1],
+            "SAM_MODEL": detectors[2],
+            "DETAILER_HOOK": Recorder(),
+            "DETAIL_OPTIONS": DetailOptions(),
+            "SCHEDULER_FUNC": evenly_falling,
+            "LATENT": {
+                "samples": torch.randn(1, 4, 8, 10, generator=generator),
+                "noise_mask": torch.rand(1, *SIZE, generator=generator),
+            },
+            "BOUNDING_BOX": [
+                [{"x": 15, "y": 15, "width": 18, "height": 18}, {"x": 50, "y": 30, "width": 20, "height": 20}]
+            ],
+            "CONTROL_NET": control_net,
+            "SEGS_PREPROCESSOR": Preprocessor(),
+            "TRANSFORMERS_CLASSIFIER": by_brightness,
+            "IPADAPTER_PIPE": ip_adapter.pipe(model),
+            "FLOAT": 0.5,
+            "INT": 3,
+            "STRING": "A",
+            "BOOLEAN": True,
+            "*": 3,
+            "AnyPipeToBasic.any_pipe": (*unet, ""),
+        }
+    )
 
 
 def core_models() -> Values:
@@ -260,7 +276,7 @@ def run_or_refused(node_id: str, given: Values) -> list[list[Any]] | None:
         return run_checked(node_id, given)
     except InputError as error:
         assert same(comparable(given), comparable(before)), "an input was written to"
-        found = re.match(r"(\w+), input '(.+?)': (?s:.+)\. ?[A-Z]", str(error))
+        found = re.match(r"([\w &]+), input '(.+?)': (?s:.+)\. ?[A-Z]", str(error))
         assert found, error
         assert found[1] == node_id and found[2] in given, error
         return None
@@ -358,6 +374,12 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "UPSCALER_HOOK": with_method("post_paste"),
     "SCHEDULER_FUNC": is_a(type(evenly_falling)),
     "TRANSFORMERS_CLASSIFIER": with_method("__call__"),
+    "PK_HOOK": is_a(DetailerHook, Recorder),
+    "KSAMPLER": with_method("sample"),
+    "KSAMPLER_ADVANCED": with_method("sample_advanced"),
+    "UPSCALER": with_method("upscale_shape"),
+    "REGIONAL_PROMPTS": is_a(list),
+    "*": lambda anything: None,
 }
 
 

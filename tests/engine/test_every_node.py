@@ -143,7 +143,7 @@ def test_no_segments(node_id: str, empty: SEGS, values: Values) -> None:
         kinds = NODE_CLASS_MAPPINGS[node_id].RETURN_TYPES
         if kinds[0] == "SEGS" and node_id != "ImpactMakeTileSEGS":
             assert outputs[0][0][1] == []
-        if kinds[0] == "IMAGE" and "image" in given:
+        if kinds[0] == "IMAGE" and "image" in given and "upscale_model_opt" not in given:
             assert torch.equal(outputs[0][0], given["image"])
         for kind, made in zip(kinds, outputs, strict=True):
             if kind in ("IMAGE", "MASK"):
@@ -277,7 +277,14 @@ def test_other_forms_of_a_mask_mean_the_same(node_id: str, form: str, values: Va
     for one in declared(node_id):
         if one.kind == "MASK":
             made = run_checked(node_id, replaced(node_id, given, one.name, SAME_MASKS[form](values["MASK"])))
-            assert same(made, wanted)
+            assert same(masks_in(made), masks_in(wanted))
+
+
+def masks_in(outputs: Any) -> Any:
+    """Nested outputs in which what holds a mask is that mask."""
+    if isinstance(outputs, list | tuple):
+        return [masks_in(one) for one in outputs]
+    return getattr(outputs, "mask", outputs)
 
 
 # ------------------------------------------------------------------------------------------------ pictures
@@ -337,6 +344,8 @@ def test_odd_pictures(node_id: str, form: str, values: Values) -> None:
         node = NODE_CLASS_MAPPINGS[node_id]
         gives_it_back = node.RETURN_TYPES[0] == "IMAGE" and not getattr(node, "OUTPUT_IS_LIST", (False,))[0]
         if outputs is not None and gives_it_back and one.name == "image" and picture.ndim == 4:
+            if "rounding_modulus" in given:
+                continue  # it has a size of its own
             assert outputs[0][0].shape == picture.shape
 
 

@@ -31,7 +31,9 @@ SWITCHES = [None, "False", "nan", 2, NOT_A_NUMBER, [True], torch.ones(2, 2), {"o
 
 
 def is_widget(one: Declared) -> bool:
-    """All whose value counts; a number that only comes by a link too."""
+    """All whose value counts; a number that only comes by a link too. Texts of a list may be anything."""
+    if one.name == "string_list":
+        return False
     return not isinstance(one.kind, Unread) and (isinstance(one.kind, list) or one.kind in WIDGETS)
 
 
@@ -42,11 +44,13 @@ def bad_values(one: Declared) -> list[Any]:
     if one.kind == "STRING":
         return TEXTS
     if one.kind == "BOOLEAN":
-        return SWITCHES
-    if one.options["max"] == MAX_SEED:
+        return [object(), *SWITCHES[1:]] if one.options.get("forceInput") else SWITCHES
+    if one.options.get("max") == MAX_SEED:
         return ANY_NUMBER
     numbers = NUMBERS[1:] if one.options.get("forceInput") else NUMBERS
-    beyond = [-1e9, 1e30] if one.kind == "FLOAT" else [-(2.0**64), 2**64, 1.5]
+    if "max" not in one.options:
+        return [*numbers, "5", object()]
+    beyond = [-1e39, 1e39] if one.kind == "FLOAT" else [-(2.0**64), 2**64, 1.5]
     return [*numbers, *beyond]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS, OWN_NODES
@@ -15,7 +16,8 @@ from support.server import CHECKOUT, Server
 NODES = tuple(NODE_CLASS_MAPPINGS)
 # of newer releases of the Impact Pack, and our own: optional and last
 PARTS = {"parts_labels", "parts_order", "parts_most", "parts_only"}
-LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options", "tolerance"} | PARTS
+LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options", "onnx_detector", "tolerance"} | PARTS
+SWITCHES = ("ImpactSwitch", "LatentSwitch", "SEGSSwitch")
 LATER_NODES = {"DetailerForEachAutoRetry"}  # of newer releases of the Impact Pack
 SHARED_NODES = tuple(node for node in NODES if node not in OWN_NODES | LATER_NODES)  # those of the contract
 NEEDED = {  # nodes of ours that are offered only beside these of ComfyUI
@@ -33,6 +35,12 @@ def contract(node: str) -> dict[str, Any]:
         wanted["inputs"]["optional"] = {"segs": wanted["inputs"]["required"].pop("segs")}
     if node == "SAMLoader":  # one in four of saved prompts lacks it
         wanted["inputs"]["optional"] = {"device_mode": wanted["inputs"]["required"].pop("device_mode")}
+    if node == "ONNXDetectorSEGS":  # old files call the detector onnx_detector
+        given = wanted["inputs"]
+        given["optional"] = {"bbox_detector": given["required"].pop("bbox_detector"), **given["optional"]}
+    if node in SWITCHES:  # older prompts lack it
+        given = wanted["inputs"]
+        given["optional"] = {"sel_mode": given["required"].pop("sel_mode"), **given["optional"]}
     return wanted
 
 
@@ -53,7 +61,7 @@ def shared_node(request: pytest.FixtureRequest) -> str:
 
 def test_none_is_missing() -> None:
     known = set(interface.nodes())
-    assert len(known) == 95 + 5
+    assert len(known) == 94 + 51 + 29 + 4 + 5
     assert set(NODES) == known | OWN_NODES | LATER_NODES
 
 
@@ -97,6 +105,8 @@ def fits(choices: list[str], wanted: str, object_info: dict[str, Any]) -> None:
         assert choices[: len(first)] == first and len(choices) > len(first)
     elif wanted == "files of sams, then ESAM":
         assert choices[-1] == "ESAM" and not any("hq" in name for name in choices)
+    elif "files of folder" in wanted:
+        assert "bbox/" not in wanted or all(choice.startswith(("bbox/", "segm/")) for choice in choices)
     elif wanted == "None + the extra schedulers":
         assert choices[0] == "None" and "AYS SDXL" in choices
     else:
@@ -133,7 +143,7 @@ def test_everything_is_explained(object_info: dict[str, Any], node: str) -> None
 
 def test_help_page(server: Server, node: str) -> None:
     """The browser finds the node's help where ComfyUI serves it."""
-    served = Client(server.url).request(f"/extensions/mask_detailer/docs/{node}.md").decode()
+    served = Client(server.url).request(f"/extensions/mask_detailer/docs/{quote(node)}.md").decode()
     assert served == (CHECKOUT / "js" / "docs" / f"{node}.md").read_text(encoding="utf-8")
 
 

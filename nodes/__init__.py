@@ -97,7 +97,7 @@ OWN_NODES = frozenset(node_id for node_id, node in NODE_CLASS_MAPPINGS.items() i
 
 def register() -> tuple[dict[str, type], dict[str, str]]:
     """Classes and names for ComfyUI, without those that another pack serves or that it has nothing to connect to."""
-    for group in (file_detectors, onnx_detectors, sam_loader, legacy):
+    for group in (file_detectors, onnx_detectors, sam_loader, clipseg, classifiers, legacy):
         group.register_folders()
     classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node.is_offered()}
     names = {node_id: node.NAME for node_id, node in classes.items()}

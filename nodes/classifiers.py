@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core import SEGS
 from ..detailer.detection.classifier import Classifier, LocalClassifier, answered, classify, local_classifier
+from ..detailer.detection.classifier import register_folders as register_folders
 from ..detailer.detection.local_models import LocalModelError
 from ..detailer.host.placement import MODES
 from ..segs.comparison import Scores, read_comparison

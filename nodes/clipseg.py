@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..detailer.detection.clipseg import ClipSegDetector, Search, finder
+from ..detailer.detection.clipseg import register_folders as register_folders
 from ..detailer.detection.local_models import LocalModelError
 from .core_detectors import DETECTOR_TOOLTIP
 from .registry import UTIL, Node

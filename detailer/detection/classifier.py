@@ -32,6 +32,11 @@ Classifier = Callable[["Image"], Answer]
 """A TRANSFORMERS_CLASSIFIER: a pipeline of transformers, or ours."""
 
 
+def register_folders() -> None:
+    """Make the folder of classifiers known to ComfyUI."""
+    host.folders.add_model_folder(KIND, KIND, {".safetensors"})
+
+
 class LocalClassifier:
     """A classifier from a folder in the form of ``transformers``; it answers as that library's pipeline does.
 
@@ -73,7 +78,6 @@ def local_classifier(name: str, device_mode: str) -> LocalClassifier:
         ValueError: for what can't be such a name.
         LocalModelError: where it is not on this machine, or can't be loaded.
     """
-    host.folders.add_model_folder(KIND, KIND, {".safetensors"})
     folder = named_folder(KIND, name)
     if folder is None:
         raise LocalModelError(

@@ -56,6 +56,12 @@ class Search:
     dilation_factor: int
 
 
+def register_folders() -> None:
+    """Make the folders of CLIPSeg known to ComfyUI."""
+    for folder in FOLDERS:
+        host.folders.add_model_folder(KIND, folder, {".safetensors"})
+
+
 Find = Callable[[torch.Tensor, Search], torch.Tensor]
 """From a picture ``[1,H,W,3]`` float 0..1 to a mask of any rank; what is above 0 is found."""
 
@@ -184,8 +190,6 @@ def finder() -> Find:
     Raises:
         LocalModelError: where there is none of them, or what there is can't be loaded.
     """
-    for folder in FOLDERS:
-        host.folders.add_model_folder(KIND, folder, {".safetensors"})
     folder = one_of_type(model_folders(KIND), "clipseg") or cached_folder(REPOSITORY)
     node = host.nodes.registered_nodes().get(OTHER_NODE)
     if folder is not None:

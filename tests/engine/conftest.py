@@ -67,6 +67,7 @@ def models_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of models, the only one; nothing was fetched before."""
     import folder_paths
     import huggingface_hub.constants
+    from mask_detailer.nodes import classifiers, clipseg
 
     folder = tmp_path / "models"
     folder.mkdir()
@@ -78,6 +79,8 @@ def models_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if kind not in ("clipseg", "classifiers")
     }
     monkeypatch.setattr(folder_paths, "folder_names_and_paths", known)
+    classifiers.register_folders()
+    clipseg.register_folders()
     return folder
 
 

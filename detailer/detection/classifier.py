@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -64,11 +64,11 @@ class LocalClassifier:
         with torch.inference_mode():
             logits = self.network(pixel_values=pixels.to(self.network.device, torch.float32)).logits[0].float().cpu()
         config = self.network.config
-        labels = config.id2label or {}
+        labels = cast("Mapping[int, str]", config.id2label)
         alone = config.problem_type == "multi_label_classification" or len(logits) == 1
         scores = (logits.sigmoid() if alone else logits.softmax(dim=0)).tolist()
         surest = sorted(range(len(scores)), key=lambda place: -scores[place])[:MOST]
-        return [{"label": str(labels.get(place, place)), "score": scores[place]} for place in surest]
+        return [{"label": str(labels[place]), "score": scores[place]} for place in surest]
 
 
 def local_classifier(name: str, device_mode: str) -> LocalClassifier:

@@ -14,8 +14,7 @@ from ...core.reflect import cut_inside
 from ...segs import rescale
 from ...segs.comparison import Comparison, Scores
 from .. import host
-from ..host.placement import Placement
-from .local_models import ONLY_DATA, ONLY_WEIGHTS, LocalModelError, check_weights, named_folder
+from .local_models import ONLY_DATA, ONLY_WEIGHTS, LocalModelError, check_weights, named_folder, placed
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 KIND = "classifiers"  # of folders, and their name below ComfyUI's folder of models
 MOST = 5  # labels in an answer, as pipelines of transformers have it
-ROOM = 2**29  # bytes beside the weights: pictures are made small before they are looked at
 
 Answer = Sequence[Mapping[str, object]]
 """``{"label": text, "score": 0..1}``, the surest first."""
@@ -55,7 +53,7 @@ class LocalClassifier:
             found = f"{folder} can't be loaded ({type(error).__name__}: {error})"
             raise LocalModelError(found, "Fetch all its files again, or take another classifier") from error
         self.network: PreTrainedModel = network.float().eval()
-        self.placement = Placement(self.network, device_mode, ROOM)
+        self.placement = placed(self.network, device_mode)
 
     def __call__(self, picture: Image) -> Answer:
         """The five surest labels of a picture."""

@@ -13,7 +13,7 @@ import torch
 
 from ...core import SEGS, Size, as_mask_batch, dilate_mask, mask_to_segs, resize_mask, to_bytes
 from .. import host
-from ..host.placement import AUTO, Placement
+from ..host.placement import AUTO
 from ..host.protocols import DetailerHook
 from .local_models import (
     ONLY_DATA,
@@ -23,6 +23,7 @@ from .local_models import (
     check_weights,
     model_folders,
     one_of_type,
+    placed,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ KIND = "clipseg"  # of folders
 FOLDERS = ("clipseg", "CLIPSeg")  # below ComfyUI's folder of models
 REPOSITORY = "CIDAS/clipseg-rd64-refined"
 OTHER_NODE = "CLIPSeg"  # the id of other packs' node that does the same
-ROOM = 2**29  # bytes beside the weights: its picture is small, whatever the one that is looked at
 LABEL = "A"
 LONGEST_TEXT = 77  # tokens: what comes after is not read
 
@@ -155,7 +155,7 @@ class ClipSegNetwork:
             found = f"{folder} can't be loaded ({type(error).__name__}: {error})"
             raise LocalModelError(found, f"Fetch all files of {REPOSITORY} again") from error
         self.network: CLIPSegForImageSegmentation = network.float().eval()
-        self.placement = Placement(self.network, AUTO, ROOM)
+        self.placement = placed(self.network, AUTO)
 
     def find(self, image: torch.Tensor, search: Search) -> torch.Tensor:
         """What a text names in a picture ``[1,H,W,3]`` float 0..1, as a mask ``[1,H,W]`` whose values above 0 count."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PureWindowsPath
-from typing import TypeVar
+
+import torch
 
 from .. import host
+from ..host.placement import Placement
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
@@ -17,7 +19,7 @@ OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack
 ONLY_DATA = {"local_files_only": True, "trust_remote_code": False}
 ONLY_WEIGHTS = {**ONLY_DATA, "use_safetensors": True, "attn_implementation": "eager"}
 
-Loaded = TypeVar("Loaded")
+ROOM = 2**29  # bytes beside the weights: pictures are made small before they are looked at
 
 
 class LocalModelError(ValueError):
@@ -115,6 +117,14 @@ def model_type(folder: Path) -> str:
         return str(_settings(folder / CONFIG).get("model_type", ""))
     except LocalModelError:
         return ""
+
+
+def placed(network: torch.nn.Module, mode: str) -> Placement:
+    """Where a network of ``transformers`` is while it works and between.
+
+    ComfyUI notes at what it loads on which device it is, which those networks say themselves and don't let others say.
+    """
+    return Placement(torch.nn.Sequential(network), mode, ROOM)
 
 
 def one_of_type(folders: Iterable[Path], wanted: str) -> Path | None:

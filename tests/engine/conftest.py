@@ -51,6 +51,17 @@ def flow() -> Any:
     return flow_pipe()
 
 
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The CPU is taken for a device to load to where a placement is made."""
+    import comfy.model_management as management
+
+    monkeypatch.setattr(management, "is_device_cpu", lambda device: False)
+    yield
+    monkeypatch.undo()
+    management.unload_all_models()
+
+
 @pytest.fixture(scope="session")
 def local_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of models with a CLIPSeg and a classifier."""

@@ -74,6 +74,22 @@ def test_modes_and_a_preset(folder: Path, device_mode: str) -> None:
     assert provided(REPOSITORY, "not read", device_mode)(shown())
 
 
+def test_on_a_gpu_it_is_among_comfyuis_models(folder: Path, as_on_a_gpu: None) -> None:
+    import comfy.model_management as management
+
+    def holds(classifier: Any) -> bool:
+        models = [each.model.model for each in management.current_loaded_models if each.model is not None]
+        return any(classifier.network in model.modules() for model in models)
+
+    wanted = provided()(shown())
+    kept, asked = provided(device_mode="Prefer GPU"), provided(device_mode="AUTO")
+    assert holds(kept) and not holds(asked)
+    assert asked(shown()) == kept(shown()) == wanted
+    assert holds(asked)
+    management.unload_all_models()
+    assert asked(shown()) == wanted
+
+
 @pytest.mark.parametrize("name", [REPOSITORY, REPOSITORY.split("/")[1], f" {REPOSITORY} "])
 def test_names(models_dir: Path, folder: Path, name: str) -> None:
     if name in REPOSITORY:

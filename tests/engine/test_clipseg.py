@@ -113,6 +113,16 @@ def test_the_node_s_text_only_where_it_has_none(folder: Path, image: torch.Tenso
         assert torch.equal(detector.detect_combined(image, 0.5, 0), plain)
 
 
+def test_on_a_gpu_it_is_among_comfyuis_models(folder: Path, image: torch.Tensor, as_on_a_gpu: None) -> None:
+    import comfy.model_management as management
+
+    detector = provided()
+    made = detector.detect_combined(image, 0.5, 0)
+    assert management.current_loaded_models
+    management.unload_all_models()
+    assert torch.equal(detector.detect_combined(image, 0.5, 0), made)
+
+
 def test_a_very_long_text_is_cut(folder: Path, image: torch.Tensor) -> None:
     assert provided(text="face " * 500).detect_combined(image, 0.5, 0).shape == (1, *SIZE)
 

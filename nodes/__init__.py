@@ -6,15 +6,19 @@ from ..detailer import host
 from ..detailer.steering import set_remotely
 from . import (
     basic_pipes,
+    classifiers,
+    clipseg,
     control,
     core_detectors,
     detailer_pipes,
     detailers,
     detector_files,
     detectors,
+    face_mesh,
     faces,
     file_detectors,
     hooks,
+    ip_adapter,
     legacy,
     lists,
     logic,
@@ -46,11 +50,15 @@ from . import (
 
 _GROUPS = (
     control,
+    ip_adapter,
     pipe_detailers,
     detailers,
     faces,
     detectors,
     core_detectors,
+    clipseg,
+    face_mesh,
+    classifiers,
     file_detectors,
     onnx_detectors,
     detector_files,
@@ -89,7 +97,7 @@ OWN_NODES = frozenset(node_id for node_id, node in NODE_CLASS_MAPPINGS.items() i
 
 def register() -> tuple[dict[str, type], dict[str, str]]:
     """Classes and names for ComfyUI, without those that another pack serves or that it has nothing to connect to."""
-    for group in (file_detectors, onnx_detectors, sam_loader, legacy):
+    for group in (file_detectors, onnx_detectors, sam_loader, clipseg, classifiers, legacy):
         group.register_folders()
     classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node.is_offered()}
     names = {node_id: node.NAME for node_id, node in classes.items()}

@@ -126,9 +126,9 @@ def crop_factor(maximum: int) -> Input:
     return "FLOAT", {"default": 3.0, "min": 1.0, "max": maximum, "step": 0.1, "tooltip": tooltip}
 
 
-def drop_size() -> Input:
+def drop_size(default: int = 10) -> Input:
     tooltip = "Parts whose width or height is this many pixels or less are left out: specks in the mask."
-    return "INT", {"min": 1, "max": MAX_SIZE, "step": 1, "default": 10, "tooltip": tooltip}
+    return "INT", {"min": 1, "max": MAX_SIZE, "step": 1, "default": default, "tooltip": tooltip}
 
 
 def cycle() -> Input:

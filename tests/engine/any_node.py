@@ -19,6 +19,7 @@ from mask_detailer.detailer import host
 from mask_detailer.detailer.hooks.builtin import DetailerHook
 from mask_detailer.detailer.options import DetailOptions
 from mask_detailer.nodes.validate import InputError
+from support import ip_adapter
 from support.detectors import BoxDetector, Disc, FloodSam, FoundSEG, OutlineDetector, SamModel, drawn
 
 SIZE = (64, 80)
@@ -59,6 +60,16 @@ class Preprocessor:
 def evenly_falling(model: Any, sampler_name: str, steps: int) -> torch.Tensor:
     """A SCHEDULER_FUNC."""
     return torch.linspace(10.0, 0.0, steps + 1)
+
+
+def by_brightness(picture: Any) -> list[dict[str, Any]]:
+    """A TRANSFORMERS_CLASSIFIER: sure of one label for bright pictures and of the other for dark ones."""
+    bright = float(np.asarray(picture).mean()) / 255
+    return sorted(({"label": "Female", "score": bright}, {"label": "Male", "score": 1 - bright}), key=_falling)
+
+
+def _falling(one: dict[str, Any]) -> float:
+    return -one["score"]
 
 
 # ------------------------------------------------------------------------------------------------ what goes in
@@ -119,6 +130,8 @@ def values_of(unet: Pipe, control_net: Any) -> Values:
             ],
             "CONTROL_NET": control_net,
             "SEGS_PREPROCESSOR": Preprocessor(),
+            "TRANSFORMERS_CLASSIFIER": by_brightness,
+            "IPADAPTER_PIPE": ip_adapter.pipe(model),
             "FLOAT": 0.5,
             "INT": 3,
             "STRING": "A",
@@ -360,6 +373,7 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "DETAIL_OPTIONS": is_a(DetailOptions),
     "UPSCALER_HOOK": with_method("post_paste"),
     "SCHEDULER_FUNC": is_a(type(evenly_falling)),
+    "TRANSFORMERS_CLASSIFIER": with_method("__call__"),
     "PK_HOOK": is_a(DetailerHook, Recorder),
     "KSAMPLER": with_method("sample"),
     "KSAMPLER_ADVANCED": with_method("sample_advanced"),

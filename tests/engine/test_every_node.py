@@ -39,6 +39,7 @@ from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG, SEGS, header_size
 from mask_detailer.segs import files
 from support.detectors import drawn
+from support.ip_adapter import IPAdapterAdvanced
 from support.sam_files import Vit, random_weights, sam1_tensors
 
 
@@ -67,15 +68,20 @@ def sam_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path, sam_folder: Path) -> Iterator[None]:
-    """ComfyUI's temp and output folders, with a file of segments to load, and its SAM files."""
+def folders(tmp_path: Path, sam_folder: Path, local_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """ComfyUI's temp and output folders, with a file of segments to load, its models, and IPAdapter Plus's node."""
     import folder_paths
+
+    import nodes
 
     before = folder_paths.get_temp_directory(), folder_paths.get_output_directory()
     folder_paths.set_temp_directory(str(tmp_path / "temp"))
     folder_paths.set_output_directory(str(tmp_path / "output"))
     (tmp_path / "output" / "segs").mkdir(parents=True)
     folder_paths.folder_names_and_paths["sams"] = [str(sam_folder)], {".pth"}
+    for kind in ("clipseg", "classifiers"):
+        monkeypatch.setitem(folder_paths.folder_names_and_paths, kind, ([str(local_models / kind)], set()))
+    monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, "IPAdapterAdvanced", IPAdapterAdvanced)
     files.save(segs_in(SIZE), tmp_path / "output" / "segs" / f"segs_00001_{files.ENDING}")
     yield
     folder_paths.set_temp_directory(before[0])
@@ -170,7 +176,7 @@ def test_segments_of_another_size(node_id: str, form: str, values: Values) -> No
         outputs = run_checked(node_id, given | {one.name: segs_in(size)})
         if NODE_CLASS_MAPPINGS[node_id].RETURN_TYPES[0] != "SEGS" or not with_link(node_id, "IMAGE"):
             continue
-        keeps_size = node_id.startswith("ImpactControlNetApply")
+        keeps_size = node_id.startswith(("ImpactControlNetApply", "ImpactIPAdapterApply", "ImpactSEGSClassify"))
         assert header_size(outputs[0][0]) == (size if keeps_size else SIZE)
 
 

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 import torch
 from mask_detailer.detailer.host.placement import AUTO, CPU, MODES, PREFER_GPU, Placement
-
-
-@pytest.fixture
-def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The CPU is taken for a device to load to where a placement is made."""
-    import comfy.model_management as management
-
-    monkeypatch.setattr(management, "is_device_cpu", lambda device: False)
-    yield
-    monkeypatch.undo()
-    management.unload_all_models()
 
 
 def loaded() -> list[torch.nn.Module]:

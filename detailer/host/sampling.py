@@ -163,15 +163,21 @@ def _sampler_seed(seed: int) -> int:
 
 
 def noise_for(latent: Latent, seeds: Sequence[int]) -> torch.Tensor:
-    """The noise that ComfyUI's KSampler makes for a latent.
+    """The noise that ComfyUI's KSampler makes for a latent, the same for one in half precision.
+
+    ComfyUI 0.18 draws it in the latent's own type, where the same seed gives other numbers.
 
     Args:
         seeds: one for the whole batch, or one an item: then each has the noise that it would have alone.
     """
     import comfy.sample
 
-    items = zip(_items(latent["samples"], seeds), seeds, strict=True)
-    made = [comfy.sample.prepare_noise(item, seed, latent.get("batch_index")) for item, seed in items]
+    samples = latent["samples"]
+    items = zip(_items(samples, seeds), seeds, strict=True)
+    made = [
+        comfy.sample.prepare_noise(item.float(), seed, latent.get("batch_index")).to(samples.dtype)
+        for item, seed in items
+    ]
     noises = cast("list[torch.Tensor]", made)
     return noises[0] if len(noises) == 1 else torch.cat(noises)
 

@@ -17,6 +17,7 @@ from engine.fuzz_cases import NODES as DETAILERS
 from engine.running import detail, near
 from engine.tiny_models import Pipe, mask_of, picture, tiny_control_net
 from support.detectors import drawn
+from support.ip_adapter import IPAdapterAdvanced
 
 TAKING = [node for node in NODES if any(with_link(node, kind) for kind in ("IMAGE", "MASK", "LATENT"))]
 
@@ -30,8 +31,11 @@ def half_between_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def folders(tmp_path: Path) -> Iterator[None]:
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import folder_paths
+    import nodes
+
+    monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, "IPAdapterAdvanced", IPAdapterAdvanced)
 
     before = folder_paths.get_temp_directory(), folder_paths.get_output_directory()
     folder_paths.set_temp_directory(str(tmp_path / "temp"))

@@ -1,13 +1,16 @@
 /* The browser side of the pack: what its nodes do beyond what ComfyUI does for every node.
  * Acts only on nodes that this pack serves: another pack may have nodes of the same ids. */
 import { app } from "../../scripts/app.js";
+import { readOldFiles } from "./bridges.js";
 import { growInputs, growOutputs } from "./growing.js";
 import { listen, SETTING as LIVE, showSegments } from "./live.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
+import { receive, saveOnlyIfWanted, SETTING as RECEIVERS } from "./receivers.js";
 import { SETTING as STEERING, showLogged, steer } from "./steer.js";
 import { loadTexts } from "./texts.js";
 import { appendChoice, readOldToggles } from "./widgets.js";
+import { followMode, listenToPopulated, showPopulated } from "./wildcards.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
 const ours = new Set();
@@ -27,17 +30,22 @@ const GROWING = {
   ImpactConcatConditionings: ["conditioning", "CONDITIONING"],
 };
 
+const BRIDGES = new Set(["PreviewBridge", "PreviewBridgeLatent", "MaskPainter"]);
+const WILDCARDS = new Set(["ImpactWildcardProcessor", "ImpactWildcardEncode"]);
+
 function serves(nodeData) {
   return nodeData.python_module?.split(".").at(-1) === PACK;
 }
 
 app.registerExtension({
   name: "MaskDetailer",
-  settings: [LIVE, STEERING],
+  settings: [LIVE, STEERING, RECEIVERS],
 
   async setup() {
     listen();
     steer((node) => ours.has(node.comfyClass));
+    receive((node) => ours.has(node.comfyClass));
+    listenToPopulated((node) => ours.has(node.comfyClass));
     showPreviews((node) => ours.has(node.comfyClass));
     await loadTexts();
   },
@@ -50,16 +58,21 @@ app.registerExtension({
     if (nodeData.name in GROWING) growInputs(nodeType, ...GROWING[nodeData.name]);
     if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*");
     if (nodeData.name === "ImpactLogger") showLogged(nodeType);
+    if (BRIDGES.has(nodeData.name)) readOldFiles(nodeType);
+    if (WILDCARDS.has(nodeData.name)) showPopulated(nodeType);
   },
 
   nodeCreated(node) {
     if (!ours.has(node.comfyClass)) return;
     appendChoice(node, "preset", "labels", { separator: ", " });
-    appendChoice(node, "Select to add LoRA", "wildcard", {
+    const text = WILDCARDS.has(node.comfyClass) ? "wildcard_text" : "wildcard";
+    appendChoice(node, "Select to add LoRA", text, {
       written: (name) => `<lora:${name.replace(/\.safetensors$/, "")}>`,
       stays: false,
     });
-    appendChoice(node, "Select to add Wildcard", "wildcard", { separator: ", ", stays: false });
+    appendChoice(node, "Select to add Wildcard", text, { separator: ", ", stays: false });
     if (node.comfyClass === "ImpactSEGSPicker") addPicker(node);
+    if (node.comfyClass === "ImageReceiver") saveOnlyIfWanted(node);
+    if (WILDCARDS.has(node.comfyClass)) followMode(node);
   },
 });

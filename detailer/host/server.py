@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -150,6 +150,13 @@ def when_serving(call: Callable[[], None]) -> None:
     running.app.on_startup.append(started)
 
 
+def send_to(client: str, event: str, data: Mapping[str, object]) -> None:
+    """Tell one client, where it is connected."""
+    running = _running_server()
+    if running is not None and client in running.sockets:
+        running.send_sync(event, data, client)
+
+
 def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
     """Call it with what was sent for each prompt that is queued, before it is validated; it may change the prompt.
 
@@ -169,22 +176,42 @@ def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
 
 def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
     """Answer GET requests for a path, unless another pack does already."""
-    from aiohttp import web
 
+    async def handler(request: web.Request) -> web.Response:
+        return _response(answer(request.query))
+
+    _serve("GET", path, handler)
+
+
+def serve_post(path: str, answer: Callable[[object], Answer]) -> None:
+    """Answer POST requests whose body is JSON, unless another pack does already; status 400 where it is none."""
+
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            sent: object = await request.json()
+        except (ValueError, RecursionError):
+            return _response(None)
+        return _response(answer(sent))
+
+    _serve("POST", path, handler)
+
+
+def _serve(method: str, path: str, handler: Callable[[web.Request], Awaitable[web.Response]]) -> None:
     running = _running_server()
     if running is None or path in {resource.canonical for resource in running.app.router.resources()}:
         return
-
-    async def handler(request: web.Request) -> web.Response:
-        found = answer(request.query)
-        if found is None:
-            return web.Response(status=400)
-        if isinstance(found, bytes):
-            return web.Response(body=found, content_type="image/png")
-        return web.Response(text=found) if isinstance(found, str) else web.json_response(found)
-
     for prefix in ("", "/api"):  # the browser asks under /api, scripts often without
-        running.app.router.add_get(prefix + path, handler)
+        running.app.router.add_route(method, prefix + path, handler)
+
+
+def _response(found: Answer) -> web.Response:
+    from aiohttp import web
+
+    if found is None:
+        return web.Response(status=400)
+    if isinstance(found, bytes):
+        return web.Response(body=found, content_type="image/png")
+    return web.Response(text=found) if isinstance(found, str) else web.json_response(found)
 
 
 def _running_server() -> _Server | None:

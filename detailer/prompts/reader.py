@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 
 from .. import host
-from ..host.protocols import Clip, Model
+from ..host.protocols import Clip, Conditioning, Model
 from ..values import BasicPipe
 from .loras import Lora, find_lora, without_loras
 from .wildcard_files import Wildcards, wildcard_folders
@@ -46,14 +46,34 @@ class Prompts:
         Returns:
             the pipe whose model and CLIP have the LoRAs of the text's tags, and the parts to encode one by one.
         """
+        return self.loaded(self.chosen(text, seed), pipe)
+
+    def chosen(self, text: str, seed: int) -> str:
+        """The text with every choice made; LoRA tags stay."""
         chosen = expand(text, seed, self._wildcards)
         if chosen != text:
             logger.info("seed %d makes the text: %s", seed, chosen)
-        rest, loras = without_loras(chosen)
+        return chosen
+
+    def loaded(self, text: str, pipe: BasicPipe) -> tuple[BasicPipe, list[str]]:
+        """The pipe with the LoRAs of a text in which all choices are made, and the text's parts without the tags."""
+        rest, loras = without_loras(text)
         if loras:
             model, clip = self._patched(pipe.model, pipe.clip, loras)
             pipe = pipe._replace(model=model, clip=clip)
         return pipe, parts_of(rest)
+
+
+def encoded(clip: Clip | None, parts: Sequence[str]) -> Conditioning:
+    """A text's parts, each encoded by itself, their tokens one after another.
+
+    Raises:
+        ValueError: without a CLIP.
+    """
+    own = host.text.encode_text(clip, parts[0])
+    for part in parts[1:]:
+        own = host.text.join_conditioning(own, host.text.encode_text(clip, part))
+    return own
 
 
 def _patched(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from pathlib import Path
 
 import torch
 
@@ -132,13 +133,22 @@ class ImageReceiver(Node, name="Image Receiver", menu=UTIL):
         door = self.door
         name = "image_data" if save_to_workflow else "image"
         try:
-            picture, mask = host.picture_files.read(
-                _bytes_of(image_data) if save_to_workflow else host.folders.saved_file(image)
-            )
+            source = _bytes_of(image_data) if save_to_workflow else _path_of(image)
+            picture, mask = host.picture_files.read(source)
         except ValueError as error:
-            said = "it" if save_to_workflow else f"'{image}'"
-            raise door.error(name, f"{said}: {error}", "Choose another picture, or send one anew") from error
+            raise door.error(name, str(error), "Choose another picture, or send one anew") from error
         return picture, torch.zeros(picture.shape[:3], device=picture.device) if mask is None else mask
+
+
+def _path_of(file: str) -> Path:
+    """Raises ValueError where it lies outside ComfyUI's folders or isn't there."""
+    try:
+        path = host.folders.saved_file(file)
+    except ValueError as error:
+        raise ValueError(f"'{file}': {error}") from error
+    if not path.is_file():
+        raise ValueError(f"there is no file '{file}'")
+    return path
 
 
 def _bytes_of(data: str) -> bytes:
@@ -225,9 +235,9 @@ class LatentReceiver(Node, menu=UTIL):
 
     def doit(self, latent: str, link_id: int, trigger_always: bool) -> tuple[Latent]:
         try:
-            return (host.latent_files.read(host.folders.saved_file(latent)),)
+            return (host.latent_files.read(_path_of(latent)),)
         except ValueError as error:
-            raise self.door.error("latent", f"'{latent}': {error}", "Choose another file, or send one anew") from error
+            raise self.door.error("latent", str(error), "Choose another file, or send one anew") from error
 
 
 class ImpactValueSender(Node, menu=LOGIC):

@@ -30,10 +30,7 @@ def wildcard_names() -> list[str]:
 
 
 def _texts() -> Inputs:
-    wildcard = (
-        "The text with choices: {red|green}, lists __name__, {2$$a|b|c} for two of them. Lines that start with # are "
-        "left out."
-    )
+    wildcard = "The text with choices in braces and wildcard lists, __name__. Lines that start with # are left out."
     populated = (
         "The text with all choices made, as it is used. Written anew each time the workflow is queued, unless mode is "
         "fixed; then it is yours to edit."
@@ -95,9 +92,7 @@ def _shown(text: str, result: tuple[object, ...]) -> Shown:
 class ImpactWildcardProcessor(_Populating, menu=PROMPT):
     """A text with its choices made."""
 
-    DESCRIPTION = (
-        "Makes the choices in a text: {red|green} and wildcard lists. The text that was made stays on the node."
-    )
+    DESCRIPTION = "Makes the choices in a text, in braces and of wildcard lists. What was made stays on the node."
     SEARCH_ALIASES = ("wildcard", "dynamic prompt", "random prompt", "populate")
     RETURN_TYPES = ("STRING",)
     OUTPUT_TOOLTIPS = (POPULATED,)

@@ -37,6 +37,7 @@ from engine.running import same
 from engine.tiny_models import Pipe, mask_of, tiny_control_net
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG, SEGS, header_size
+from mask_detailer.detailer import host
 from mask_detailer.segs import files
 from support.detectors import drawn
 
@@ -59,10 +60,15 @@ def control_net(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path) -> Iterator[None]:
-    """ComfyUI's temp and output folders, with a file of segments to load."""
+    """ComfyUI's folders, with a file of segments and one of a latent, which is a picture too, to load."""
     import folder_paths
 
     before = folder_paths.get_temp_directory(), folder_paths.get_output_directory()
+    given = folder_paths.get_input_directory()
+    folder_paths.set_input_directory(str(tmp_path / "input"))
+    (tmp_path / "input").mkdir()
+    sent = host.latent_files.to_picture({"samples": torch.ones(1, 4, 8, 8)}, torch.rand(64, 64, 3), {})
+    (tmp_path / "input" / "sent.latent.png").write_bytes(sent)
     folder_paths.set_temp_directory(str(tmp_path / "temp"))
     folder_paths.set_output_directory(str(tmp_path / "output"))
     (tmp_path / "output" / "segs").mkdir(parents=True)
@@ -70,6 +76,7 @@ def folders(tmp_path: Path) -> Iterator[None]:
     yield
     folder_paths.set_temp_directory(before[0])
     folder_paths.set_output_directory(before[1])
+    folder_paths.set_input_directory(given)
 
 
 @pytest.fixture

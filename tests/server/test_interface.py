@@ -55,7 +55,7 @@ def shared_node(request: pytest.FixtureRequest) -> str:
 
 def test_none_is_missing() -> None:
     known = set(interface.nodes())
-    assert len(known) == 94 + 51
+    assert len(known) == 94 + 51 + 11
     assert set(NODES) == known | OWN_NODES | LATER_NODES
 
 
@@ -97,8 +97,12 @@ def fits(choices: list[str], wanted: str, object_info: dict[str, Any]) -> None:
     elif "first:" in wanted:
         first = json.loads(wanted.split("first:")[1].replace("'", '"'))
         assert choices[: len(first)] == first and len(choices) > len(first)
-    elif "files of folder" in wanted:
+    elif wanted.startswith("'bbox/") or "'bbox/'" in wanted:
         assert all(choice.startswith(("bbox/", "segm/")) for choice in choices)
+    elif "input folder" in wanted:
+        assert choices == sorted(choices)
+    elif wanted.startswith("'Select"):
+        assert wanted.startswith(f"'{choices[0]}'")
     elif wanted == "None + the extra schedulers":
         assert choices[0] == "None" and "AYS SDXL" in choices
     else:

@@ -29,7 +29,7 @@ def _large(default: int, least: int, tooltip: str) -> Input:
 
 def _target() -> Inputs:
     return {
-        "node_id": _large(0, 0, "The number of the node to change; the browser shows it on nodes if it is set to."),
+        "node_id": _large(0, 0, "The number of the node to change, as the browser shows it."),
         "widget_name": ("STRING", {"multiline": False, "tooltip": "The name of the widget to change."}),
     }
 
@@ -47,8 +47,8 @@ class ImpactControlBridge(Node, name="Control Bridge", menu=LOGIC):
     """What hangs on it, run or left out."""
 
     DESCRIPTION = (
-        "Hands on a value, or leaves out all that hangs on it. Bypass needs the browser: it bypasses the nodes behind "
-        "and queues once more." + ALLOWED
+        "Hands on a value, or leaves out all that hangs on it. Bypassing is the browser's: it bypasses the nodes "
+        "behind and queues once more, only where the setting 'Let nodes change widgets and queue' is on."
     )
     SEARCH_ALIASES = ("mute", "bypass", "stop", "gate")
     RETURN_TYPES = (ANY,)

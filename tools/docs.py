@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HELP = Path(__file__).resolve().parents[1] / "js" / "docs"
@@ -104,12 +105,13 @@ def nodes_page() -> str:
 
     groups: dict[str, list[list[str]]] = {}
     for node_id, node in NODE_CLASS_MAPPINGS.items():
-        link = f"[{NODE_DISPLAY_NAME_MAPPINGS[node_id]}](../{HELP.parent.name}/{HELP.name}/{node_id}.md)"
+        page = f"../{HELP.parent.name}/{HELP.name}/{quote(node_id)}.md"
+        link = f"[{NODE_DISPLAY_NAME_MAPPINGS[node_id]}]({page})"
         row = [link, f"`{node_id}`", " ".join(node.DESCRIPTION.split()) + needed_release(node_id)]
         groups.setdefault(node.CATEGORY, []).append(row)
     parts = [NODES.format(count=len(NODE_CLASS_MAPPINGS))]
     for category in sorted(groups, key=lambda name: name.replace("_", "").lower()):
-        title = category.replace("/", " → ").replace("__", "").replace("_", " ")
+        title = " ".join(category.replace("/", " → ").replace("_", " ").split())
         parts.append(f"## {title}\n\n" + table(["node", "id", "what it does"], sorted(groups[category], key=_name)))
     return "\n".join(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -43,24 +43,29 @@ def registered_folders(kind: str) -> list[Path]:
     return [Path(folder) for folder in folder_paths.folder_names_and_paths.get(kind, ([],))[0]]
 
 
-def add_model_folder(kind: str, below: str) -> None:
+def add_model_folder(kind: str, below: str, endings: Collection[str] | None = None) -> None:
     """Make a kind of model files known: those in a folder of ComfyUI's model folder, and of the user's for downloads.
 
-    What others registered for the kind stays, and goes before.
+    What others registered for the kind stays, and goes before. Nothing where ComfyUI does not run.
 
     Args:
         below: its path there, with ``/``.
+        endings: of such files' names, dot included; None for those of models of all kinds.
     """
-    import folder_paths
-
+    folder_paths = sys.modules.get("folder_paths")
+    if folder_paths is None:
+        return
     folders = [Path(folder_paths.models_dir) / below]
     downloads = folder_paths.folder_names_and_paths.get("download_model_base")
     if downloads is not None and downloads[0]:
         folders.append(Path(downloads[0][0]) / below)
     for folder in folders:
         folder_paths.add_model_folder_path(kind, str(folder))
-    paths, endings = folder_paths.folder_names_and_paths[kind]
-    folder_paths.folder_names_and_paths[kind] = (paths, {*endings, *folder_paths.supported_pt_extensions})
+    paths, known = folder_paths.folder_names_and_paths[kind]
+    folder_paths.folder_names_and_paths[kind] = (
+        paths,
+        {*known, *(folder_paths.supported_pt_extensions if endings is None else endings)},
+    )
 
 
 def model_files(kind: str) -> list[str]:

@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import quote, unquote
 
 import pytest
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
@@ -48,7 +49,7 @@ def test_made_pages_notice_a_change(tmp_path: Path) -> None:
     assert docs.stale(tmp_path) == docs.write(tmp_path) == []
     page = nodes.read_text(encoding="utf-8")
     for node, name in NODE_DISPLAY_NAME_MAPPINGS.items():
-        assert f"| [{name}](../js/docs/{node}.md) | `{node}` | " in page
+        assert f"| [{name}](../js/docs/{quote(node)}.md) | `{node}` | " in page
     nodes.write_text(page.replace("Detail Plan", "Detail Scheme"), encoding="utf-8")
     benchmarks.unlink()
     assert docs.stale(tmp_path) == [nodes, benchmarks]
@@ -75,7 +76,7 @@ def test_readme_is_short() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target, heading in LINK.findall(page.read_text(encoding="utf-8")):
-        file = (page.parent / target).resolve()
+        file = (page.parent / unquote(target)).resolve()
         if "://" in target:
             continue
         assert file.exists(), target

@@ -118,7 +118,7 @@ def to_picture(latent: Latent, preview: torch.Tensor, texts: Mapping[str, object
     picture = Image.fromarray(to_bytes(preview))
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     exif = Image.Exif()
-    exif.get_ifd(EXIF)[USER_COMMENT] = packed.getvalue()
+    exif[EXIF] = {USER_COMMENT: packed.getvalue()}
     told = PngImagePlugin.PngInfo()
     for name, value in texts.items():
         told.add_text(name, json.dumps(value))

@@ -56,17 +56,20 @@ class _Bridge(Node):
         except (OSError, TypeError, ValueError):
             return ""
 
-    def _painted(self, image: object, pictures: str, size: Size, restore: str, node: object) -> torch.Tensor | None:
-        """The painted mask ``[1,H,W]`` for these pictures, None for none.
-
-        Raises:
-            InputError: for an ``image`` that is no text, or a file outside of ComfyUI's folders.
-        """
+    def _named(self, image: object) -> str | None:
+        """The painted file's name, None for none. Raises InputError for an ``image`` that is no text."""
         try:
-            name = None if image is None else bridge.name_of(image)
+            return None if image is None else bridge.name_of(image)
         except TypeError as error:
             fix = "Leave it empty, or give the name of a painted picture"
             raise self.door.error("image", f"a {type(image).__name__} is no text", fix) from error
+
+    def _painted(self, name: str | None, pictures: str, size: Size, restore: str, node: object) -> torch.Tensor | None:
+        """The painted mask ``[1,H,W]`` for these pictures, None for none.
+
+        Raises:
+            InputError: for a file outside of ComfyUI's folders.
+        """
         try:
             return bridge.bridges.mask(bridge.key_of(node), name, pictures, size, restore)
         except ValueError as error:
@@ -115,7 +118,9 @@ class PreviewBridge(_Bridge, name="Preview Bridge (Image)", menu=UTIL):
         widgets = self.checked({"block": block, "restore_mask": restore_mask})
         pictures = self.door.image(images, "images")
         size = Size(*pictures.shape[1:3])
-        mask = self._painted(image, bridge.hash_of(pictures), size, str(widgets["restore_mask"]), unique_id)
+        mask = self._painted(
+            self._named(image), bridge.hash_of(pictures), size, str(widgets["restore_mask"]), unique_id
+        )
         if widgets["block"] and mask is None:
             return self._shown(pictures, mask, (host.nodes.blocked(), host.nodes.blocked()))
         made = torch.zeros(1, *size, device=pictures.device) if mask is None else mask.to(pictures.device)
@@ -150,7 +155,7 @@ class PreviewBridgeLatent(_Bridge, name="Preview Bridge (Latent)", menu=UTIL):
 
     def doit(self, latent: object, preview_method: object, image: object = "", **given: object) -> Shown:
         values = self.checked({"preview_method": preview_method, "block": False, "restore_mask": NEVER, **given})
-        found = self.door.latent(latent, "latent")
+        name, found = self._named(image), self.door.latent(latent, "latent")
         samples = frames_of(self.door, found, "latent")
         own = found.get("noise_mask")
         own = None if own is None else self.door.mask_of_any_size(own, "latent")
@@ -158,7 +163,7 @@ class PreviewBridgeLatent(_Bridge, name="Preview Bridge (Latent)", menu=UTIL):
         pictures = host.latent_files.picture_of(samples, str(values["preview_method"]), vae)  # type: ignore[arg-type]
         size = Size(*pictures.shape[1:3])
         restore = NEVER if own is not None else str(values["restore_mask"])
-        mask = self._painted(image, bridge.hash_of(samples, own), size, restore, values.get("unique_id"))
+        mask = self._painted(name, bridge.hash_of(samples, own), size, restore, values.get("unique_id"))
         if mask is not None:
             return self._shown(pictures, mask, ({**found, "noise_mask": mask}, mask))
         if own is not None and bool((own < 1.0).any()):
@@ -194,7 +199,7 @@ class MaskPainter(_Bridge, name="MaskPainter (Deprecated)", menu=LEGACY):
     def doit(self, images: object, image: object = NO_MASK, unique_id: object = None, **_: object) -> Shown:
         pictures = self.door.image(images, "images")
         size = Size(*pictures.shape[1:3])
-        mask = self._painted(image, bridge.hash_of(pictures), size, NEVER, unique_id)
+        mask = self._painted(self._named(image), bridge.hash_of(pictures), size, NEVER, unique_id)
         made = torch.zeros(1, *size, device=pictures.device) if mask is None else mask.to(pictures.device)
         return self._shown(pictures, mask, (made,))
 

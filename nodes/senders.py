@@ -131,6 +131,9 @@ class ImageReceiver(Node, name="Image Receiver", menu=UTIL):
         self, image: str, link_id: int, save_to_workflow: bool, image_data: str, trigger_always: bool
     ) -> tuple[torch.Tensor, torch.Tensor]:
         door = self.door
+        if not isinstance(save_to_workflow, bool):  # a text: INPUT_TYPES' own check leaves those to VALIDATE_INPUTS
+            found = f"{shown(save_to_workflow)} is neither True nor False"
+            raise door.error("save_to_workflow", found, "Connect a BOOLEAN")
         name = "image_data" if save_to_workflow else "image"
         try:
             source = _bytes_of(image_data) if save_to_workflow else _path_of(image)

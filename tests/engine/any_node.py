@@ -119,6 +119,7 @@ def values_of(unet: Pipe, control_net: Any) -> Values:
         "BOOLEAN": True,
         "*": 3,
         "AnyPipeToBasic.any_pipe": (*unet, ""),
+        "ImpactWildcardEncode.clip": tiny_detectors.TinyClip(),
     }
 
 

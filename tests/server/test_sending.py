@@ -57,7 +57,7 @@ def test_what_is_no_json_ends_no_server(client: Client) -> None:
 def wildcard(seed: int) -> dict[str, Any]:
     return {
         "7": step("ImpactWildcardProcessor", wildcard_text="{a|b|c}", populated_text="", mode="populate", seed=seed,
-                  **{"Select to add Wildcard": "x"}),
+                  **{"Select to add Wildcard": "Select the Wildcard to add to the text"}),
         "log": step("ImpactLogger", data=["7", 0], text=""),
     }  # fmt: skip
 

@@ -82,7 +82,8 @@ def test_the_prompt_and_its_workflow_hold_what_was_made(mode: Any, seed: Any, us
 @pytest.mark.parametrize(
     "given",
     [{"mode": "fixed"}, {"mode": "reproduce"}, {"mode": False}, {"wildcard_text": ["9", 0]},
-              {"seed": ["7", 0]}, {"mode": ["9", 0]}, {"seed": "x"}, {"seed": None}, {"seed": ["99", 0]}, {"populated_text": ["9", 0]}],
+     {"seed": ["7", 0]}, {"mode": ["9", 0]}, {"seed": "x"}, {"seed": None}, {"seed": ["99", 0]},
+     {"populated_text": ["9", 0]}],
     ids=repr,
 )  # fmt: skip
 def test_what_is_left_alone(given: dict[str, Any]) -> None:

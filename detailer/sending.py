@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -42,6 +43,11 @@ def plain(value: object) -> tuple[str, str | int | float | bool | None] | None:
         number = float(value)
         return ("FLOAT", number) if math.isfinite(number) else None
     return None
+
+
+def hash_of(text: str) -> str:
+    """What differs once a long text is another."""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def parsed(text: str, kind: str) -> str | int | float | bool:

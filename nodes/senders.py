@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from pathlib import Path
 
 import torch
@@ -124,7 +123,7 @@ class ImageReceiver(Node, name="Image Receiver", menu=UTIL):
         if others.get("trigger_always"):
             return float("nan")
         if others.get("save_to_workflow"):
-            return hashlib.sha256(str(image_data).encode(errors="replace")).hexdigest()
+            return sending.hash_of(str(image_data))
         return _file_state(image)
 
     def doit(

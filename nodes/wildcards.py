@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import MutableSequence
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, cast
 
 from ..detailer import host
 from ..detailer.host.protocols import Clip, Conditioning, Model
 from ..detailer.prompts.populate import MODES, POPULATE, mode_of
-from ..detailer.prompts.reader import Prompts, encoded
+from ..detailer.prompts.reader import ClipEncoder, Prompts, encoded
 from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 from ..detailer.values import BasicPipe, wrapped_seed
 from . import schema
@@ -16,12 +16,6 @@ from .registry import PROMPT, Node
 from .schema import Inputs, InputTypes, Shown, Unread
 
 POPULATED = "The text with all choices made."
-
-
-class ClipEncoder(Protocol):
-    """ComfyUI's CLIPTextEncode, or what encodes like it."""
-
-    def encode(self, clip: object, text: str) -> tuple[Conditioning]: ...
 
 
 def wildcard_names() -> list[str]:
@@ -176,12 +170,7 @@ def _encoded(
 ) -> tuple[Model, Clip | None, Conditioning]:
     unused = cast("Conditioning", [])
     pipe, parts = reader.loaded(text, BasicPipe(model, clip, cast("object", None), unused, unused))  # type: ignore[arg-type]
-    if encoder is None:
-        return pipe.model, pipe.clip, encoded(pipe.clip, parts)
-    made = encoder.encode(pipe.clip, parts[0])[0]
-    for part in parts[1:]:
-        made = host.text.join_conditioning(made, encoder.encode(pipe.clip, part)[0])
-    return pipe.model, pipe.clip, made
+    return pipe.model, pipe.clip, encoded(pipe.clip, parts, encoder)
 
 
 POPULATING = ("ImpactWildcardProcessor", "ImpactWildcardEncode")

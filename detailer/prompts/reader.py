@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
+from typing import Protocol
 
 from .. import host
 from ..host.protocols import Clip, Conditioning, Model
@@ -64,15 +65,28 @@ class Prompts:
         return pipe, parts_of(rest)
 
 
-def encoded(clip: Clip | None, parts: Sequence[str]) -> Conditioning:
+class ClipEncoder(Protocol):
+    """ComfyUI's CLIPTextEncode, or what encodes like it."""
+
+    def encode(self, clip: object, text: str) -> tuple[Conditioning]: ...
+
+
+def encoded(clip: Clip | None, parts: Sequence[str], encoder: ClipEncoder | None = None) -> Conditioning:
     """A text's parts, each encoded by itself, their tokens one after another.
+
+    Args:
+        encoder: encodes instead of ComfyUI's own way.
 
     Raises:
         ValueError: without a CLIP.
     """
-    own = host.text.encode_text(clip, parts[0])
+
+    def encode(part: str) -> Conditioning:
+        return host.text.encode_text(clip, part) if encoder is None else encoder.encode(clip, part)[0]
+
+    own = encode(parts[0])
     for part in parts[1:]:
-        own = host.text.join_conditioning(own, host.text.encode_text(clip, part))
+        own = host.text.join_conditioning(own, encode(part))
     return own
 
 

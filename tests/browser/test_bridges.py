@@ -25,6 +25,7 @@ PAINT = """async id => {
     const app = node.constructor.app ?? window.comfyAPI.app.ComfyApp;
     app.copyToClipspace(node);
     app.clipspace.images = [{ filename: name, subfolder, type }];
+    app.clipspace.widgets.find(one => one.name === "image").value = { filename: name, subfolder, type };
     app.clipspace.selectedIndex = 0;
     app.pasteFromClipspace(node);
 }"""

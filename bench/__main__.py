@@ -1,4 +1,5 @@
-"""Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality`.
+"""Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality`, a folder
+of saved workflows for `wild` and `old_files`.
 
 With `--json FILE` the tables are kept in a JSON file too, in place of those that it has of the same benchmarks;
 docs/benchmarks.json is such a file.
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 
 SPEED = ("imports", "masks", "overhead", "together", "frames")
-OWN_TABLES = ("quality", "gpu", "contact_sheet")
+OWN_TABLES = ("quality", "gpu", "contact_sheet", "wild", "old_files")
 
 
 def main() -> int:
@@ -22,8 +23,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help=", ".join((*SPEED, *OWN_TABLES)))
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the tables there too")
     arguments = parser.parse_args()
-    names = [name for name in arguments.names if not name.isdecimal()] or SPEED
-    unknown = set(names) - {*SPEED, *OWN_TABLES}
+    known = {*SPEED, *OWN_TABLES}
+    names = [name for name in arguments.names if name in known or not _is_for_one(name)] or SPEED
+    unknown = set(names) - known
     if unknown:
         print(
             f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join((*SPEED, *OWN_TABLES))}", file=sys.stderr
@@ -52,6 +54,11 @@ def main() -> int:
     if arguments.json:
         keep(arguments.json, found)
     return 0
+
+
+def _is_for_one(argument: str) -> bool:
+    """Whether it is no benchmark's name, but what one of them is to use."""
+    return argument.isdecimal() or Path(argument).is_dir()
 
 
 sys.exit(main())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -60,6 +60,14 @@ class Region:
     def whole(cls, size: Size) -> Region:
         """The region that covers a picture of ``size``."""
         return cls(0, 0, size.width, size.height)
+
+    @classmethod
+    def around(cls, box: Sequence[float], factor: float, size: Size) -> Region:
+        """The crop region around a box that is not rounded, as ``grown`` makes it."""
+        x1, y1, x2, y2 = box
+        left, right = _grown_axis(x1, x2, factor, size.width, None)
+        top, bottom = _grown_axis(y1, y2, factor, size.height, None)
+        return cls(left, top, right, bottom)
 
     @property
     def width(self) -> int:
@@ -152,7 +160,7 @@ def _rescaled(value: int, old: int, new: int) -> int:
     return value * new // old if value >= 0 else -(-value * new // old)
 
 
-def _grown_axis(start: int, end: int, factor: float, limit: int, minimum: int | None) -> tuple[int, int]:
+def _grown_axis(start: float, end: float, factor: float, limit: int, minimum: int | None) -> tuple[int, int]:
     length = (end - start) * factor
     if minimum is not None:
         length = max(minimum, length)

@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from .region import Size
-from .resample import LOBES
 
 Point = tuple[float, float]
 
@@ -66,28 +66,29 @@ class Turn:
 
         A roll of 0 gives the picture itself. Lanczos rings: values can overshoot the range beside hard edges.
         """
-        return _sampled(picture, self.centre, self.roll)
+        return _picture(picture, self.centre, self.roll)
 
     def back(self, picture: torch.Tensor) -> torch.Tensor:
         """An upright picture ``[B,H,W,C]`` turned back, as ``upright``."""
-        return _sampled(picture, self.centre, -self.roll)
+        return _picture(picture, self.centre, -self.roll)
 
     def upright_mask(self, mask: torch.Tensor) -> torch.Tensor:
         """A mask ``[B,H,W]`` 0..1 turned upright, bilinear, with 0 for what comes from outside."""
+        import cv2
+
         if self.roll == 0.0:
             return mask
-        size = Size(*mask.shape[-2:])
-        x, y = _sources(size, self.centre, self.roll)
-        grid = torch.stack([2 * x / size.width - 1, 2 * y / size.height - 1], dim=-1).to(mask)
-        grid = grid.expand(len(mask), -1, -1, -1)
-        return torch.nn.functional.grid_sample(mask[:, None], grid, mode="bilinear", align_corners=False)[:, 0]
+        return _warped(mask[..., None], self.centre, self.roll, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)[..., 0]
 
     def coverage(self, size: Size, ramp: float) -> torch.Tensor:
         """How far ``back`` knows each pixel, ``[1,H,W]`` float32 0..1.
 
         1 where the turned crop holds it, 0 where it lies outside, and a slope of ``ramp`` pixels inside the border.
         """
-        x, y = _sources(size, self.centre, -self.roll)
+        dx = torch.arange(size.width, dtype=torch.float64) + 0.5 - self.centre[0]
+        dy = (torch.arange(size.height, dtype=torch.float64) + 0.5 - self.centre[1])[:, None]
+        cos, sin = math.cos(self.roll), math.sin(self.roll)
+        x, y = self.centre[0] + cos * dx + sin * dy, self.centre[1] - sin * dx + cos * dy
         inside = torch.minimum(torch.minimum(x, size.width - x), torch.minimum(y, size.height - y))
         return (inside / max(ramp, 1e-6)).clamp(0.0, 1.0)[None].float()
 
@@ -98,51 +99,26 @@ def _turned(point: Sequence[float], centre: Point, angle: float) -> Point:
     return centre[0] + cos * dx - sin * dy, centre[1] + sin * dx + cos * dy
 
 
-def _sources(size: Size, centre: Point, angle: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each pixel's centre the point it is taken from: two ``[H,W]`` float64."""
-    dy, dx = torch.meshgrid(
-        torch.arange(size.height, dtype=torch.float64) + 0.5 - centre[1],
-        torch.arange(size.width, dtype=torch.float64) + 0.5 - centre[0],
-        indexing="ij",
-    )
-    cos, sin = math.cos(angle), math.sin(angle)
-    return centre[0] + cos * dx - sin * dy, centre[1] + sin * dx + cos * dy
+def _picture(picture: torch.Tensor, centre: Point, angle: float) -> torch.Tensor:
+    import cv2
 
-
-def _sampled(picture: torch.Tensor, centre: Point, angle: float) -> torch.Tensor:
-    """Lanczos-3 at points between the pixels; every weight sum is made 1."""
     if picture.ndim != 4:
         raise ValueError(f"a turn takes [B,H,W,C], not {list(picture.shape)}")
     if angle == 0.0:
         return picture
-    size = Size(*picture.shape[1:3])
-    columns, rows = (
-        _taps(where, length, picture) for where, length in zip(_sources(size, centre, angle), size[::-1], strict=True)
-    )
-    flat = picture.flatten(1, 2)
-    made = torch.zeros_like(flat)
-    for row, row_weight in rows:
-        line = torch.zeros_like(flat)
-        for column, column_weight in columns:
-            line += flat[:, row * size.width + column] * column_weight[:, None]
-        made += line * row_weight[:, None]
-    return made.reshape(picture.shape)
+    return _warped(picture, centre, angle, cv2.INTER_LANCZOS4, cv2.BORDER_REFLECT)
 
 
-def _taps(where: torch.Tensor, length: int, like: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The pixels on one axis around each point, and their weights, flat: six pairs of ``[H*W]``."""
-    where = where.flatten() - 0.5  # on the CPU: not every device knows float64
-    first = where.floor() - (LOBES - 1)
-    distances = [where - (first + tap) for tap in range(2 * LOBES)]
-    weights = [torch.sinc(distance) * torch.sinc(distance / LOBES) for distance in distances]
-    total = torch.stack(weights).sum(dim=0)
-    return [
-        (_mirrored(first.long() + tap, length).to(like.device), (weight / total).to(like))
-        for tap, weight in enumerate(weights)
-    ]
+def _warped(picture: torch.Tensor, centre: Point, angle: float, kernel: int, border: int) -> torch.Tensor:
+    """Each frame of ``[B,H,W,C]`` turned about the centre by ``-angle``: by OpenCV, in float32."""
+    import cv2
 
-
-def _mirrored(index: torch.Tensor, length: int) -> torch.Tensor:
-    """Indices outside ``0..length - 1`` mirrored at both ends, the end repeated."""
-    folded = index.remainder(2 * length)
-    return torch.minimum(folded, 2 * length - 1 - folded)
+    cos, sin = math.cos(angle), math.sin(angle)
+    x, y = centre[0] - 0.5, centre[1] - 0.5  # OpenCV's whole numbers are the pixels' centres
+    source = np.array([[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y]])
+    size, flags = picture.shape[2:0:-1], kernel | cv2.WARP_INVERSE_MAP
+    made = torch.empty(picture.shape, dtype=torch.float32)
+    for before, after in zip(picture.detach().float().cpu().contiguous().numpy(), made.numpy(), strict=True):
+        turned = cv2.warpAffine(before, source, size, flags=flags, borderMode=border)
+        after[...] = turned.reshape(after.shape)  # OpenCV drops an only channel
+    return made.to(picture)

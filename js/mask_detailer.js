@@ -2,14 +2,16 @@
  * Acts only on nodes that this pack serves: another pack may have nodes of the same ids. */
 import { app } from "../../scripts/app.js";
 import { readOldFiles } from "./bridges.js";
+import { showCaptions } from "./captions.js";
 import { growInputs, growOutputs } from "./growing.js";
 import { listen, SETTING as LIVE, showSegments } from "./live.js";
+import { bringUpToDate } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
 import { receive, saveOnlyIfWanted, SETTING as RECEIVERS } from "./receivers.js";
 import { SETTING as STEERING, showLogged, steer } from "./steer.js";
 import { loadTexts } from "./texts.js";
-import { appendChoice, readOldToggles } from "./widgets.js";
+import { appendChoice, readOldToggles, stepSeed } from "./widgets.js";
 import { followMode, listenToPopulated, showPopulated } from "./wildcards.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
@@ -28,6 +30,7 @@ const GROWING = {
   ImpactMakeAnyList: ["value", "*"],
   ImpactCombineConditionings: ["conditioning", "CONDITIONING"],
   ImpactConcatConditionings: ["conditioning", "CONDITIONING"],
+  CombineRegionalPrompts: ["regional_prompts", "REGIONAL_PROMPTS"],
 };
 
 const BRIDGES = new Set(["PreviewBridge", "PreviewBridgeLatent", "MaskPainter"]);
@@ -55,11 +58,16 @@ app.registerExtension({
     ours.add(nodeData.name);
     readOldToggles(nodeType, nodeData);
     showSegments(nodeType);
+    if (nodeData.name === "SEGSPreview") showCaptions(nodeType);
     if (nodeData.name in GROWING) growInputs(nodeType, ...GROWING[nodeData.name]);
     if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*");
     if (nodeData.name === "ImpactLogger") showLogged(nodeType);
     if (BRIDGES.has(nodeData.name)) readOldFiles(nodeType);
     if (WILDCARDS.has(nodeData.name)) showPopulated(nodeType);
+  },
+
+  async beforeConfigureGraph(file) {
+    await bringUpToDate(file, (type) => ours.has(type));
   },
 
   nodeCreated(node) {
@@ -74,5 +82,6 @@ app.registerExtension({
     if (node.comfyClass === "ImpactSEGSPicker") addPicker(node);
     if (node.comfyClass === "ImageReceiver") saveOnlyIfWanted(node);
     if (WILDCARDS.has(node.comfyClass)) followMode(node);
+    stepSeed(node, "seed_2nd", "seed_2nd_mode");
   },
 });

@@ -25,6 +25,24 @@ export function appendChoice(node, choiceName, textName, { separator = "", writt
   };
 }
 
+/* A seed that goes on by itself after each queueing, as another widget of its node says. */
+export function stepSeed(node, seedName, modeName) {
+  const seed = named(node, seedName);
+  const mode = named(node, modeName);
+  if (!seed || !mode) return;
+  const largest = 2 ** 50; // what numbers of the browser still hold exactly, and as large as the server's sums get
+  const next = {
+    increment: (value) => (value >= largest ? 0 : value + 1),
+    decrement: (value) => (value <= 0 ? largest : value - 1),
+    randomize: () => Math.floor(Math.random() * largest),
+  };
+  const queued = seed.afterQueued;
+  seed.afterQueued = function (...args) {
+    queued?.apply(this, args);
+    if (Object.hasOwn(next, mode.value)) seed.value = next[mode.value](seed.value);
+  };
+}
+
 /* An element of the page as a node's last widget, which neither a prompt nor a saved workflow knows of. */
 export function addElement(node, name, type, element, options) {
   const widget = node.addDOMWidget(name, type, element, { serialize: false, ...options }); // not in a prompt

@@ -8,22 +8,33 @@ from ..detailer.steering import set_remotely
 from . import (
     basic_pipes,
     bridges,
+    classifiers,
+    clipseg,
     control,
     core_detectors,
     detailer_pipes,
     detailers,
+    detector_files,
     detectors,
+    face_mesh,
     faces,
+    file_detectors,
     hooks,
+    ip_adapter,
     legacy,
     lists,
     logic,
     masks,
+    onnx_detectors,
     options,
     pipe_detailers,
+    pk_hooks,
     plan,
+    regional,
     registry,
     routes,
+    sam_loader,
+    samplers,
     sampling,
     segs,
     segs_detailers,
@@ -37,21 +48,34 @@ from . import (
     switches,
     texts,
     wildcards,
+    upscaler_providers,
+    upscalers,
 )
 
 _GROUPS = (
     control,
+    ip_adapter,
     pipe_detailers,
     detailers,
     faces,
     detectors,
     core_detectors,
+    clipseg,
+    face_mesh,
+    classifiers,
+    file_detectors,
+    onnx_detectors,
+    detector_files,
+    sam_loader,
     hooks,
     masks,
     options,
     basic_pipes,
     detailer_pipes,
+    pk_hooks,
     plan,
+    regional,
+    samplers,
     sampling,
     segs,
     segs_detailers,
@@ -68,6 +92,8 @@ _GROUPS = (
     bridges,
     senders,
     wildcards,
+    upscaler_providers,
+    upscalers,
 )
 
 NODE_CLASS_MAPPINGS = registry.in_order_of(group.__name__ for group in _GROUPS)
@@ -78,6 +104,8 @@ OWN_NODES = frozenset(node_id for node_id, node in NODE_CLASS_MAPPINGS.items() i
 
 def register() -> tuple[dict[str, type], dict[str, str]]:
     """Classes and names for ComfyUI, without those that another pack serves or that it has nothing to connect to."""
+    for group in (file_detectors, onnx_detectors, sam_loader, clipseg, classifiers, legacy):
+        group.register_folders()
     classes = {node_id: node for node_id, node in NODE_CLASS_MAPPINGS.items() if node.is_offered()}
     names = {node_id: node.NAME for node_id, node in classes.items()}
     sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())
@@ -85,7 +113,6 @@ def register() -> tuple[dict[str, type], dict[str, str]]:
     routes.register()
     for before_validation in (_steered, _populated):  # each by itself: an error in one keeps no other from its work
         host.server.when_queued(before_validation)
-    legacy.register_folders()
     return sharing.to_register()
 
 

@@ -144,7 +144,7 @@ class ImpactControlNetApplySEGS(Node, name="ControlNetApply (SEGS) - DEPRECATED"
 class ImpactControlNetClearSEGS(Node, menu=UTIL):
     """Segments without ControlNets."""
 
-    DESCRIPTION = "Takes all ControlNets off the segments, and the IPAdapters that other packs put there."
+    DESCRIPTION = "Takes all ControlNets and IPAdapters off the segments."
     SEARCH_ALIASES = ("remove controlnet segs", "clear controlnet")
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = ("The segments without ControlNets; all else stays.",)

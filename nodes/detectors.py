@@ -8,12 +8,20 @@ import torch
 
 from ..core import SEGS
 from ..detailer import host
-from ..detailer.detection.detect import DetectionSettings, FindSettings, SamSettings, detect_simple, sam_mask, sam_masks
+from ..detailer.detection.detect import (
+    DetectionSettings,
+    FindSettings,
+    SamSettings,
+    choose,
+    detect_simple,
+    sam_mask,
+    sam_masks,
+)
 from ..detailer.host.protocols import DetailerHook
-from ..segs.filters import by_label, split_text
+from ..segs import Choice
 from . import schema
 from .detailer_pipes import detailer_pipe_of
-from .finders import BBOX, IN_PIPE, OWN_INPUTS, SEGM, finders_of
+from .finders import BBOX, IN_PIPE, OWN_INPUTS, SEGM, PartsWidgets, choice_of, finders_of
 from .registry import DETECTOR, Node
 from .schema import Inputs, InputTypes
 
@@ -31,7 +39,7 @@ DETECTOR_TOOLTIPS = {BBOX: BBOX_TOOLTIP, SEGM: SEGM_TOOLTIP}
 def _widgets_for_segs() -> Inputs:
     labels = (
         "Labels to keep, separated by commas; case counts. 'all', or no text, keeps everything; 'eyes', 'eyebrows' and "
-        "'pupils' also keep the left and the right one."
+        "'pupils' also keep the left and the right one. A '-' before one leaves it out: '-hand' keeps all but hands."
     )
     placeholder = "List the types of segments to be allowed, separated by commas"
     return {
@@ -54,7 +62,7 @@ class _SegsWidgets(TypedDict):
     drop_size: int
 
 
-class _MoreSegsWidgets(_SegsWidgets, total=False):
+class MoreSegsWidgets(_SegsWidgets, PartsWidgets, total=False):
     labels: str
     detailer_hook: DetailerHook | None
 
@@ -71,11 +79,11 @@ class _FindsSegs(Node):
         detector = schema.link(cls.KIND, DETECTOR_TOOLTIPS[cls.KIND])
         return {
             "required": {cls.KIND.lower(): detector, **_widgets_for_segs()},
-            "optional": {"detailer_hook": schema.detailer_hook()},
+            "optional": {"detailer_hook": schema.detailer_hook(), **schema.parts()},
         }
 
-    def _found(self, detector: object, image: object, widgets: _MoreSegsWidgets) -> tuple[SEGS]:
-        picture = self.door.one_image(image)
+    def _found(self, detector: object, image: object, widgets: MoreSegsWidgets) -> tuple[SEGS]:
+        picture, choice = self.door.one_image(image), choice_of(self.door, widgets, widgets.get("labels", ""))
         settings = DetectionSettings(
             threshold=widgets["threshold"],
             dilation=widgets["dilation"],
@@ -83,8 +91,7 @@ class _FindsSegs(Node):
             drop_size=widgets["drop_size"],
         )
         found = self.door.detector(detector, self.KIND, self.KIND.lower())
-        segs, labels = found.detect(picture, settings, widgets.get("detailer_hook")), widgets.get("labels", "")
-        return (by_label(segs, split_text(labels))[0] if labels.strip() else segs,)
+        return (choose(found.detect(picture, settings, widgets.get("detailer_hook")), choice),)
 
 
 class BboxDetectorSEGS(_FindsSegs, name="BBOX Detector (SEGS)", menu=DETECTOR):
@@ -94,7 +101,7 @@ class BboxDetectorSEGS(_FindsSegs, name="BBOX Detector (SEGS)", menu=DETECTOR):
     SEARCH_ALIASES = ("detect faces", "bbox detector", "yolo", "find objects")
     KIND = BBOX
 
-    def doit(self, bbox_detector: object, image: object, **widgets: Unpack[_MoreSegsWidgets]) -> tuple[SEGS]:
+    def doit(self, bbox_detector: object, image: object, **widgets: Unpack[MoreSegsWidgets]) -> tuple[SEGS]:
         return self._found(bbox_detector, image, widgets)
 
 
@@ -105,7 +112,7 @@ class SegmDetectorSEGS(_FindsSegs, name="SEGM Detector (SEGS)", menu=DETECTOR):
     SEARCH_ALIASES = ("segment objects", "segm detector", "yolo seg", "find outlines")
     KIND = SEGM
 
-    def doit(self, segm_detector: object, image: object, **widgets: Unpack[_MoreSegsWidgets]) -> tuple[SEGS]:
+    def doit(self, segm_detector: object, image: object, **widgets: Unpack[MoreSegsWidgets]) -> tuple[SEGS]:
         return self._found(segm_detector, image, widgets)
 
 
@@ -191,13 +198,13 @@ class _SimpleWidgets(TypedDict):
     sam_mask_hint_threshold: float
 
 
-class _MoreSimpleWidgets(_SimpleWidgets, total=False):
+class _MoreSimpleWidgets(_SimpleWidgets, PartsWidgets, total=False):
     post_dilation: int
     sam_model_opt: object
     segm_detector_opt: object
 
 
-def _settings(widgets: _MoreSimpleWidgets) -> FindSettings:
+def _settings(widgets: _MoreSimpleWidgets, choice: Choice) -> FindSettings:
     crop_factor, drop_size = widgets["crop_factor"], widgets["drop_size"]
     threshold, dilation = widgets["sub_threshold"], widgets["sub_dilation"]
     return FindSettings(
@@ -205,6 +212,7 @@ def _settings(widgets: _MoreSimpleWidgets) -> FindSettings:
         segm=DetectionSettings(threshold, dilation, crop_factor, drop_size),
         sam=SamSettings("center-1", threshold, dilation, widgets["sub_bbox_expansion"]),
         post_dilation=widgets.get("post_dilation", 0),
+        choice=choice,
     )
 
 
@@ -227,13 +235,15 @@ class ImpactSimpleDetectorSEGS(Node, name="Simple Detector (SEGS)", menu=DETECTO
                 **_post_dilation(),
                 "sam_model_opt": schema.link("SAM_MODEL", SAM_TOOLTIP + " Goes before a segm detector."),
                 "segm_detector_opt": schema.link(SEGM, SEGM_TOOLTIP + " Used where there is no SAM."),
+                **schema.parts_labels(),
+                **schema.parts(),
             },
         }
 
     def doit(self, bbox_detector: object, image: object, **widgets: Unpack[_MoreSimpleWidgets]) -> tuple[SEGS]:
-        picture = self.door.one_image(image)
+        picture, settings = self.door.one_image(image), _settings(widgets, choice_of(self.door, widgets))
         pipe = self.door.detailer_pipe(detailer_pipe_of({**widgets, "bbox_detector": bbox_detector}))
-        return (detect_simple(picture, finders_of(self.door, pipe, OWN_INPUTS), _settings(widgets)),)
+        return (detect_simple(picture, finders_of(self.door, pipe, OWN_INPUTS), settings),)
 
 
 class ImpactSimpleDetectorSEGSPipe(Node, name="Simple Detector (SEGS/pipe)", menu=DETECTOR):
@@ -252,13 +262,13 @@ class ImpactSimpleDetectorSEGSPipe(Node, name="Simple Detector (SEGS/pipe)", men
         pipe = "The detectors, the SAM model and the hook. Its other parts are not used."
         return {
             "required": {"detailer_pipe": schema.link("DETAILER_PIPE", pipe), **_widgets_for_both()},
-            "optional": _post_dilation(),
+            "optional": {**_post_dilation(), **schema.parts_labels(), **schema.parts()},
         }
 
     def doit(self, detailer_pipe: object, image: object, **widgets: Unpack[_MoreSimpleWidgets]) -> tuple[SEGS]:
         pipe, picture = self.door.detailer_pipe(detailer_pipe), self.door.one_image(image)
-        finders = finders_of(self.door, pipe, IN_PIPE)
-        return (detect_simple(picture, finders, _settings(widgets), pipe.detailer_hook),)
+        finders, settings = finders_of(self.door, pipe, IN_PIPE), _settings(widgets, choice_of(self.door, widgets))
+        return (detect_simple(picture, finders, settings, pipe.detailer_hook),)
 
 
 class _SamWidgets(TypedDict):

@@ -19,7 +19,7 @@ from . import schema
 from .detailer_pipes import detailer_pipe_of
 from .detailing import Shot, shown_crops, work_on
 from .door import Door
-from .finders import IN_PIPE, OWN_INPUTS, finders_of
+from .finders import IN_PIPE, OWN_INPUTS, PartsWidgets, choice_of, finders_of
 from .registry import SIMPLE, Detailer
 from .schema import Inputs, InputTypes
 from .settings import DetailerWidgets, recipe_of, refiner_of
@@ -52,7 +52,7 @@ def _detection() -> Inputs:
     }
 
 
-class _Widgets(DetailerWidgets):
+class _Widgets(DetailerWidgets, PartsWidgets):
     """A face detailer's inputs."""
 
     bbox_threshold: float
@@ -67,7 +67,7 @@ class _Widgets(DetailerWidgets):
     drop_size: int
 
 
-def _find_settings(widgets: _Widgets) -> FindSettings:
+def _find_settings(door: Door, widgets: _Widgets) -> FindSettings:
     asked = DetectionSettings(
         threshold=widgets["bbox_threshold"],
         dilation=widgets["bbox_dilation"],
@@ -82,7 +82,7 @@ def _find_settings(widgets: _Widgets) -> FindSettings:
         mask_hint_threshold=widgets["sam_mask_hint_threshold"],
         negative=widgets["sam_mask_hint_use_negative"],
     )
-    return FindSettings(bbox=asked, segm=asked, sam=sam)
+    return FindSettings(bbox=asked, segm=asked, sam=sam, choice=choice_of(door, widgets))
 
 
 @dataclass
@@ -169,6 +169,8 @@ class FaceDetailer(Detailer, menu=SIMPLE):
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.vae_tiles(),
                 **schema.beyond(),
+                **schema.parts_labels(),
+                **schema.parts(),
             },
         }
 
@@ -177,7 +179,7 @@ class FaceDetailer(Detailer, menu=SIMPLE):
         frames, pipe_out = door.image(image), detailer_pipe_of(widgets)
         pipe = door.detailer_pipe(pipe_out)
         recipe = recipe_of(door, pipe.base, None, widgets)
-        finders, settings = finders_of(door, pipe, OWN_INPUTS), _find_settings(widgets)
+        finders, settings = finders_of(door, pipe, OWN_INPUTS), _find_settings(door, widgets)
         faces = _Faces(door, frames, recipe.settings.seed, finders, settings, pipe.detailer_hook)
         work = work_on(door, frames, faces.shots(), len(frames), recipe)
         for done in run.detail(work.pictures, work.count, recipe):
@@ -215,6 +217,8 @@ class FaceDetailerPipe(Detailer, name="FaceDetailer (pipe)", menu=SIMPLE):
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.vae_tiles(),
                 **schema.beyond(),
+                **schema.parts_labels(),
+                **schema.parts(),
             },
         }
 
@@ -224,7 +228,7 @@ class FaceDetailerPipe(Detailer, name="FaceDetailer (pipe)", menu=SIMPLE):
         of_pipe = {"wildcard": pipe.wildcard, "detailer_hook": pipe.detailer_hook}
         refiner = refiner_of(pipe, widgets.get("refiner_ratio"))
         recipe = recipe_of(door, pipe.base, "detailer_pipe", {**widgets, **of_pipe}, refiner)
-        finders, settings = finders_of(door, pipe, IN_PIPE), _find_settings(widgets)
+        finders, settings = finders_of(door, pipe, IN_PIPE), _find_settings(door, widgets)
         faces = _Faces(door, frames, recipe.settings.seed, finders, settings, pipe.detailer_hook)
         work = work_on(door, frames, faces.shots(), len(frames), recipe)
         for done in run.detail(work.pictures, work.count, recipe):

@@ -1,11 +1,16 @@
-"""What finds things in a picture, checked together: the detectors and the SAM model of a node or of its pipe."""
+"""What finds things in a picture, checked together: the detectors and the SAM model of a node or of its pipe.
+
+And which of what they find is meant.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 from ..detailer.detection.detect import Finders
 from ..detailer.values import DetailerPipe
+from ..segs import AS_FOUND, Choice, numbers, split_text
 from .door import Door
 
 BBOX = "BBOX_DETECTOR"
@@ -23,6 +28,38 @@ class FinderInputs:
 
 OWN_INPUTS = FinderInputs("bbox_detector", "segm_detector_opt", "sam_model_opt")
 IN_PIPE = FinderInputs("detailer_pipe", "detailer_pipe", "detailer_pipe")
+
+
+class PartsWidgets(TypedDict, total=False):
+    """The inputs from which a choice is made; see ``schema.parts``."""
+
+    parts_labels: str
+    parts_order: str
+    parts_most: int
+    parts_only: str
+
+
+def choice_of(door: Door, widgets: PartsWidgets, labels: str | None = None) -> Choice:
+    """Which parts are meant.
+
+    Args:
+        labels: the text of the node's own ``labels``, where it has that instead of ``parts_labels``.
+
+    Raises:
+        InputError: for numbers that can't be read.
+    """
+    names = widgets.get("parts_labels", "") if labels is None else labels
+    try:
+        only = numbers(widgets.get("parts_only", ""))
+    except ValueError as error:
+        fix = "Write the numbers that SEGSPreview shows, such as 1, 3-5, or leave it empty"
+        raise door.error("parts_only", str(error), fix) from None
+    return Choice(
+        labels=tuple(split_text(names)) if names.strip() else None,
+        order=widgets.get("parts_order", AS_FOUND),
+        most=widgets.get("parts_most", 0),
+        only=only,
+    )
 
 
 def finders_of(door: Door, pipe: DetailerPipe, inputs: FinderInputs) -> Finders:

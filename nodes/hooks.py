@@ -21,6 +21,7 @@ from ..detailer.hooks.builtin import (
     UnsamplerHook,
     VariationNoiseHook,
 )
+from ..detailer.hooks.fixed_size import FIXED_SIZES, FixedSizeHook
 from ..detailer.values import KSampleCall
 from ..segs.filters import MEASURES, split_text
 from . import schema
@@ -216,6 +217,26 @@ class UnsamplerDetailerHookProvider(Node, menu=DETAILER):
             denoise=1.0,
         )
         return (UnsamplerHook(call, widgets["normalize"] == ENABLE, end_at_step),)
+
+
+class CoreMLDetailerHookProvider(Node, menu=DETAILER):
+    """One size and a batch of two, for models that take no other."""
+
+    DESCRIPTION = (
+        "For models that take one size only, such as those compiled for Core ML: crops are cut to that aspect, worked "
+        "on at that size, and sampled two at a time."
+    )
+    SEARCH_ALIASES = ("core ml", "coreml", "apple", "fixed size")
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> InputTypes:
+        mode = "Width and height in pixels that the model was made for."
+        return {"required": {"mode": (list(FIXED_SIZES), {"tooltip": mode})}}
+
+    def doit(self, mode: str) -> tuple[DetailerHook]:
+        return (FixedSizeHook(FIXED_SIZES[mode]),)
 
 
 class SEGSOrderedFilterDetailerHookProvider(Node, menu=UTIL):

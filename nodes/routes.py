@@ -1,4 +1,5 @@
-"""What the browser asks the server for: thumbnails of segments to pick from, names of wildcard lists, live events."""
+"""What the browser asks the server for: pictures of segments, names of wildcard lists, live events, old files; and what
+is done to prompts before they are validated."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from ..detailer.picker import Candidates
 from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 from ..detailer.prompts.wildcards import expand
 from ..detailer.values import wrapped_seed
+from .past import files, prompts
 
 MOST_DIGITS = 9  # of a segment's number
 MOST_LETTERS = 100_000  # of a text
@@ -81,3 +83,5 @@ def register() -> None:
     }.items():
         host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer))
     host.server.when_serving(lambda: host.server.serve_post("/impact/wildcards", _expanded))
+    host.server.when_serving(lambda: host.server.serve_post("/mask_detailer/old_file", files.upgrades))
+    host.server.when_queued(prompts.bring_up_to_date)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ..detailer import host
 from ..detailer.detection.detect import HINTS, NEGATIVES
 from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
+from ..segs import ORDERS
 
 MAX_SIZE = 16384
 MAX_SEED = 2**64 - 1
@@ -125,9 +126,9 @@ def crop_factor(maximum: int) -> Input:
     return "FLOAT", {"default": 3.0, "min": 1.0, "max": maximum, "step": 0.1, "tooltip": tooltip}
 
 
-def drop_size() -> Input:
+def drop_size(default: int = 10) -> Input:
     tooltip = "Parts whose width or height is this many pixels or less are left out: specks in the mask."
-    return "INT", {"min": 1, "max": MAX_SIZE, "step": 1, "default": 10, "tooltip": tooltip}
+    return "INT", {"min": 1, "max": MAX_SIZE, "step": 1, "default": default, "tooltip": tooltip}
 
 
 def cycle() -> Input:
@@ -308,6 +309,33 @@ def crop_batch() -> Input:
         "into memory, 1 one after another. Each comes out as it would alone; more at once is faster on a GPU."
     )
     return "INT", {"default": 0, "min": 0, "max": 64, "step": 1, "tooltip": tooltip, "advanced": True}
+
+
+def parts_labels() -> Inputs:
+    """Where a detector node has no ``labels``."""
+    tooltip = (
+        "The classes that are taken, such as 'face, person', separated by commas; case counts. A '-' before one leaves "
+        "it out: '-hand' takes all but hands. No text takes everything."
+    )
+    return {"parts_labels": ("STRING", {"default": "", "tooltip": tooltip, "advanced": True})}
+
+
+def parts() -> Inputs:
+    """Which of the parts that are found are meant; where the node details them, in that order. After all else."""
+    order = (
+        "The order of the parts, by their bounding boxes or by how sure the detector is; parts_most and parts_only "
+        "count in it. Parts are detailed in this order, each with the next seed."
+    )
+    most = "Takes only so many parts of a picture, the first in the order; 0 takes all."
+    only = (
+        "Takes only the parts of these numbers, such as '1, 3-5': those that SEGSPreview shows while this is empty. "
+        "They count in each picture anew, after labels, parts_order and parts_most. No text takes all."
+    )
+    return {
+        "parts_order": (list(ORDERS), {"tooltip": order, "advanced": True}),
+        "parts_most": ("INT", {"default": 0, "min": 0, "max": 1000, "step": 1, "tooltip": most, "advanced": True}),
+        "parts_only": ("STRING", {"default": "", "tooltip": only, "advanced": True}),
+    }
 
 
 def pipe_parts() -> Inputs:

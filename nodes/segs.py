@@ -230,9 +230,12 @@ class ImpactSEGSToMaskBatch(Node, name="SEGS to Mask Batch", menu=UTIL):
 
 
 class SEGSPreview(Node, menu=UTIL):
-    """The segments' pictures shown on the node."""
+    """The segments' pictures shown on the node, and under each its number, label and confidence."""
 
-    DESCRIPTION = "Shows each segment's picture on the node, see-through where its mask is dark."
+    DESCRIPTION = (
+        "Shows each segment's picture on the node, see-through where its mask is dark, with its number, label and "
+        "confidence: the numbers that parts_only and 'Picker (SEGS)' take."
+    )
     SEARCH_ALIASES = ("preview segments", "show segs", "segment preview")
     RETURN_TYPES = ("IMAGE",)
     OUTPUT_IS_LIST = (True,)
@@ -260,12 +263,15 @@ class SEGSPreview(Node, menu=UTIL):
         fallback = None if fallback_image_opt is None else door.image(fallback_image_opt, "fallback_image_opt")
         shown: list[torch.Tensor] = []
         pictures: list[torch.Tensor] = []
+        parts: list[dict[str, object]] = []
         for preview in to_previews(door.segs(segs), fallback):
             picture, mask = preview.picture, preview.mask[..., None]
             shown += torch.cat([picture, mask.clamp(min=min_alpha)], dim=-1) if alpha_mode else picture
             pictures.append(picture * mask if alpha_mode else picture.clone())
+            part = {"number": preview.number, "label": str(preview.seg.label), "confidence": preview.confidence}
+            parts += [part] * len(picture)
         device = host.devices.intermediate_device()
         return {
-            "ui": {"images": host.folders.save_previews(shown, "impact_seg_preview")},
+            "ui": {"images": host.folders.save_previews(shown, "impact_seg_preview"), "parts": parts},
             "result": ([picture.to(device) for picture in pictures or [black_picture()]],),
         }

@@ -1,6 +1,7 @@
 """First floor: what can be done to SEGS. Pure: no ComfyUI here."""
 
 from .boxes import Crops, Found, found_in, frames_of, limited, to_boxes, to_mask, to_segs
+from .choice import AS_FOUND, EVERY_PART, ORDERS, Choice, chosen, left_out, numbers
 from .combine import concat, mask_by_mask, mask_by_segs, mask_one_by_one, merge, subtract_segs
 from .convert import (
     BLACK_PICTURE_SIDE,
@@ -40,10 +41,14 @@ from .rescale import rescale
 from .tiles import IRREGULAR_MODES, Tiling, make_tiles
 
 __all__ = [
+    "AS_FOUND",
     "BLACK_PICTURE_SIDE",
+    "EVERY_PART",
     "IRREGULAR_MODES",
+    "ORDERS",
     "ORDER_TARGETS",
     "RANGE_TARGETS",
+    "Choice",
     "Crops",
     "Found",
     "Preview",
@@ -55,6 +60,7 @@ __all__ = [
     "by_label",
     "by_order",
     "by_range",
+    "chosen",
     "concat",
     "confidence",
     "dilate",
@@ -63,12 +69,14 @@ __all__ = [
     "frames_of",
     "kept_image",
     "kept_mask",
+    "left_out",
     "limited",
     "make_tiles",
     "mask_by_mask",
     "mask_by_segs",
     "mask_one_by_one",
     "merge",
+    "numbers",
     "parse_picks",
     "paste",
     "pick",

@@ -9,6 +9,7 @@ import torch
 
 from ..core import SEG, SEGS, Region, Size, crop_region, header_size, resize_mask, seg_image, seg_mask
 from ..core.reflect import cut_inside
+from .filters import confidence
 from .rescale import rescale
 
 BLACK_PICTURE_SIDE = 64
@@ -81,10 +82,24 @@ def to_image_list(segs: SEGS, fallback: torch.Tensor | None = None) -> list[torc
 
 @dataclass(frozen=True)
 class Preview:
-    """A segment's frames to look at: ``picture`` ``[n,h,w,3]`` and ``mask`` ``[n,h,w]`` of the same size."""
+    """A segment's frames to look at.
+
+    Attributes:
+        picture: ``[n,h,w,3]``.
+        mask: ``[n,h,w]`` of the same size.
+        number: which of the SEGS it is, 1 is the first; those without a picture count too.
+        seg: the segment.
+    """
 
     picture: torch.Tensor
     mask: torch.Tensor
+    number: int
+    seg: SEG
+
+    @property
+    def confidence(self) -> float:
+        """To two places."""
+        return round(float(confidence(self.seg)), 2)
 
 
 def to_previews(segs: SEGS, fallback: torch.Tensor | None = None) -> list[Preview]:
@@ -98,19 +113,20 @@ def to_previews(segs: SEGS, fallback: torch.Tensor | None = None) -> list[Previe
         segs = rescale(segs, Size(*fallback.shape[1:3]))
     most = None
     previews = []
-    for seg in segs[1]:
+    for number, seg in enumerate(segs[1], start=1):
         picture = seg_image(seg)
         if picture is None and fallback is not None:
             picture = cut_inside(fallback, crop_region(seg))
         if picture is None or 0 in picture.shape:
             continue
         most = len(picture) if most is None else most
-        previews.append(_preview(seg, picture[:most, ..., :3].to(torch.float32)))
+        picture = picture[:most, ..., :3].to(torch.float32)
+        previews.append(Preview(picture, _preview_mask(seg, picture), number, seg))
     return previews
 
 
-def _preview(seg: SEG, picture: torch.Tensor) -> Preview:
+def _preview_mask(seg: SEG, picture: torch.Tensor) -> torch.Tensor:
     masks = seg_mask(seg).to(picture.device)
     if len(masks) != len(picture):
         masks = masks.amax(dim=0, keepdim=True).expand(len(picture), -1, -1)
-    return Preview(picture, resize_mask(masks, Size(*picture.shape[1:3])).clamp(0.0, 1.0))
+    return resize_mask(masks, Size(*picture.shape[1:3])).clamp(0.0, 1.0)

@@ -8,8 +8,6 @@ import hashlib
 import json
 import logging
 import math
-import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -20,6 +18,7 @@ import numpy as np
 import torch
 
 from ..core import SEG, SEGS, Region, printable
+from ..core.new_file import NewFile
 from .filters import confidence
 
 logger = logging.getLogger("mask_detailer")
@@ -114,41 +113,19 @@ def _written(tensors: dict[str, np.ndarray], text: str, paths: Iterable[Path]) -
     """Write a file under a name that nobody looks for, and give it the first name that is free."""
     import safetensors.numpy
 
-    path, unfinished = Path(), None
+    path, new = Path(), None
     try:
-        for path in paths:
-            if unfinished is None:
-                unfinished = path.with_name(f".{uuid.uuid4().hex}.part")
-                safetensors.numpy.save_file(tensors, unfinished, {_MARK: text})
-            if _named(unfinished, path):
-                return path
+        with contextlib.ExitStack() as unfinished:
+            for path in paths:
+                if new is None:
+                    new = unfinished.enter_context(NewFile(path.parent))
+                    safetensors.numpy.save_file(tensors, new.path, {_MARK: text})
+                if new.named(path):
+                    return path
         raise FileExistsError(errno.EEXIST, "it is there already", str(path))
     except (OSError, safetensors.SafetensorError) as error:
         fix = "Look whether the folder may be written to and the disk has room"
         raise SegsFileError(f"the file {path} can't be written ({error})", fix) from error
-    finally:
-        if unfinished is not None:
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
-
-
-def _named(unfinished: Path, path: Path) -> bool:
-    """Give a file its name, in one step in which no other file can get it; False where another has it."""
-    try:
-        os.link(unfinished, path)
-    except FileExistsError:
-        return False
-    except OSError:  # a file system without links: the name is taken by an empty file, for a moment
-        try:
-            path.open("xb").close()
-        except FileExistsError:
-            return False
-        try:
-            unfinished.replace(path)
-        except OSError:
-            path.unlink()
-            raise
-    return True
 
 
 def load(path: Path, limits: Limits = DEFAULT_LIMITS) -> SEGS:

@@ -45,6 +45,10 @@ python dev.py bench --json docs/benchmarks.json           # speed
 python dev.py bench quality --json docs/benchmarks.json   # a number after it: that many scenes instead of 50
 python dev.py docs
 ```
+
+`python dev.py bench wild FOLDER` prints of how many saved workflows this pack serves every node that they have of the
+Impact Pack's, by date and kind, and which ids are still missing; `python dev.py bench old_files FOLDER` how many of
+their nodes are brought up to date, and what is wrong then.
 """
 
 TEXTS = {

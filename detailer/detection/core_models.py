@@ -12,6 +12,7 @@ from ...core import SEGS, Size, to_bytes
 from ...segs.boxes import Crops, Found, found_in, limited, to_mask, to_segs
 from .. import host
 from ..host.protocols import Clip, DetailerHook, FaceModel, Model
+from .faces import FAST, look_for_faces, part_of, sees
 
 # A face's parts: each a label, and the set of landmarks whose hull is its outline. Left is the person's left.
 FACE_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -20,16 +21,15 @@ FACE_PARTS: dict[str, tuple[tuple[str, str], ...]] = {
     "eyebrows": (("left_eyebrow", "left_eyebrow"), ("right_eyebrow", "right_eyebrow")),
     "mouth": (("mouth", "lips"),),
 }
-FACE_VARIANTS = ("short", "full")
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """A detailer hook, as a detector calls it; it may lack either method."""
 
     hook: DetailerHook
 
-    def post_crop_region(self, size: Size, bbox: Sequence[int], crop_region: Sequence[int]) -> Sequence[int]:
+    def post_crop_region(self, size: Size, bbox: Sequence[float], crop_region: Sequence[int]) -> Sequence[int]:
         function = getattr(self.hook, "post_crop_region", None)
         return crop_region if function is None else function(size.width, size.height, bbox, crop_region)
 
@@ -57,7 +57,7 @@ class CoreDetector:
         drop_size: int = 1,
         detailer_hook: DetailerHook = None,
     ) -> SEGS:
-        hook = _Told(detailer_hook)
+        hook = Told(detailer_hook)
         size = Size(*image.shape[1:3])
         crops = Crops(crop_factor, dilation, drop_size)
         return hook.post_detection(to_segs(self.found(image, threshold), size, crops, hook))
@@ -209,29 +209,27 @@ class FaceLandmarkDetector(CoreDetector):
         part: one of ``FACE_PARTS``.
         variant: one of ``FACE_VARIANTS``.
         outlines: the masks are the landmarks' hulls, not boxes.
+        detail: one of ``FACE_DETAILS``.
     """
 
     model: FaceModel
     part: str
     variant: str
     outlines: bool
+    detail: str = FAST
 
     def found(self, image: torch.Tensor, threshold: float) -> list[Found]:
         size = Size(*image.shape[1:3])
         found = []
-        for face in host.detection.faces_in(self.model, to_bytes(image[0, ..., :3]), threshold, self.variant):
+        for face in look_for_faces(self.model, to_bytes(image[0, ..., :3]), threshold, self.variant, self.detail):
             for label, landmarks in FACE_PARTS[self.part]:
+                if not sees(face, self.model, landmarks):
+                    continue
                 points = part_of(face, self.model, landmarks)
                 (x1, y1), (x2, y2) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
                 mask = hull(points, size) if self.outlines else None
                 found.append(Found((x1, y1, x2, y2), label, face.score, mask))
         return found
-
-
-def part_of(face: host.detection.Face, model: FaceModel, landmarks: str) -> np.ndarray:
-    """The landmarks of a part of a face, ``[n,2]`` ``x, y``."""
-    edges = host.detection.face_edges(model, landmarks)
-    return face.landmarks[sorted({point for edge in edges for point in edge})]
 
 
 def hull(points: np.ndarray, size: Size) -> torch.Tensor:

@@ -12,7 +12,17 @@ import numpy as np
 import torch
 
 from ...core import SEGS, Size, crop_region, dilate_mask, to_bytes
-from ...segs import dilate, mask_by_mask, mask_by_segs, rescale, to_combined_mask
+from ...segs import (
+    EVERY_PART,
+    Choice,
+    chosen,
+    dilate,
+    left_out,
+    mask_by_mask,
+    mask_by_segs,
+    rescale,
+    to_combined_mask,
+)
 from .. import host
 from ..host import protocols
 from .sam_hints import HINTS, NEGATIVES, Prompt, SamSettings, prompts
@@ -26,6 +36,7 @@ __all__ = [
     "Finders",
     "Sam",
     "SamSettings",
+    "choose",
     "detect_faces",
     "detect_simple",
     "sam_mask",
@@ -117,6 +128,15 @@ class Detector:
         """
         wants = bool(getattr(self.detector, "override_bbox_by_segm", False))
         return wants and (hook is None or hasattr(hook, "override_bbox_by_segm"))
+
+
+def choose(found: SEGS, choice: Choice) -> SEGS:
+    """The parts that a choice takes, see ``chosen``; the log says how many it leaves out."""
+    kept = chosen(found, choice)
+    if missing := left_out(found, kept):
+        count = len(found[1]) - len(kept[1])
+        logger.info("%d of %d parts found are left out, as was asked: %s", count, len(found[1]), missing)
+    return kept
 
 
 def _own(image: torch.Tensor) -> torch.Tensor:
@@ -233,12 +253,14 @@ class FindSettings:
 
     Attributes:
         post_dilation: how far each finished mask is grown within its crop, see ``dilate_mask``.
+        choice: which of what the bbox detector finds is meant; the others are not limited by SAM either.
     """
 
     bbox: DetectionSettings
     segm: DetectionSettings
     sam: SamSettings
     post_dilation: int = 0
+    choice: Choice = EVERY_PART
 
 
 def detect_faces(
@@ -253,20 +275,21 @@ def detect_faces(
         hook: a DETAILER_HOOK as it is; it sees what the bbox detector finds, and nothing else.
 
     Returns:
-        the bbox detector's segments, those with nothing left of their mask too; or the segm detector's own where it
-        replaces them (``Detector.replaces_boxes``) and there is no SAM.
+        the bbox detector's segments that ``settings.choice`` takes, those with nothing left of their mask too; or the
+        segm detector's own where it replaces them (``Detector.replaces_boxes``) and there is no SAM.
     """
     finders.bbox_detector.set_aux(FACE)
     try:
-        segs = finders.bbox_detector.detect(image, settings.bbox, hook)
+        found = finders.bbox_detector.detect(image, settings.bbox, hook)
     finally:
         finders.bbox_detector.set_aux(None)
+    segm = finders.segm_detector
+    if finders.sam is None and segm is not None and segm.replaces_boxes(hook):
+        return choose(segm.detect(image, settings.segm), settings.choice)
+    segs = choose(found, settings.choice)
     if finders.sam is not None:
         return mask_by_mask(segs, sam_mask(image, segs, finders.sam, settings.sam))
-    if finders.segm_detector is None:
-        return segs
-    outlines = finders.segm_detector.detect(image, settings.segm)
-    return outlines if finders.segm_detector.replaces_boxes(hook) else mask_by_segs(segs, outlines)
+    return segs if segm is None else mask_by_segs(segs, segm.detect(image, settings.segm))
 
 
 def detect_simple(
@@ -282,9 +305,9 @@ def detect_simple(
     """
     segm = finders.segm_detector
     if segm is not None and segm.contains(finders.bbox_detector):
-        segs = segm.detect(image, settings.segm, hook)
+        segs = choose(segm.detect(image, settings.segm, hook), settings.choice)
     else:
-        segs = finders.bbox_detector.detect(image, settings.bbox, hook)
+        segs = choose(finders.bbox_detector.detect(image, settings.bbox, hook), settings.choice)
         if finders.sam is not None:
             segs = mask_by_mask(segs, sam_mask(image, segs, finders.sam, settings.sam))
         elif segm is not None:

@@ -55,6 +55,27 @@ class DenoiseScheduleHook(DetailerHook):
         return call._replace(denoise=call.denoise + change)
 
 
+class ScheduleHook(DetailerHook):
+    """Something that an upscaler samples with goes from its own value in the first step to ``target`` in the last, in
+    equal steps; in an only step it is ``target``.
+    """
+
+    def __init__(self, name: str, target: float, whole: bool = False) -> None:
+        """
+        Args:
+            name: a number among ``KSampleCall``'s fields.
+            whole: of what comes between, the whole part is taken.
+        """
+        self.name, self.target, self.whole = name, target, whole
+
+    def pre_ksample(self, *arguments: object) -> tuple[object, ...]:
+        call, value = KSampleCall._make(arguments), self.target
+        if self.total_step > 1:
+            first = getattr(call, self.name)
+            value = first + (self.target - first) * self.cur_step / (self.total_step - 1)
+        return call._replace(**{self.name: int(value) if self.whole else value})
+
+
 @dataclass(frozen=True)
 class CycleRamp:
     """A value that goes from ``start`` towards ``end`` over the cycles, and never gets there.
@@ -75,15 +96,16 @@ class CycleRamp:
         return used, self.start + (self.end - self.start) * used / max(uses, 1)
 
 
-class NoiseInjectionHook(DetailerHook):
-    """Adds noise to the latent before each cycle, with a seed two higher each time."""
+class _NoiseInjection(DetailerHook):
+    """Adds noise to latents, with a seed two higher each time."""
 
     def __init__(self, source: str, seed: int, strength: CycleRamp) -> None:
         self.source = source
         self.seed = seed
         self.strength = strength
 
-    def cycle_latent(self, latent: Latent) -> Latent:
+    def noised(self, latent: Latent) -> Latent:
+        """A latent with this cycle's noise under its noise mask."""
         now = self.strength.at(self.cur_step, self.total_step)
         if now is None:
             return latent
@@ -94,6 +116,20 @@ class NoiseInjectionHook(DetailerHook):
         noise = torch.randn(samples.shape, dtype=torch.float32, device=device, generator=generator).to(samples.device)
         noised = host.latents.under_mask(samples + noise * strength, samples, latent.get("noise_mask"))
         return {**latent, "samples": noised}
+
+
+class NoiseInjectionHook(_NoiseInjection):
+    """Adds noise to the latent before each cycle."""
+
+    def cycle_latent(self, latent: Latent) -> Latent:
+        return self.noised(latent)
+
+
+class EncodedNoiseHook(_NoiseInjection):
+    """Adds noise to what an upscaler has enlarged and encoded, in each of its steps."""
+
+    def post_encode(self, samples: Latent) -> Latent:
+        return self.noised(samples)
 
 
 class VariationNoiseHook(DetailerHook):
@@ -112,20 +148,34 @@ class VariationNoiseHook(DetailerHook):
         return mixed, True
 
 
-class UnsamplerHook(DetailerHook):
-    """Before each cycle, samples the latent backwards to the noise that would lead to it."""
+class _Unsampling(DetailerHook):
+    """Samples latents backwards to the noise that would lead to them."""
 
     def __init__(self, call: KSampleCall, normalize: bool, end_at_step: CycleRamp) -> None:
-        """``call``: how it is sampled; each cycle's latent takes the place of its own."""
+        """``call``: how it is sampled; each latent takes the place of its own."""
         self.call = call
         self.normalize = normalize
         self.end_at_step = end_at_step
 
-    def cycle_latent(self, latent: Latent) -> Latent:
+    def unsampled(self, latent: Latent) -> Latent:
         now = self.end_at_step.at(self.cur_step, self.total_step)
         if now is None:
             return latent
         return unsample(self.call._replace(latent=latent), int(now[1]), self.normalize)
+
+
+class UnsamplerHook(_Unsampling):
+    """Samples the latent backwards before each cycle."""
+
+    def cycle_latent(self, latent: Latent) -> Latent:
+        return self.unsampled(latent)
+
+
+class EncodedUnsamplerHook(_Unsampling):
+    """Samples backwards what an upscaler has enlarged and encoded, in each of its steps."""
+
+    def post_encode(self, samples: Latent) -> Latent:
+        return self.unsampled(samples)
 
 
 class OrderedFilterHook(DetailerHook):

@@ -6,12 +6,10 @@ import logging
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from ...core import Size, Turn, resample, resize_mask, to_bytes
-from .. import host
-from ..detection.core_models import part_of
+from ..detection.faces import NORMAL, eyes_of, look_for_faces
 from ..host.protocols import FaceModel
 from ..values import Latent
 from .events import DetailerHook
@@ -19,9 +17,6 @@ from .events import DetailerHook
 logger = logging.getLogger("mask_detailer")
 
 RAMP = 1 / 32  # of the shorter side: how softly the turned crop ends where the crop's corners begin
-
-# Models of upright faces miss those that lie or stand on their head: the crop is shown in quarter turns too.
-QUARTERS = (0, 1, 3, 2)
 
 
 @dataclass(frozen=True)
@@ -44,26 +39,15 @@ class FaceFinder:
         Args:
             pixels: ``[B,H,W,C]`` float 0..1; the first picture counts.
         """
-        size = Size(*pixels.shape[1:3])
         turns = []
-        for quarters in QUARTERS:
-            seen = to_bytes(torch.rot90(pixels[0, ..., :3], quarters, dims=(0, 1)))
-            for face in host.detection.faces_in(self.model, np.ascontiguousarray(seen), self.threshold, self.variant):
-                eyes = (part_of(face, self.model, eye).mean(axis=0) for eye in ("right_eye", "left_eye"))
-                left, right = (quarter_turned_back((float(x), float(y)), quarters, size) for x, y in eyes)
-                try:
-                    turns.append(Turn.of_eyes(left, right))
-                except ValueError:
-                    continue
-            if turns:
-                break
+        seen = to_bytes(pixels[0, ..., :3])
+        for face in look_for_faces(self.model, seen, self.threshold, self.variant, NORMAL):
+            left, right = eyes_of(face, self.model)
+            try:
+                turns.append(Turn.of_eyes((float(left[0]), float(left[1])), (float(right[0]), float(right[1]))))
+            except ValueError:
+                continue
         return min(turns, key=lambda turn: math.dist(turn.centre, near), default=None)
-
-
-def quarter_turned_back(point: tuple[float, float], quarters: int, size: Size) -> tuple[float, float]:
-    """Where a point of ``torch.rot90(picture, quarters)`` lies in the picture, which is of ``size``."""
-    x, y = point
-    return ((x, y), (size.width - y, x), (size.width - x, size.height - y), (y, size.height - x))[quarters % 4]
 
 
 class UprightFaceHook(DetailerHook):
@@ -90,7 +74,7 @@ class UprightFaceHook(DetailerHook):
             return pixels
         logger.info("upright faces: the face leans by %.0f degrees and is turned upright", turn.degrees)
         self._turned = turn, pixels
-        return turn.upright(pixels.to(host.devices.sampling_device())).clamp_(0.0, 1.0).to(pixels.device)
+        return turn.upright(pixels).clamp_(0.0, 1.0)
 
     def post_encode(self, samples: Latent) -> Latent:
         mask = samples.get("noise_mask")
@@ -106,7 +90,7 @@ class UprightFaceHook(DetailerHook):
             return pixels
         (turn, before), self._turned = self._turned, None
         size, old = Size(*pixels.shape[1:3]), Size(*before.shape[1:3])
-        back = turn.scaled(old, size).back(pixels.to(host.devices.sampling_device())).to(pixels.device)
+        back = turn.scaled(old, size).back(pixels)
         known = turn.scaled(old, size).coverage(size, RAMP * size.shorter).to(pixels)[..., None]
         around = before[..., : pixels.shape[-1]].to(pixels)
         return back * known + (around if old == size else resample(around, size)) * (1.0 - known)

@@ -1,6 +1,7 @@
 """ComfyUI as the pack sees it: all that a new release may change, in files of one subject."""
 
 from . import (
+    blending,
     conditioning,
     control_net,
     cuts,
@@ -10,11 +11,15 @@ from . import (
     folders,
     frames,
     latent_files,
+    ip_adapter,
     latents,
     models,
+    nets,
     nodes,
     patches,
     picture_files,
+    placement,
+    predictions,
     progress,
     references,
     sampling,
@@ -22,11 +27,14 @@ from . import (
     server,
     stacking,
     text,
+    tiling,
+    upscale_model,
     vae,
     workflows,
 )
 
 __all__ = [
+    "blending",
     "conditioning",
     "control_net",
     "cuts",
@@ -36,11 +44,15 @@ __all__ = [
     "folders",
     "frames",
     "latent_files",
+    "ip_adapter",
     "latents",
     "models",
+    "nets",
     "nodes",
     "patches",
     "picture_files",
+    "placement",
+    "predictions",
     "progress",
     "references",
     "sampling",
@@ -48,6 +60,8 @@ __all__ = [
     "server",
     "stacking",
     "text",
+    "tiling",
+    "upscale_model",
     "vae",
     "workflows",
 ]

@@ -6,6 +6,7 @@ What it has is found out without importing it: its own code is imported only whe
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -186,15 +187,19 @@ def is_face_model(model: object) -> bool:
     return hasattr(model, "detect_batch") and hasattr(model, "connection_sets")
 
 
-def faces_in(model: FaceModel, pixels: np.ndarray, threshold: float, variant: str, most: int = 0) -> list[Face]:
-    """The faces in a picture ``[H,W,3]`` uint8, the surest first.
+def faces_in(model: FaceModel, pictures: Sequence[np.ndarray], threshold: float, variant: str) -> list[list[Face]]:
+    """The faces in each of some pictures ``[H,W,3]`` uint8, the surest first.
 
     Args:
         variant: ``short`` for faces near the camera, ``full`` for small ones too.
-        most: no more than that; 0 for all.
     """
-    (found,) = model.detect_batch([pixels], num_faces=most, score_thresh=threshold, variant=variant)
-    return [Face(np.asarray(face["landmarks_xy"], np.float32), float(np.asarray(face["score"]))) for face in found]
+    if not pictures:
+        return []
+    found = model.detect_batch(list(pictures), num_faces=0, score_thresh=threshold, variant=variant)
+    return [
+        [Face(np.asarray(face["landmarks_xy"], np.float32), float(np.asarray(face["score"]))) for face in faces]
+        for faces in found
+    ]
 
 
 def face_edges(model: FaceModel, part: str) -> frozenset[tuple[int, int]]:

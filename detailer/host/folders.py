@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 import uuid
@@ -43,18 +44,28 @@ def registered_folders(kind: str) -> list[Path]:
     return [Path(folder) for folder in folder_paths.folder_names_and_paths.get(kind, ([],))[0]]
 
 
-def add_model_folder(kind: str, below: str, endings: Collection[str] | None = None) -> None:
+def _are_there() -> bool:
+    """Whether ComfyUI's folders can be asked for: not where the pack is imported without it."""
+    try:
+        return importlib.util.find_spec("folder_paths") is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def add_model_folder(kind: str, below: str, endings: Collection[str] | None = None, also: Iterable[str] = ()) -> None:
     """Make a kind of model files known: those in a folder of ComfyUI's model folder, and of the user's for downloads.
 
-    What others registered for the kind stays, and goes before. Nothing where ComfyUI does not run.
+    What others registered for the kind stays, and goes before. Nothing where ComfyUI isn't.
 
     Args:
         below: its path there, with ``/``.
         endings: of such files' names, dot included; None for those of models of all kinds.
+        also: endings beside these.
     """
-    folder_paths = sys.modules.get("folder_paths")
-    if folder_paths is None:
+    if not _are_there():
         return
+    import folder_paths
+
     folders = [Path(folder_paths.models_dir) / below]
     downloads = folder_paths.folder_names_and_paths.get("download_model_base")
     if downloads is not None and downloads[0]:
@@ -64,7 +75,7 @@ def add_model_folder(kind: str, below: str, endings: Collection[str] | None = No
     paths, known = folder_paths.folder_names_and_paths[kind]
     folder_paths.folder_names_and_paths[kind] = (
         paths,
-        {*known, *(folder_paths.supported_pt_extensions if endings is None else endings)},
+        {*known, *(folder_paths.supported_pt_extensions if endings is None else endings), *also},
     )
 
 

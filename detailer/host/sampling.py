@@ -18,7 +18,7 @@ from .text import with_guidance
 
 if TYPE_CHECKING:
     from comfy.model_patcher import ModelPatcher
-    from comfy.samplers import KSAMPLER
+    from comfy.samplers import KSAMPLER, CFGGuider
 
 # (noise level, next noise level) -> what is added between the two
 NoiseSampler = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -176,6 +176,19 @@ def noise_for(latent: Latent, seeds: Sequence[int]) -> torch.Tensor:
     return noises[0] if len(noises) == 1 else torch.cat(noises)
 
 
+def guider_for(guidance: Guidance) -> CFGGuider:
+    """What asks the model, in ComfyUI's own form."""
+    import comfy.samplers
+
+    guider = comfy.samplers.CFGGuider(cast("ModelPatcher", guidance.model))
+    if isinstance(guidance.negative, str):
+        guider.inner_set_conds({"positive": with_guidance(guidance.positive, guidance.cfg)})
+    else:
+        guider.set_conds(guidance.positive, guidance.negative)
+        guider.set_cfg(guidance.cfg)
+    return guider
+
+
 def sample(
     guidance: Guidance, latent: Latent, noise: torch.Tensor, descent: Descent, progress: Progress
 ) -> torch.Tensor:
@@ -193,7 +206,6 @@ def sample(
         InterruptProcessingException: where the user asked for it.
         MisfitError: where it fails because something doesn't fit the model; caused by what ComfyUI raised.
     """
-    import comfy.samplers
     import comfy.utils
 
     model, negative, samples = guidance.model, guidance.negative, latent["samples"]
@@ -205,12 +217,7 @@ def sample(
         check_interrupted()
         progress.step(step + 1, total, model, x0)
 
-    guider = comfy.samplers.CFGGuider(cast("ModelPatcher", model))
-    if isinstance(negative, str):
-        guider.inner_set_conds({"positive": with_guidance(guidance.positive, guidance.cfg)})
-    else:
-        guider.set_conds(guidance.positive, negative)
-        guider.set_cfg(guidance.cfg)
+    guider = guider_for(guidance)
     with Sampled(model, guidance.positive, negative, samples, guidance.of_refiner).explained():
         last: torch.Tensor = guider.sample(
             noise,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+PREFIXES = ("", "/api")  # the browser asks under /api, scripts often without
 
 Query = Mapping[str, str]
 
@@ -176,32 +178,37 @@ def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
 
 def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
     """Answer GET requests for a path, unless another pack does already."""
+    running = _running_server()
+    if running is None or path in {resource.canonical for resource in running.app.router.resources()}:
+        return
 
     async def handler(request: web.Request) -> web.Response:
         return _response(answer(request.query))
 
-    _serve("GET", path, handler)
+    for prefix in PREFIXES:
+        running.app.router.add_get(prefix + path, handler)
 
 
 def serve_post(path: str, answer: Callable[[object], Answer]) -> None:
-    """Answer POST requests whose body is JSON, unless another pack does already; status 400 where it is none."""
+    """Answer POST requests for a path, unless another pack does already.
 
-    async def handler(request: web.Request) -> web.Response:
-        try:
-            sent: object = await request.json()
-        except (ValueError, RecursionError):
-            return _response(None)
-        return _response(answer(sent))
+    ``answer`` gets what their JSON says, which may be anything.
+    """
+    from aiohttp import web
 
-    _serve("POST", path, handler)
-
-
-def _serve(method: str, path: str, handler: Callable[[web.Request], Awaitable[web.Response]]) -> None:
     running = _running_server()
     if running is None or path in {resource.canonical for resource in running.app.router.resources()}:
         return
-    for prefix in ("", "/api"):  # the browser asks under /api, scripts often without
-        running.app.router.add_route(method, prefix + path, handler)
+
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            asked = await request.json()
+        except (ValueError, RecursionError):
+            return web.Response(status=400)
+        return _response(answer(asked))
+
+    for prefix in PREFIXES:
+        running.app.router.add_post(prefix + path, handler)
 
 
 def _response(found: Answer) -> web.Response:

@@ -18,6 +18,7 @@ logger = logging.getLogger("mask_detailer")
 
 DEFAULT_PIXELS_PER_CELL = 8
 MOST_PIXELS_PER_CELL = 1024
+TILE, SHARED = 512, 64  # pixels: a tile's side, and how much of it the next one has too
 
 # The VAE takes this many pixels at once: it needs some hundred times as many values on its way.
 _VAE_PIXELS = 2**20
@@ -34,34 +35,52 @@ def pixels_per_cell(vae: Vae) -> int:
     return int(pixels)
 
 
-def encode(vae: Vae, pixels: torch.Tensor, tiled: bool = False) -> torch.Tensor:
-    """``[B,H,W,3]`` -> the latents ``[B,C,h,w]`` or ``[B,C,T,h,w]``; tiled where that is asked or memory runs out."""
+def encode(vae: Vae, pixels: torch.Tensor, tiled: bool = False, tile: int = TILE, frames: int = 1) -> torch.Tensor:
+    """``[B,H,W,3]`` -> the latents ``[B,C,h,w]`` or ``[B,C,T,h,w]``; tiled where that is asked or memory runs out.
+
+    Args:
+        tile: a tile's side in pixels.
+        frames: so many pictures are a clip each time, for a VAE with a time axis; others take each by itself.
+    """
+    # a video VAE takes a batch for the frames of one clip
+    is_of_clips = getattr(vae, "latent_dim", 2) == 3
+    pictures = frames if is_of_clips else 1
 
     def some(part: torch.Tensor) -> torch.Tensor:
         if tiled:
-            latents = _encode_in_tiles(vae, part)
+            latents = _encode_in_tiles(vae, part, tile)
         else:
-            latents = _tiled_on_oom("encode", lambda: vae.encode(part), lambda: _encode_in_tiles(vae, part))
-        return _sound_latents(vae, latents, len(part))
+            latents = _tiled_on_oom("encode", lambda: vae.encode(part), lambda: _encode_in_tiles(vae, part, tile))
+        return _sound_latents(vae, latents, len(part) // pictures)
 
-    # a video VAE takes a batch for the frames of one clip
-    at_once = 1 if getattr(vae, "latent_dim", 2) == 3 else _vae_items(pixels.shape[1] * pixels.shape[2])
+    at_once = frames if is_of_clips else _vae_items(pixels.shape[1] * pixels.shape[2])
     return _joined([some(part) for part in pixels.split(at_once)])
 
 
 def decode(vae: Vae, samples: torch.Tensor, tiled: bool = False) -> torch.Tensor:
     """Latents -> ``[B,H,W,3]`` float32, the first frames where the VAE gives clips; tiled as in ``encode``."""
+    parts = _decoded(vae, samples, tiled, TILE)
+    return _joined([part[:, 0] if part.ndim == 5 else part for part in parts]).to(intermediate_device(), torch.float32)
+
+
+def decode_frames(vae: Vae, samples: torch.Tensor, tiled: bool = False, tile: int = TILE) -> torch.Tensor:
+    """Latents -> ``[B,H,W,3]`` float32, all frames of one clip after the other; tiled as in ``encode``."""
+    parts = _decoded(vae, samples, tiled, tile)
+    return _joined([part.reshape(-1, *part.shape[-3:]) for part in parts]).to(intermediate_device(), torch.float32)
+
+
+def _decoded(vae: Vae, samples: torch.Tensor, tiled: bool, tile: int) -> list[torch.Tensor]:
+    """As the VAE gave them, as many at once as it bears."""
 
     def some(part: torch.Tensor) -> torch.Tensor:
         def in_tiles() -> torch.Tensor:
-            return vae.decode_tiled(part, **_tile(vae))
+            return vae.decode_tiled(part, **_tile(vae, tile))
 
         pixels = in_tiles() if tiled else _tiled_on_oom("decode", lambda: vae.decode(part), in_tiles)
-        pixels = _pictures(vae, pixels, len(part))
-        return pixels[:, 0] if pixels.ndim == 5 else pixels
+        return _pictures(vae, pixels, len(part))
 
     at_once = 1 if samples.ndim == 5 else _vae_items(samples.shape[2] * samples.shape[3] * pixels_per_cell(vae) ** 2)
-    return _joined([some(part) for part in samples.split(at_once)]).to(intermediate_device(), torch.float32)
+    return [some(part) for part in samples.split(at_once)]
 
 
 def _nonsense(vae: Vae, method: str, found: str, wanted: str) -> NonsenseError:
@@ -146,15 +165,15 @@ class _Encoder:
         return encode(self.vae, pixels, self.tiled)
 
 
-def _encode_in_tiles(vae: Vae, pixels: torch.Tensor) -> torch.Tensor:
-    """Tiles of 512 pixels that share 64: ComfyUI's own sizes, which older releases lack for VAEs with a time axis."""
-    return vae.encode_tiled(pixels, tile_x=512, tile_y=512, overlap=64)
+def _encode_in_tiles(vae: Vae, pixels: torch.Tensor, tile: int) -> torch.Tensor:
+    """Tiles that share 64 pixels: ComfyUI's own size, which older releases lack for VAEs with a time axis."""
+    return vae.encode_tiled(pixels, tile_x=tile, tile_y=tile, overlap=SHARED)
 
 
-def _tile(vae: Vae) -> dict[str, int]:
-    """Sizes in latent cells for tiles of 512 pixels that share 64."""
+def _tile(vae: Vae, tile: int) -> dict[str, int]:
+    """Sizes in latent cells for tiles of so many pixels that share 64."""
     ratio = pixels_per_cell(vae)
-    return {"tile_x": max(512 // ratio, 1), "tile_y": max(512 // ratio, 1), "overlap": max(64 // ratio, 1)}
+    return {"tile_x": max(tile // ratio, 1), "tile_y": max(tile // ratio, 1), "overlap": max(SHARED // ratio, 1)}
 
 
 def _tiled_on_oom(what: str, whole: Callable[[], torch.Tensor], tiled: Callable[[], torch.Tensor]) -> torch.Tensor:

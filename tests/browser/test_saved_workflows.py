@@ -9,7 +9,10 @@ from support import workflow
 from support.client import Client
 from support.page import CONVERT, LOAD, run_prompt
 
-LATER_INPUTS = {"tiled_encode": False, "tiled_decode": False}  # inputs that the saved workflows know nothing of
+LATER_INPUTS = {  # inputs that the saved workflows know nothing of
+    "tiled_encode": False, "tiled_decode": False, "parts_labels": "", "parts_order": "as found", "parts_most": 0,
+    "parts_only": "",
+}  # fmt: skip
 UNKNOWN = """types => types.filter(type => !(type in window.LiteGraph.registered_node_types))"""
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from engine import tiny_detectors
+from engine.any_sampler import samplers_of
 from engine.running import Recorder, same
 from engine.tiny_models import Pipe, mask_of
 from mask_detailer import NODE_CLASS_MAPPINGS
@@ -18,6 +19,7 @@ from mask_detailer.detailer import host
 from mask_detailer.detailer.hooks.builtin import DetailerHook
 from mask_detailer.detailer.options import DetailOptions
 from mask_detailer.nodes.validate import InputError
+from support import ip_adapter
 from support.detectors import BoxDetector, Disc, FloodSam, FoundSEG, OutlineDetector, SamModel, drawn
 
 SIZE = (64, 80)
@@ -28,8 +30,9 @@ NODES = sorted(set(NODE_CLASS_MAPPINGS) - DEAD)
 
 # Sampling enough to see that it was done; all other widgets have their defaults.
 QUICK: dict[str, Any] = dict(
-    guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64, seconds=0.0
-)
+    guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64, seconds=0.0,
+    rescale_factor=1.0,
+)  # fmt: skip
 
 # Outputs of another form than their kind's, by node and place.
 MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's own nodes and others take apart
@@ -59,6 +62,16 @@ def evenly_falling(model: Any, sampler_name: str, steps: int) -> torch.Tensor:
     return torch.linspace(10.0, 0.0, steps + 1)
 
 
+def by_brightness(picture: Any) -> list[dict[str, Any]]:
+    """A TRANSFORMERS_CLASSIFIER: sure of one label for bright pictures and of the other for dark ones."""
+    bright = float(np.asarray(picture).mean()) / 255
+    return sorted(({"label": "Female", "score": bright}, {"label": "Male", "score": 1 - bright}), key=_falling)
+
+
+def _falling(one: dict[str, Any]) -> float:
+    return -one["score"]
+
+
 # ------------------------------------------------------------------------------------------------ what goes in
 
 
@@ -80,47 +93,54 @@ def values_of(unet: Pipe, control_net: Any) -> Values:
     detectors = BoxDetector(), OutlineDetector(), SamModel(FloodSam())
     model, clip, vae, positive, negative = unet
     generator = torch.Generator().manual_seed(1)
-    return core_models() | {
-        "IMAGE": drawn(*SIZE, DISCS)[0],
-        "MASK": mask_of(*SIZE, *BOXES) * 0.8,
-        "MASK,MASKS": mask_of(*SIZE, *BOXES) * 0.8,
-        "SEGS": segs,
-        "SEG_ELT": segs[1][0],
-        "SEGS_HEADER": segs[0],
-        "SEG_ELT_bbox": BOXES[0],
-        "SEG_ELT_crop_region": list(BOXES[0]),
-        "SEG_ELT_control_net_wrapper": object(),
-        "MODEL": model,
-        "CLIP": clip,
-        "VAE": vae,
-        "CONDITIONING": positive,
-        "BASIC_PIPE": unet,
-        "DETAILER_PIPE": (*unet, "", *detectors, Recorder(), model, clip, positive, negative),
-        "BBOX_DETECTOR": detectors[0],
-        "SEGM_DETECTOR": detectors[1],
-        "BBOX_MODEL": detectors[0],
-        "SEGM_MODEL": detectors[1],
-        "SAM_MODEL": detectors[2],
-        "DETAILER_HOOK": Recorder(),
-        "DETAIL_OPTIONS": DetailOptions(),
-        "SCHEDULER_FUNC": evenly_falling,
-        "LATENT": {
-            "samples": torch.randn(1, 4, 8, 10, generator=generator),
-            "noise_mask": torch.rand(1, *SIZE, generator=generator),
-        },
-        "BOUNDING_BOX": [
-            [{"x": 15, "y": 15, "width": 18, "height": 18}, {"x": 50, "y": 30, "width": 20, "height": 20}]
-        ],
-        "CONTROL_NET": control_net,
-        "SEGS_PREPROCESSOR": Preprocessor(),
-        "FLOAT": 0.5,
-        "INT": 3,
-        "STRING": "A",
-        "BOOLEAN": True,
-        "*": 3,
-        "AnyPipeToBasic.any_pipe": (*unet, ""),
-        "ImpactWildcardEncode.clip": tiny_detectors.TinyClip(),
-    }
+    sampling = samplers_of(unet, mask_of(*SIZE, BOXES[0]))
+    return (
+        core_models()
+        | sampling
+        | {
+            "IMAGE": drawn(*SIZE, DISCS)[0],
+            "MASK": mask_of(*SIZE, *BOXES) * 0.8,
+            "MASK,MASKS": mask_of(*SIZE, *BOXES) * 0.8,
+            "SEGS": segs,
+            "SEG_ELT": segs[1][0],
+            "SEGS_HEADER": segs[0],
+            "SEG_ELT_bbox": BOXES[0],
+            "SEG_ELT_crop_region": list(BOXES[0]),
+            "SEG_ELT_control_net_wrapper": object(),
+            "MODEL": model,
+            "CLIP": clip,
+            "VAE": vae,
+            "CONDITIONING": positive,
+            "BASIC_PIPE": unet,
+            "DETAILER_PIPE": (*unet, "", *detectors, Recorder(), model, clip, positive, negative),
+            "BBOX_DETECTOR": detectors[0],
+            "SEGM_DETECTOR": detectors[1],
+            "BBOX_MODEL": detectors[0],
+            "SEGM_MODEL": detectors[1],
+            "SAM_MODEL": detectors[2],
+            "DETAILER_HOOK": Recorder(),
+            "DETAIL_OPTIONS": DetailOptions(),
+            "SCHEDULER_FUNC": evenly_falling,
+            "LATENT": {
+                "samples": torch.randn(1, 4, 8, 10, generator=generator),
+                "noise_mask": torch.rand(1, *SIZE, generator=generator),
+            },
+            "BOUNDING_BOX": [
+                [{"x": 15, "y": 15, "width": 18, "height": 18}, {"x": 50, "y": 30, "width": 20, "height": 20}]
+            ],
+            "CONTROL_NET": control_net,
+            "SEGS_PREPROCESSOR": Preprocessor(),
+            "TRANSFORMERS_CLASSIFIER": by_brightness,
+            "IPADAPTER_PIPE": ip_adapter.pipe(model),
+            "FLOAT": 0.5,
+            "INT": 3,
+            "STRING": "A",
+            "BOOLEAN": True,
+            "*": 3,
+            "AnyPipeToBasic.any_pipe": (*unet, ""),
+            "ImpactWildcardEncode.clip": tiny_detectors.TinyClip(),
+        }
+    )
 
 
 def core_models() -> Values:
@@ -354,6 +374,12 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "DETAIL_OPTIONS": is_a(DetailOptions),
     "UPSCALER_HOOK": with_method("post_paste"),
     "SCHEDULER_FUNC": is_a(type(evenly_falling)),
+    "TRANSFORMERS_CLASSIFIER": with_method("__call__"),
+    "PK_HOOK": is_a(DetailerHook, Recorder),
+    "KSAMPLER": with_method("sample"),
+    "KSAMPLER_ADVANCED": with_method("sample_advanced"),
+    "UPSCALER": with_method("upscale_shape"),
+    "REGIONAL_PROMPTS": is_a(list),
     "*": lambda anything: None,
 }
 

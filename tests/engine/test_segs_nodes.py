@@ -220,6 +220,16 @@ def test_preview_of_nothing_and_of_frames() -> None:
     assert len(made["ui"]["images"]) == 3 and made["result"][0][0].shape == (3, 20, 20, 3)
 
 
+def test_preview_numbers_what_it_shows() -> None:
+    """As the picker and parts_only count: those without a picture too. One entry a frame, as there are pictures."""
+    pictured = box_seg()._replace(cropped_image=np.ones((2, 20, 20, 3), np.float32), label="face", confidence=0.934)
+    bare, third = box_seg(), pictured._replace(label=7, confidence=np.array([np.nan]))
+    made = run("SEGSPreview", segs=(HEADER, [bare, pictured, third]))["ui"]
+    two, three = ({"number": 2, "label": "face", "confidence": 0.93}, {"number": 3, "label": "7", "confidence": 0.0})
+    assert len(made["images"]) == 4 and made["parts"] == [two, two, three, three]
+    assert run("SEGSPreview", segs=(HEADER, []))["ui"]["parts"] == []
+
+
 # ------------------------------------------------------------------------------------------------ bad input
 
 

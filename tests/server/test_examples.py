@@ -15,6 +15,7 @@ from support.pictures import decode
 from support.server import Server
 from tiny_model import WEIGHTS
 
+BY_DETECTOR = {"face_detail", "faces_hands_eyes"}  # which find for themselves where to work
 FINISHED = {"SaveImage", "PreviewImage", "SaveVideo", "ImageCompare", "PreviewAny", "SEGSPreview", "MaskDetailerPlan"}
 
 
@@ -59,7 +60,7 @@ def test_runs(prepared: Server, client: Client, object_info: dict[str, Any], nam
     before, after = pictures.demo_picture(*pictures.SMALL), decode(client.view(saved))
     changed = (before != after).any(axis=-1)
     assert changed.any()
-    if name != "face_detail":  # whose mask is a detector's
+    if name not in BY_DETECTOR:
         reach = 1 + max(step["inputs"].get("feather", 0) for step in prompt.values())
         assert not changed[~_grown(name, reach)].any()
 
@@ -91,6 +92,21 @@ def test_each_segment_has_its_text(prepared: Server, client: Client, object_info
     differs = (seen[0] != seen[1]).any(axis=-1)
     assert differs.any()
     assert not differs[examples.masks()["painted"] > 0].any()
+
+
+def test_the_face_detector_s_file_is_enough(prepared: Server, client: Client, object_info: dict[str, Any]) -> None:
+    """As it is saved, the groups whose files may be missing are left out, and the picture goes past them."""
+    workflow = examples.load("faces_hands_eyes")
+    if missing := set(examples.unknown(workflow, object_info)):
+        pytest.skip(f"this ComfyUI has no {', '.join(sorted(missing))}")
+    prompt = examples.as_prompt(workflow, object_info)
+    kinds = [step["class_type"] for step in prompt.values()]
+    assert not {"FaceDetailerPipe", "EditDetailerPipe", "LoadMediaPipeFaceLandmarker"} & set(kinds)
+    (detector,) = (step["inputs"] for step in prompt.values() if step["class_type"] == "UltralyticsDetectorProvider")
+    assert detector == {"model_name": "bbox/face_yolov8m.pt"}
+    (save,) = (step["inputs"] for step in prompt.values() if step["class_type"] == "SaveImage")
+    assert prompt[save["images"][0]]["class_type"] == "FaceDetailer"
+    assert ran(client, examples.with_stand_ins(prompt))["SaveImage"]["images"]
 
 
 def test_frames(prepared: Server, client: Client, object_info: dict[str, Any]) -> None:

@@ -30,11 +30,12 @@ _UPLOADS = {"LoadImage", "LoadVideo"}  # a second slot for the upload button
 _NOT_SAVED = {"IMAGECOMPARE": {"__value__": ["", ""]}}  # widgets without a saved value, and what the browser sends
 _WIDGETS = {"INT", "FLOAT", "BOOLEAN", "STRING", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
 _SEEDS = ("seed", "noise_seed")  # each is followed by what becomes of it after a run
-_MUTED = 2
+_MUTED, _BYPASSED = 2, 4  # a node's mode
 
 # small and quick: what a run costs is not what these tests are about
 _QUICK: dict[str, Any] = {
     "guide_size": 64, "max_size": 128, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple",
+    "bbox_threshold": 0.2,
 }  # fmt: skip
 
 
@@ -69,11 +70,13 @@ def widget_slots(node_type: str, info: dict[str, Any]) -> list[str]:
 
 
 def as_prompt(workflow: Workflow, object_info: dict[str, Any], muted: bool = False) -> Prompt:
-    """The prompt that the browser makes of a workflow; with ``muted`` of its muted nodes too."""
+    """The prompt that the browser makes of a workflow; with ``muted`` of its muted and bypassed nodes too."""
     sources = {link: [str(source), output] for link, source, output, *_ in workflow["links"]}
+    if not muted:
+        sources = _past_bypassed(workflow, sources)
     prompt: Prompt = {}
     for node in run_by_server(workflow):
-        if node["mode"] == _MUTED and not muted:
+        if node["mode"] in (_MUTED, _BYPASSED) and not muted:
             continue
         info = object_info[node["type"]]
         known = inputs_of(info)
@@ -83,6 +86,21 @@ def as_prompt(workflow: Workflow, object_info: dict[str, Any], muted: bool = Fal
         inputs |= {slot["name"]: sources[slot["link"]] for slot in node["inputs"] if slot["link"]}
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
+
+
+def _past_bypassed(workflow: Workflow, sources: dict[int, list[Any]]) -> dict[int, list[Any]]:
+    """Where each link comes from once bypassed nodes hand on their first input of an output's type."""
+    bypassed = {str(node["id"]): node for node in workflow["nodes"] if node["mode"] == _BYPASSED}
+
+    def origin(source: list[Any]) -> list[Any]:
+        node = bypassed.get(source[0])
+        if node is None:
+            return source
+        kind = node["outputs"][source[1]]["type"]
+        handed_on = next((slot["link"] for slot in node["inputs"] if slot["type"] == kind and slot["link"]), None)
+        return source if handed_on is None else origin(sources[handed_on])
+
+    return {link: origin(source) for link, source in sources.items()}
 
 
 def with_stand_ins(prompt: Prompt, **widgets: Any) -> Prompt:
@@ -105,6 +123,8 @@ def with_stand_ins(prompt: Prompt, **widgets: Any) -> Prompt:
                 inputs["ckpt_name"] = TRAINED
             case "LoadMediaPipeFaceLandmarker":
                 inputs["model_name"] = FACE_MODEL
+            case "UltralyticsDetectorProvider":
+                step.update(class_type="MaskDetailerDemoDetector", inputs={})  # its outputs are in the same places
             case "LoadImage":
                 inputs["image"] = f"{next(mask)}.png"
     prompt[clip] = {"class_type": "MaskDetailerDemoClip", "inputs": {}}

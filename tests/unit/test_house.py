@@ -20,6 +20,7 @@ BETWEEN = 3
 CALLED_BY_OTHERS = {
     "core/mask_to_segs.py:mask_to_segs",  # the contract's signature
     "detailer/hooks/events.py:pre_ksample",  # the hook protocol's
+    "detailer/samplers/advanced.py:sample_advanced",  # a KSAMPLER_ADVANCED's
 }
 
 

@@ -123,7 +123,7 @@ def sam(node_id: str, **widgets: Any) -> Any:
 
 def landmarks(part: str, roll: float = 0.2, variant: str = "short") -> Any:
     boxes, outlines = node(
-        "MaskDetailerFaceLandmarkProvider", face_detection_model=faces.face_model(roll), part=part,
+        "MaskDetailerFaceLandmarkProvider", face_detection_model=faces.face_model(roll), part=part, detail="fast",
         detector_variant=variant,
     )  # fmt: skip
     return [

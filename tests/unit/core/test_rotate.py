@@ -47,7 +47,10 @@ def test_there_and_back(degrees: float, record_property: Any) -> None:
 
 @pytest.mark.parametrize("degrees", DEGREES)
 def test_turned_as_the_formula_says(degrees: float) -> None:
-    """A picture known at every point: the turned pixel is the picture's value where ``back_point`` leads."""
+    """A picture known at every point: the turned pixel is the picture's value where ``back_point`` leads.
+
+    OpenCV takes places to a 32nd of a pixel.
+    """
     size = Size(90, 100)
     turn = Turn(math.radians(degrees), (48.0, 44.5))
     made = turn.upright(waves(*size))[0]
@@ -55,7 +58,7 @@ def test_turned_as_the_formula_says(degrees: float) -> None:
         x, y = turn.back_point((column + 0.5, row + 0.5))
         for channel in range(3):
             wanted = wave(torch.tensor(x), torch.tensor(y), channel)
-            assert float(made[row, column, channel]) == pytest.approx(float(wanted), abs=4e-3)
+            assert float(made[row, column, channel]) == pytest.approx(float(wanted), abs=8e-3)
 
 
 def test_no_turn_is_the_picture_itself() -> None:

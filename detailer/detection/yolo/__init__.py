@@ -1,0 +1,1 @@
+"""YOLO detectors and segmenters, from the files that people have."""

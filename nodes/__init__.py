@@ -47,9 +47,9 @@ from . import (
     steering,
     switches,
     texts,
-    wildcards,
     upscaler_providers,
     upscalers,
+    wildcards,
 )
 
 _GROUPS = (

@@ -1,15 +1,18 @@
 /* The browser side of the pack: what its nodes do beyond what ComfyUI does for every node.
  * Acts only on nodes that this pack serves: another pack may have nodes of the same ids. */
 import { app } from "../../scripts/app.js";
+import { readOldFiles } from "./bridges.js";
 import { showCaptions } from "./captions.js";
 import { growInputs, growOutputs } from "./growing.js";
 import { listen, SETTING as LIVE, showSegments } from "./live.js";
 import { bringUpToDate } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
+import { receive, saveOnlyIfWanted, SETTING as RECEIVERS } from "./receivers.js";
 import { SETTING as STEERING, showLogged, steer } from "./steer.js";
 import { loadTexts } from "./texts.js";
 import { appendChoice, readOldToggles, stepSeed } from "./widgets.js";
+import { followMode, listenToPopulated, showPopulated } from "./wildcards.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
 const ours = new Set();
@@ -30,17 +33,22 @@ const GROWING = {
   CombineRegionalPrompts: ["regional_prompts", "REGIONAL_PROMPTS"],
 };
 
+const BRIDGES = new Set(["PreviewBridge", "PreviewBridgeLatent", "MaskPainter"]);
+const WILDCARDS = new Set(["ImpactWildcardProcessor", "ImpactWildcardEncode"]);
+
 function serves(nodeData) {
   return nodeData.python_module?.split(".").at(-1) === PACK;
 }
 
 app.registerExtension({
   name: "MaskDetailer",
-  settings: [LIVE, STEERING],
+  settings: [LIVE, STEERING, RECEIVERS],
 
   async setup() {
     listen();
     steer((node) => ours.has(node.comfyClass));
+    receive((node) => ours.has(node.comfyClass));
+    listenToPopulated((node) => ours.has(node.comfyClass));
     showPreviews((node) => ours.has(node.comfyClass));
     await loadTexts();
   },
@@ -54,6 +62,8 @@ app.registerExtension({
     if (nodeData.name in GROWING) growInputs(nodeType, ...GROWING[nodeData.name]);
     if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*");
     if (nodeData.name === "ImpactLogger") showLogged(nodeType);
+    if (BRIDGES.has(nodeData.name)) readOldFiles(nodeType);
+    if (WILDCARDS.has(nodeData.name)) showPopulated(nodeType);
   },
 
   async beforeConfigureGraph(file) {
@@ -63,12 +73,15 @@ app.registerExtension({
   nodeCreated(node) {
     if (!ours.has(node.comfyClass)) return;
     appendChoice(node, "preset", "labels", { separator: ", " });
-    appendChoice(node, "Select to add LoRA", "wildcard", {
+    const text = WILDCARDS.has(node.comfyClass) ? "wildcard_text" : "wildcard";
+    appendChoice(node, "Select to add LoRA", text, {
       written: (name) => `<lora:${name.replace(/\.safetensors$/, "")}>`,
       stays: false,
     });
-    appendChoice(node, "Select to add Wildcard", "wildcard", { separator: ", ", stays: false });
+    appendChoice(node, "Select to add Wildcard", text, { separator: ", ", stays: false });
     if (node.comfyClass === "ImpactSEGSPicker") addPicker(node);
+    if (node.comfyClass === "ImageReceiver") saveOnlyIfWanted(node);
+    if (WILDCARDS.has(node.comfyClass)) followMode(node);
     stepSeed(node, "seed_2nd", "seed_2nd_mode");
   },
 });

@@ -26,6 +26,16 @@ export function nodeAt(id) {
   return node;
 }
 
+/* All nodes of the open workflow, those in subgraphs too, each once. */
+export function* everyNode(graph = rootGraph(), seen = new Set()) {
+  if (seen.has(graph)) return;
+  seen.add(graph);
+  for (const node of graph.nodes) {
+    yield node;
+    if (node.subgraph) yield* everyNode(node.subgraph, seen);
+  }
+}
+
 /* The ids that a node runs under: one, or several where its subgraph is used several times. */
 export function idsOf(node, graph = rootGraph(), before = "") {
   if (graph === node.graph) return [`${before}${node.id}`];

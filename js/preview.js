@@ -22,13 +22,19 @@ function addPicture(node) {
   return picture;
 }
 
+/* A picture on the server, as ``/view`` takes it; its address. */
+export function showPicture(node, item) {
+  const picture = shown.get(node) ?? addPicture(node);
+  picture.src = api.apiURL(`/view?${new URLSearchParams({ ...item, rand: String(Date.now()) })}`);
+  node.graph?.setDirtyCanvas(true, true);
+  return picture.src;
+}
+
 /* ``isOurs`` says whether this pack serves a node: another pack may send the same event. */
 export function showPreviews(isOurs) {
   api.addEventListener("impact-preview", ({ detail }) => {
     const node = nodeAt(detail.node_id);
     if (!node || !isOurs(node) || !isOpen(detail.workflow)) return;
-    const picture = shown.get(node) ?? addPicture(node);
-    picture.src = api.apiURL(`/view?${new URLSearchParams({ ...detail.item, rand: String(Date.now()) })}`);
-    node.graph?.setDirtyCanvas(true, true);
+    showPicture(node, detail.item);
   });
 }

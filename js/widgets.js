@@ -1,6 +1,6 @@
 /* Widgets that write into others, elements on nodes, and toggles of old workflows. */
 
-const named = (node, name) => node.widgets?.find((widget) => widget.name === name);
+export const named = (node, name) => node.widgets?.find((widget) => widget.name === name);
 
 /* Choosing in one widget adds the choice to the text in another. Where the choice doesn't stay, the widget goes back to
  * its first entry, and that is what a workflow saves. */

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from ..detailer import host
+from ..detailer.prompts.populate import populate
 from ..detailer.steering import set_remotely
 from . import (
     basic_pipes,
+    bridges,
     classifiers,
     clipseg,
     control,
@@ -40,12 +42,14 @@ from . import (
     segs_elements,
     segs_files,
     segs_lists,
+    senders,
     shared,
     steering,
     switches,
     texts,
     upscaler_providers,
     upscalers,
+    wildcards,
 )
 
 _GROUPS = (
@@ -85,6 +89,9 @@ _GROUPS = (
     steering,
     texts,
     legacy,
+    bridges,
+    senders,
+    wildcards,
     upscaler_providers,
     upscalers,
 )
@@ -104,14 +111,21 @@ def register() -> tuple[dict[str, type], dict[str, str]]:
     sharing = shared.Sharing(classes, names, OWN_NODES, shared.choice())
     host.server.when_serving(sharing.settle)
     routes.register()
-    host.server.when_queued(_before_validation)
+    for before_validation in (_steered, _populated):  # each by itself: an error in one keeps no other from its work
+        host.server.when_queued(before_validation)
     return sharing.to_register()
 
 
-def _before_validation(sent: Mapping[str, object]) -> None:
+def _steered(sent: Mapping[str, object]) -> None:
     """What Remote nodes say, where they are ours."""
     registered = host.nodes.registered_nodes()
     set_remotely(sent, {node_id: kind for node_id, kind in steering.REMOTE.items() if _is_ours(registered, node_id)})
+
+
+def _populated(sent: Mapping[str, object]) -> None:
+    """The choices of wildcard nodes, where they are ours."""
+    registered = host.nodes.registered_nodes()
+    populate(sent, [node_id for node_id in wildcards.POPULATING if _is_ours(registered, node_id)])
 
 
 def _is_ours(registered: Mapping[str, type], node_id: str) -> bool:

@@ -3,12 +3,17 @@ is done to prompts before they are validated."""
 
 from __future__ import annotations
 
+import secrets
+
 from ..detailer import host, live, steering
 from ..detailer.picker import Candidates
 from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
+from ..detailer.prompts.wildcards import expand
+from ..detailer.values import wrapped_seed
 from .past import files, prompts
 
 MOST_DIGITS = 9  # of a segment's number
+MOST_LETTERS = 100_000  # of a text
 
 candidates = Candidates()
 
@@ -27,6 +32,28 @@ def _view(query: host.server.Query) -> host.server.Answer:
 
 def _wildcards(query: host.server.Query) -> host.server.Answer:
     return {"data": [f"__{name}__" for name in Wildcards(wildcard_folders())]}
+
+
+def _loaded(query: host.server.Query) -> host.server.Answer:
+    """Lists are read when they are asked for: all count as there."""
+    names = [f"__{name}__" for name in Wildcards(wildcard_folders())]
+    return {"data": names, "on_demand_mode": False, "total_available": len(names)}
+
+
+def _refresh(query: host.server.Query) -> host.server.Answer:
+    """There is nothing to do: changed files are read anew by themselves."""
+    return ""
+
+
+def _expanded(sent: object) -> host.server.Answer:
+    """A text with its choices made."""
+    if not isinstance(sent, dict):
+        return None
+    text, seed = sent.get("text"), sent.get("seed")
+    if not isinstance(text, str) or not isinstance(seed, int | None) or len(text) > MOST_LETTERS:
+        return None
+    seed = secrets.randbits(64) if seed is None else seed
+    return {"text": expand(text, wrapped_seed(seed), Wildcards(wildcard_folders()))}
 
 
 def _live(query: host.server.Query) -> host.server.Answer:
@@ -51,7 +78,10 @@ def register() -> None:
         "/impact/segs/picker/count": _count,
         "/impact/segs/picker/view": _view,
         "/impact/wildcards/list": _wildcards,
+        "/impact/wildcards/list/loaded": _loaded,
+        "/impact/wildcards/refresh": _refresh,
     }.items():
         host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer))
+    host.server.when_serving(lambda: host.server.serve_post("/impact/wildcards", _expanded))
     host.server.when_serving(lambda: host.server.serve_post("/mask_detailer/old_file", files.upgrades))
     host.server.when_queued(prompts.bring_up_to_date)

@@ -142,7 +142,7 @@ def write_whole(path: Path, file: bytes) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def new_outputs(prefix: str, ending: str, size: Size) -> Iterator[tuple[Path, dict[str, str]]]:
+def new_outputs(prefix: str, ending: str, size: Size, kind: str = "output") -> Iterator[tuple[Path, dict[str, str]]]:
     """Files in ComfyUI's output folder, its folder made, that were not there, and what a node's ``ui`` says of each.
 
     Whoever writes one takes the first that nobody else was quicker to make.
@@ -150,16 +150,17 @@ def new_outputs(prefix: str, ending: str, size: Size) -> Iterator[tuple[Path, di
     Args:
         prefix: folders and the beginning of the name; ComfyUI fills in ``%year%`` and the like.
         size: stands for ``%width%`` and ``%height%``.
+        kind: ``temp``: in the folder for previews instead.
 
     Raises:
         ValueError: where that would not lie inside the output folder, or has a name that not every system can have.
     """
     import folder_paths
 
-    output = Path(folder_paths.get_output_directory())
+    output = Path(folder_paths.get_directory_by_type(kind))
     prefix = prefix.strip()
     if not prefix.strip("./\\") or not _is_inside(output, output / prefix):
-        raise ValueError("it does not name a file inside ComfyUI's output folder")
+        raise ValueError(f"it does not name a file inside ComfyUI's {kind} folder")
     for part in re.split(r"[/\\]", prefix):
         if fault := _fault_of_name(part):
             raise ValueError(f"'{part}' {fault}")
@@ -171,7 +172,7 @@ def new_outputs(prefix: str, ending: str, size: Size) -> Iterator[tuple[Path, di
         raise ValueError(f"its folder can't be made or read ({error})") from error
     for number in count(counter):
         file = f"{name}_{number:05}_{ending}"
-        yield Path(folder) / file, {"filename": file, "subfolder": subfolder, "type": "output"}
+        yield Path(folder) / file, {"filename": file, "subfolder": subfolder, "type": kind}
 
 
 def _fault_of_name(part: str) -> str | None:
@@ -183,6 +184,14 @@ def _fault_of_name(part: str) -> str | None:
     if part.partition(".")[0].strip().upper() in _RESERVED:
         return "is a name that Windows keeps for devices"
     return "ends with a dot or a blank, which Windows cuts off" if part[-1] in ". " else None
+
+
+def input_files(*endings: str) -> list[str]:
+    """The files directly in the input folder whose names end so, in order of their names; all without endings."""
+    import folder_paths
+
+    names = (path.name for path in Path(folder_paths.get_input_directory()).iterdir() if path.is_file())
+    return sorted(name for name in names if not endings or name.endswith(endings))
 
 
 def saved_files(ending: str, subfolder: str) -> list[str]:

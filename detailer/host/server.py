@@ -152,6 +152,13 @@ def when_serving(call: Callable[[], None]) -> None:
     running.app.on_startup.append(started)
 
 
+def send_to(client: str, event: str, data: Mapping[str, object]) -> None:
+    """Tell one client, where it is connected."""
+    running = _running_server()
+    if running is not None and client in running.sockets:
+        running.send_sync(event, data, client)
+
+
 def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
     """Call it with what was sent for each prompt that is queued, before it is validated; it may change the prompt.
 
@@ -183,11 +190,14 @@ def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
 
 
 def serve_post(path: str, answer: Callable[[object], Answer]) -> None:
-    """Answer POST requests for a path of our own; ``answer`` gets what their JSON says, which may be anything."""
+    """Answer POST requests for a path, unless another pack does already.
+
+    ``answer`` gets what their JSON says, which may be anything.
+    """
     from aiohttp import web
 
     running = _running_server()
-    if running is None:
+    if running is None or path in {resource.canonical for resource in running.app.router.resources()}:
         return
 
     async def handler(request: web.Request) -> web.Response:

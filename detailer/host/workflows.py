@@ -35,6 +35,11 @@ def slot_label(extra: object, node_id: str, name: str) -> str | None:
     return None
 
 
+def saved_node(extra: object, node_id: str) -> object:
+    """A node as the workflow has it; None where it isn't there. What is written into it goes into saved pictures."""
+    return _found(extra, node_id)[1]
+
+
 def nodes_behind(extra: object, node_id: str, output: int = 0) -> list[tuple[str, int]]:
     """(id, mode) of the nodes that an output leads to, through Reroutes, each once; modes: 0 on, 2 muted, 4 bypassed.
 

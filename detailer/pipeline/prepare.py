@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ...core import blur_mask, resample
@@ -13,7 +12,7 @@ from ..control import adapted_model
 from ..host.conditioning import crop_conditioning, kept_options
 from ..host.cuts import View
 from ..host.frames import Chooser, of_frame, wrapper_of_frame
-from ..prompts.reader import Prompts
+from ..prompts.reader import Prompts, encoded
 from ..values import BasicPipe, Conditioning
 from .crop import Crop
 from .recipe import Recipe
@@ -63,17 +62,9 @@ def _with_text(crop: Crop, prompts: Prompts) -> Crop:
     if plan.text is None:
         return crop
     pipe, parts = prompts.read(plan.text, plan.seed, crop.pipe)
-    own = _encoded(pipe, parts)
+    own = encoded(pipe.clip, parts)
     positive = host.text.join_conditioning(pipe.positive, own) if plan.adds_text else kept_options(own, pipe.positive)
     return replace(crop, pipe=pipe._replace(positive=positive))
-
-
-def _encoded(pipe: BasicPipe, parts: Sequence[str]) -> Conditioning:
-    """A text's parts, each encoded by itself."""
-    own = host.text.encode_text(pipe.clip, parts[0])
-    for part in parts[1:]:
-        own = host.text.join_conditioning(own, host.text.encode_text(pipe.clip, part))
-    return own
 
 
 def _with_control(crop: Crop, recipe: Recipe) -> Crop:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
+from typing import Protocol
 
 from .. import host
-from ..host.protocols import Clip, Model
+from ..host.protocols import Clip, Conditioning, Model
 from ..values import BasicPipe
 from .loras import Lora, find_lora, without_loras
 from .wildcard_files import Wildcards, wildcard_folders
@@ -46,14 +47,47 @@ class Prompts:
         Returns:
             the pipe whose model and CLIP have the LoRAs of the text's tags, and the parts to encode one by one.
         """
+        return self.loaded(self.chosen(text, seed), pipe)
+
+    def chosen(self, text: str, seed: int) -> str:
+        """The text with every choice made; LoRA tags stay."""
         chosen = expand(text, seed, self._wildcards)
         if chosen != text:
             logger.info("seed %d makes the text: %s", seed, chosen)
-        rest, loras = without_loras(chosen)
+        return chosen
+
+    def loaded(self, text: str, pipe: BasicPipe) -> tuple[BasicPipe, list[str]]:
+        """The pipe with the LoRAs of a text in which all choices are made, and the text's parts without the tags."""
+        rest, loras = without_loras(text)
         if loras:
             model, clip = self._patched(pipe.model, pipe.clip, loras)
             pipe = pipe._replace(model=model, clip=clip)
         return pipe, parts_of(rest)
+
+
+class ClipEncoder(Protocol):
+    """ComfyUI's CLIPTextEncode, or what encodes like it."""
+
+    def encode(self, clip: object, text: str) -> tuple[Conditioning]: ...
+
+
+def encoded(clip: Clip | None, parts: Sequence[str], encoder: ClipEncoder | None = None) -> Conditioning:
+    """A text's parts, each encoded by itself, their tokens one after another.
+
+    Args:
+        encoder: encodes instead of ComfyUI's own way.
+
+    Raises:
+        ValueError: without a CLIP.
+    """
+
+    def encode(part: str) -> Conditioning:
+        return host.text.encode_text(clip, part) if encoder is None else encoder.encode(clip, part)[0]
+
+    own = encode(parts[0])
+    for part in parts[1:]:
+        own = host.text.join_conditioning(own, encode(part))
+    return own
 
 
 def _patched(

@@ -38,16 +38,18 @@ _SEVERAL = re.compile(
 def expand(text: str, seed: int, lists: Mapping[str, Sequence[str]]) -> str:
     """The text with every choice made. The same text, seed and lists give the same result, always.
 
-    Lines that start with ``#`` go. ``{a|b}`` becomes one of its options, innermost braces first, ``{2$$a|b|c}`` two of
-    them in random order, ``{1-3$$, $$a|b|c}`` one to three with a comma between, ``{-3$$a|b|c}`` one to three.
-    ``__name__`` becomes an entry of that list, and ``{2$$__name__}`` two of them; ``3#__name__`` within braces stands
-    for three options. An option or entry ``5::a`` is chosen five times as often as a plain one, ``0::a`` never.
+    Lines that start with ``#``, blanks before it or not, go. ``{a|b}`` becomes one of its options, innermost braces
+    first, ``{2$$a|b|c}`` two of them in random order, ``{1-3$$, $$a|b|c}`` one to three with a comma between,
+    ``{-3$$a|b|c}`` one to three. ``__name__`` becomes an entry of that list, and ``{2$$__name__}`` two of them;
+    ``3#__name__`` within braces stands for three options. An option or entry ``5::a`` is chosen five times as often
+    as a plain one, ``0::a`` never.
 
     Args:
         lists: entries by name; names are lower-case, with ``/`` between folders and ``-`` for blanks. In the text they
             may be written with capitals, backslashes and blanks, and with ``*`` for any part, which joins all lists
-            that fit. A name without ``/`` that is no list is looked for in all folders; if it is none there either, it
-            stays as it is. So do LoRA tags and ``embedding:`` names, where a list's name is only a part of the file's.
+            that fit. A name without ``/`` that is no list is looked for in all folders: lists of that name, and all
+            that lie in a folder of that name, are joined. If there is none either, it stays as it is. So do LoRA tags
+            and ``embedding:`` names, where a list's name is only a part of the file's.
     """
     return _Expansion(random.Random(seed), lists).of(_without_comments(text))
 
@@ -64,11 +66,11 @@ def _whole(digits: str) -> int:
 
 
 def _without_comments(text: str) -> str:
-    """Without lines that start with ``#``; the line after one is put behind the line before it, with a blank."""
+    """Without lines that start with ``#``, after blanks too; the next comes behind the one before, with a blank."""
     kept = ""
     after_comment, first = False, True
     for line in text.split("\n"):
-        if line.startswith("#"):
+        if line.lstrip().startswith("#"):
             after_comment = True
             continue
         kept += line if first else (" " if after_comment else "\n") + line
@@ -199,17 +201,17 @@ class _Expansion:
         return self._joined(name for name in self._lists if fits(name))
 
     def _in_any_folder(self, wanted: str) -> list[str]:
-        return self._joined(self._by_last_part.get(wanted, ()))
+        return self._joined(self._by_part.get(wanted, ()))
 
     def _joined(self, names: Iterable[str]) -> list[str]:
         return [entry for name in sorted(names) for entry in self._lists[name]]
 
     @cached_property
-    def _by_last_part(self) -> dict[str, list[str]]:
-        """The names of lists in folders by what follows the last ``/``."""
+    def _by_part(self) -> dict[str, list[str]]:
+        """The names of lists in folders, by each part between their ``/``."""
         named: dict[str, list[str]] = {}
         for name in self._lists:
-            _, slash, last = name.rpartition("/")
-            if slash:
-                named.setdefault(last, []).append(name)
+            if "/" in name:
+                for part in dict.fromkeys(name.split("/")):
+                    named.setdefault(part, []).append(name)
         return named

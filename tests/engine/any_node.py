@@ -138,6 +138,7 @@ def values_of(unet: Pipe, control_net: Any) -> Values:
             "BOOLEAN": True,
             "*": 3,
             "AnyPipeToBasic.any_pipe": (*unet, ""),
+            "ImpactWildcardEncode.clip": tiny_detectors.TinyClip(),
         }
     )
 
@@ -172,7 +173,7 @@ def is_link(one: Declared) -> bool:
 def widget(one: Declared) -> Any:
     """A widget as it stands on a new node."""
     if isinstance(one.kind, list):
-        return one.options.get("default", one.kind[0])
+        return one.options.get("default", one.kind[0] if one.kind else "")
     return one.options.get("default", "" if one.kind == "STRING" else None)
 
 

@@ -37,6 +37,7 @@ from engine.running import same
 from engine.tiny_models import Pipe, mask_of, tiny_control_net
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.core import SEG, SEGS, header_size
+from mask_detailer.detailer import host
 from mask_detailer.segs import files
 from support.detectors import drawn
 from support.ip_adapter import IPAdapterAdvanced
@@ -69,12 +70,17 @@ def sam_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, sam_folder: Path, local_models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """ComfyUI's temp and output folders, with a file of segments to load, its models, and IPAdapter Plus's node."""
+    """ComfyUI's folders, with files of segments and of a latent to load, its models, and IPAdapter Plus's node."""
     import folder_paths
 
     import nodes
 
     before = folder_paths.get_temp_directory(), folder_paths.get_output_directory()
+    given = folder_paths.get_input_directory()
+    folder_paths.set_input_directory(str(tmp_path / "input"))
+    (tmp_path / "input").mkdir()
+    sent = host.latent_files.to_picture({"samples": torch.ones(1, 4, 8, 8)}, torch.rand(64, 64, 3), {})
+    (tmp_path / "input" / "sent.latent.png").write_bytes(sent)
     folder_paths.set_temp_directory(str(tmp_path / "temp"))
     folder_paths.set_output_directory(str(tmp_path / "output"))
     (tmp_path / "output" / "segs").mkdir(parents=True)
@@ -86,6 +92,7 @@ def folders(tmp_path: Path, sam_folder: Path, local_models: Path, monkeypatch: p
     yield
     folder_paths.set_temp_directory(before[0])
     folder_paths.set_output_directory(before[1])
+    folder_paths.set_input_directory(given)
     for table in (folder_paths.folder_names_and_paths, folder_paths.filename_list_cache):
         table.pop("sams", None)
 

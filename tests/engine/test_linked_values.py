@@ -19,6 +19,7 @@ from engine.running import SMALL, detail, do_detail, segs_of
 from engine.tiny_models import Pipe, mask_of, picture, tiny_control_net
 from mask_detailer import NODE_CLASS_MAPPINGS
 from mask_detailer.detailer.detection.detect import Detector, Sam
+from mask_detailer.nodes.bridges import NO_MASK
 from mask_detailer.nodes.schema import MAX_SEED, Unread
 from mask_detailer.nodes.validate import InputError, checked
 
@@ -32,7 +33,7 @@ SWITCHES = [None, "False", "nan", 2, NOT_A_NUMBER, [True], torch.ones(2, 2), {"o
 
 def is_widget(one: Declared) -> bool:
     """All whose value counts; a number that only comes by a link too. Texts of a list may be anything."""
-    if one.name == "string_list":
+    if one.name == "string_list" or one.kind == [NO_MASK]:
         return False
     return not isinstance(one.kind, Unread) and (isinstance(one.kind, list) or one.kind in WIDGETS)
 

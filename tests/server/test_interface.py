@@ -61,7 +61,7 @@ def shared_node(request: pytest.FixtureRequest) -> str:
 
 def test_none_is_missing() -> None:
     known = set(interface.nodes())
-    assert len(known) == 94 + 51 + 29 + 4 + 5
+    assert len(known) == 94 + 51 + 29 + 4 + 5 + 11
     assert set(NODES) == known | OWN_NODES | LATER_NODES
 
 
@@ -103,6 +103,10 @@ def fits(choices: list[str], wanted: str, object_info: dict[str, Any]) -> None:
     elif "first:" in wanted:
         first = json.loads(wanted.split("first:")[1].replace("'", '"'))
         assert choices[: len(first)] == first and len(choices) > len(first)
+    elif "input folder" in wanted:
+        assert choices == sorted(choices)
+    elif wanted.startswith("'Select"):
+        assert wanted.startswith(f"'{choices[0]}'")
     elif wanted == "files of sams, then ESAM":
         assert choices[-1] == "ESAM" and not any("hq" in name for name in choices)
     elif "files of folder" in wanted:

@@ -47,7 +47,7 @@ def fits(counts: Counter[str], expected: dict[str, float]) -> bool:
         ("# no\na", "a"),
         ("a\n#no", "a"),
         ("a\n#\n# no\nb", "a b"),
-        ("a\n # stays", "a\n # stays"),
+        ("a\n  # no", "a"),
         ("# {a|b} __hair__", ""),
         ("\n# no\na", " a"),
         # braces
@@ -92,6 +92,7 @@ def fits(counts: Counter[str], expected: dict[str, float]) -> bool:
         ("__b/eyes__", "__b/eyes__"),
         ("__top__", "flat"),
         ("__x/top__", "deep"),
+        ("__b__ __a__", "eyes eyes"),
         ("__*/cat__", "cat"),
         ("__animals/c*__", "cat"),
         ("__*cat__", "cat"),
@@ -122,6 +123,12 @@ def fits(counts: Counter[str], expected: dict[str, float]) -> bool:
 @pytest.mark.parametrize("seed", [0, 1, 2**64 - 1])
 def test_worked_by_hand(text: str, wanted: str, seed: int) -> None:
     assert expand(text, seed, LISTS) == wanted
+
+
+def test_a_folder_s_name_joins_the_lists_in_it() -> None:
+    lists = {"top/a": ["1"], "top/b": ["2"], "x/top/c": ["3"], "y/top": ["4"], "stop/a": ["5"], "topmost": ["6"]}
+    assert sorted(expand("{9$$,$$__top__}", 0, lists).split(",")) == ["1", "2", "3", "4"]
+    assert expand("__top__", 0, lists | {"top": ["itself"]}) == "itself"
 
 
 def test_unknown_names_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -157,7 +157,7 @@ def new_outputs(prefix: str, ending: str, size: Size, kind: str = "output") -> I
     """
     import folder_paths
 
-    output = Path(folder_paths.get_directory_by_type(kind))
+    output = Path(folder_paths.get_temp_directory() if kind == "temp" else folder_paths.get_output_directory())
     prefix = prefix.strip()
     if not prefix.strip("./\\") or not _is_inside(output, output / prefix):
         raise ValueError(f"it does not name a file inside ComfyUI's {kind} folder")

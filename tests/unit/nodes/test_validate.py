@@ -165,7 +165,12 @@ def widgets(node_id: str) -> dict[str, Input]:
 def default(kind: str | list[str], facts: dict[str, Any]) -> Any:
     if isinstance(kind, list):
         return facts.get("default", kind[0] if kind else "")
-    return facts.get("default", {"STRING": "", "BOOLEAN": False, "INT": facts.get("min", 0), "FLOAT": facts.get("min", 0.0)}.get(kind, object()))
+    return facts.get(
+        "default",
+        {"STRING": "", "BOOLEAN": False, "INT": facts.get("min", 0), "FLOAT": facts.get("min", 0.0)}.get(
+            kind, object()
+        ),
+    )
 
 
 def wrong(name: str, kind: str | list[str], facts: dict[str, Any]) -> Iterator[Any]:

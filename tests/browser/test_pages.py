@@ -34,6 +34,7 @@ def test_template_browser_has_the_examples(page: Any, renderer: str, example: An
     page.evaluate("() => window.app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_role("dialog").get_by_text("mask_detailer", exact=True).click(timeout=20_000)
     card = page.get_by_test_id(f"template-workflow-{example.stem}")
+    card.scroll_into_view_if_needed(timeout=20_000)  # what is far below is not loaded
     picture = card.locator("img").first
     picture.wait_for(timeout=20_000)
     page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=picture.element_handle())

@@ -17,11 +17,19 @@ from mask_detailer.nodes.segs_lists import ImpactSEGSMerge
 from mask_detailer.nodes.validate import InputError
 from mask_detailer.segs import files
 from support.detectors import GivenDetector
+from support.ip_adapter import IPAdapterAdvanced
 
 
 @pytest.fixture(scope="module")
 def control_net(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return tiny_control_net(tmp_path_factory.mktemp("controlnet"))
+
+
+@pytest.fixture(autouse=True)
+def ip_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    import nodes
+
+    monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, "IPAdapterAdvanced", IPAdapterAdvanced)
 
 
 @pytest.fixture

@@ -47,8 +47,10 @@ def face_detail(picture: str) -> Prompt:
     prompt["faces"] = {"class_type": "LoadMediaPipeFaceLandmarker", "inputs": {"model_name": FACE_FILE}}
     prompt["provider"] = {
         "class_type": "MaskDetailerFaceLandmarkProvider",
-        "inputs": {"face_detection_model": ["faces", 0], "part": "face", "detector_variant": "short"},
-    }
+        "inputs": {
+            "face_detection_model": ["faces", 0], "part": "face", "detector_variant": "short", "detail": "fast",
+        },
+    }  # fmt: skip
     prompt["hook"] = {
         "class_type": "MaskDetailerUprightFaceHook",
         "inputs": {

@@ -26,6 +26,7 @@ NEEDED = {  # nodes of ours that are offered only beside these of ComfyUI
     "MaskDetailerFaceLandmarkProvider": "MediaPipeFaceLandmarker",
     "MaskDetailerUprightFaceHook": "MediaPipeFaceLandmarker",
 }
+FILES = {"ImageReceiver": ("image",), "LatentReceiver": ("latent",)}  # choices of what lies in a server's folders
 OUTPUT_FACTS = ("output", "output_name", "output_is_list", "output_node")
 
 
@@ -164,6 +165,6 @@ def test_oldest_supported_release(server: Server, object_info: dict[str, Any], t
         theirs = {key: value for key, value in old_info[node].items() if key in ours}
         for info in (ours, theirs):
             for group in info["input"].values():
-                for name in {"sampler_name", "scheduler", "extra_scheduler"} & set(group):
+                for name in {"sampler_name", "scheduler", "extra_scheduler", *FILES.get(node, ())} & set(group):
                     group[name] = [*group[name][1:]]
         assert ours == theirs

@@ -17,7 +17,7 @@ from mask_detailer.nodes.validate import InputError
 FOLDER = Path(mask_detailer.nodes.__file__).parent
 MENU = {
     "ImpactPack", "Debug", "Detailer", "Detector", "HuggingFace", "Legacy", "Logic", "Logic/_for_test", "Operation",
-    "Pipe", "Regional", "Sampler", "sampling", "Simple", "__for_testing", "Upscale", "Util",
+    "Pipe", "Prompt", "Regional", "Sampler", "sampling", "Simple", "__for_testing", "Upscale", "Util",
 }  # fmt: skip
 
 

@@ -192,7 +192,11 @@ def wrong(name: str, kind: str | list[str], facts: dict[str, Any]) -> Iterator[A
 
 
 TAKES_LISTS = {node_id for node_id, node in NODE_CLASS_MAPPINGS.items() if getattr(node, "INPUT_IS_LIST", False)}
-CHECKED_BY_NODE = {("LoadSEGS", "file"), ("MMDetLoader", "model_name"), ("MMDetDetectorProvider", "model_name")}
+CHECKED_BY_NODE = {
+    ("LoadSEGS", "file"), ("MMDetLoader", "model_name"), ("MMDetDetectorProvider", "model_name"),
+    ("PreviewBridge", "image"), ("PreviewBridgeLatent", "image"), ("MaskPainter", "image"),
+    ("ImageReceiver", "image"), ("LatentReceiver", "latent"),
+}  # fmt: skip
 CASES = [
     (node_id, name)
     for node_id in NODE_CLASS_MAPPINGS

@@ -100,14 +100,17 @@ def sams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder of SAM files, the only one; and a small SAM 2 is known, as if its authors had published it."""
     import folder_paths
     from mask_detailer.detailer.detection.sam.models import HIERAS, Hiera
+    from mask_detailer.nodes.sam_loader import register_folders
     from support.sam_files import MINI
 
     monkeypatch.setitem(HIERAS, (MINI.width, MINI.stages), Hiera("mini", MINI.heads, (8, 4, 14, 7), MINI.everywhere))
     folder = tmp_path / "models" / "sams"
     folder.mkdir(parents=True)
     monkeypatch.setattr(folder_paths, "models_dir", str(tmp_path / "models"))
-    monkeypatch.setattr(folder_paths, "folder_names_and_paths", dict(folder_paths.folder_names_and_paths))
-    folder_paths.folder_names_and_paths.pop("sams", None)
+    known = dict(folder_paths.folder_names_and_paths)
+    known.pop("sams", None)
+    monkeypatch.setattr(folder_paths, "folder_names_and_paths", known)
+    register_folders()
     folder_paths.filename_list_cache.pop("sams", None)
     yield folder
     folder_paths.filename_list_cache.pop("sams", None)

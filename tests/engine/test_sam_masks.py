@@ -71,7 +71,7 @@ def test_as_transformers_has_it(kind: str, sams: Path, tmp_path: Path) -> None:
     assert True in found  # masks with an edge
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize(("kind", "size"), [("sam1", VIT_B), pytest.param("sam2.1", TINY, marks=needs_sam2)])
 def test_as_transformers_has_it_at_full_size(kind: str, size: Any, sams: Path, tmp_path: Path) -> None:
     weights = weights_of(size)

@@ -11,10 +11,12 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+import torchvision
 from mask_detailer.core import Size
-from mask_detailer.detailer.detection.yolo.boxes import Frame, frame_for
+from mask_detailer.detailer.detection.yolo.boxes import MOST, OVERLAP, Frame, frame_for, shown_to_net
 from mask_detailer.detailer.detection.yolo.checkpoint import read_checkpoint
 from mask_detailer.detailer.detection.yolo.detector import Thing, YoloModel
+from mask_detailer.detailer.detection.yolo.heads import Seen
 from mask_detailer.detailer.detection.yolo.values import Checkpoint
 from numpy.typing import NDArray
 from support.ultralytics_files import run_jobs
@@ -120,9 +122,10 @@ class Compared:
 
     Attributes:
         count: how much the library finds.
-        alone: what only one of the two finds, and does not lie at the threshold's edge.
+        alone: what only one of the two finds, and does not lie at an edge: of the threshold, or as ``_at_an_edge`` says.
         box: pixels.
-        iou: of outlines, as the net was shown the picture; the least of those that differ in more than a pixel.
+        iou: of outlines, as the net was shown the picture, but for the line of pixels at each side, which a box cuts off
+            or not by its last digits; the least of those that differ in more than a pixel.
         outlines: how many of them have been compared.
     """
 
@@ -133,14 +136,16 @@ class Compared:
     iou: float = 1.0
     outlines: int = 0
 
-    def add(self, things: list[Thing], found: dict[str, Any], names: dict[str, int], frame: Frame) -> None:
+    def add(
+        self, things: list[Thing], found: dict[str, Any], names: dict[str, int], frame: Frame, seen: Seen
+    ) -> None:
         theirs = found["boxes"].astype(np.float64)
         mine = np.array([[*thing.box, thing.score, names[thing.label]] for thing in things]).reshape(-1, 6)
         self.count += len(theirs)
         pairs = list(_pairs(mine, theirs))
         for rows, taken in ((mine, {i for i, _ in pairs}), (theirs, {j for _, j in pairs})):
             left = [row for number, row in enumerate(rows) if number not in taken]
-            self.alone += sum(row[4] > THRESHOLD + EDGE for row in left)
+            self.alone += sum(row[4] > THRESHOLD + EDGE and not _at_an_edge(row, rows, frame, seen) for row in left)
         for i, j in pairs:
             self.box = max(self.box, float(np.abs(mine[i, :4] - theirs[j, :4]).max()))
             self.score = max(self.score, float(abs(mine[i, 4] - theirs[j, 4])))
@@ -151,7 +156,7 @@ class Compared:
                 inner = shown[top : top + frame.inner.height, left : left + frame.inner.width]
                 mask = outline.mask.numpy()
                 if int((mask != inner).sum()) > 1:  # a pixel of a very small one says nothing
-                    self.iou = min(self.iou, iou(mask, inner))
+                    self.iou = min(self.iou, _iou_inside(mask, inner))
                 self.outlines += 1
 
     def check(self) -> None:
@@ -179,6 +184,32 @@ def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return 1.0 if union == 0 else int((one & other).sum()) / union
 
 
+def _iou_inside(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """The same without the outermost row or column that the two have, at each side."""
+    rows, columns = (np.flatnonzero((one | other).any(axis=axis)) for axis in (1, 0))
+    inside = slice(rows[0] + 1, rows[-1]), slice(columns[0] + 1, columns[-1])
+    return iou(one[inside], other[inside])
+
+
+def _at_an_edge(row: NDArray[np.float64], rows: NDArray[np.float64], frame: Frame, seen: Seen) -> bool:
+    """Whether the last digits decide that a box is found: it is the last of a full list, its place has two classes of
+    one score, or it lies over a surer one by just as much as makes them one thing.
+    """
+    best, classes = seen.scores.topk(2, dim=1)
+    boxes = frame.boxes_in_picture(seen.boxes)
+    if row[4] <= np.sort(rows[:, 4])[: 1 + len(rows) // 100].max() and int((best[:, 0] > THRESHOLD).sum()) > MOST:
+        return True
+    near = (boxes - torch.from_numpy(row[:4]).float()).abs().amax(dim=1) < BOX
+    if (best[near, 0] - best[near, 1] < SCORE).any():
+        return True
+    for place in torch.nonzero(near)[:, 0].tolist():
+        surer = (classes[:, 0] == classes[place, 0]) & (best[:, 0] > best[place, 0])
+        over = torchvision.ops.box_iou(seen.boxes[place][None], seen.boxes[surer])
+        if ((over - OVERLAP).abs() < EDGE).any():
+            return True
+    return False
+
+
 def compare(made: References, name: str) -> Compared:
     """What a net finds in pictures, here and by the library itself."""
     held = made.checkpoint(name)
@@ -188,5 +219,8 @@ def compare(made: References, name: str) -> Compared:
     for picture, theirs in zip(made.shown[name], made.found(name), strict=True):
         things = list(model.things_in(as_image(picture), THRESHOLD, outlines=True))
         assert all(first.score >= second.score for first, second in pairwise(things))
-        compared.add(things, theirs, names, frame_for(Size(*picture.shape[:2]), model.size, model.stride))
+        frame = frame_for(Size(*picture.shape[:2]), model.size, model.stride)
+        with torch.inference_mode():
+            seen = model._managed.ready()(shown_to_net(picture, frame))
+        compared.add(things, theirs, names, frame, seen)
     return compared

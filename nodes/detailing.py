@@ -48,12 +48,14 @@ class Work:
 
     def joined(self, made: Sequence[Detailed]) -> Detailed:
         """All pictures in one, with the lists of their crops one picture after another."""
-        crops, refined, alpha, control = (
+        crops, refined, alpha, control, sampled, before = (
             [item for done in made for item in getattr(done, name)]
-            for name in ("crops", "refined", "refined_alpha", "control_images")
+            for name in ("crops", "refined", "refined_alpha", "control_images", "sampled", "sampled_before")
         )
         segs = made[0].segs[0], [seg for done in made for seg in done.segs[1]]
-        return Detailed(self.images, crops, refined, alpha, control, segs)
+        masks = [done.paste_mask for done in made if done.paste_mask is not None]
+        mask = torch.cat(masks) if masks else None
+        return Detailed(self.images, crops, refined, alpha, control, segs, mask, sampled, before)
 
 
 def work_on(door: Door, frames: torch.Tensor, shots: Iterable[Shot], count: int, recipe: Recipe) -> Work:

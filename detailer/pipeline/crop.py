@@ -32,6 +32,7 @@ class Crop:
         fault: why nothing of it can be put back, None if it can.
         alpha: ``[N,h,w]``, the mask through which it was pasted.
         frame: which of the pictures that came in; conditioning may have an item for each.
+        sampled: ``[N,H,W,3]`` 0..1 as it was decoded, at the size that was sampled; None unless the recipe keeps it.
     """
 
     place: Place
@@ -47,6 +48,7 @@ class Crop:
     fault: str | None = None
     alpha: torch.Tensor | None = None
     frame: Frame = ONLY
+    sampled: torch.Tensor | None = None
 
     @property
     def plan(self) -> CropPlan:
@@ -82,7 +84,15 @@ class Crop:
             pixels=self.pixels[part],
             noise_mask=None if self.noise_mask is None else self.noise_mask[part],
             alpha=None if self.alpha is None else self.alpha[part],
+            sampled=None if self.sampled is None else _same_part(self.sampled, self.plan.region.size, rows, columns),
         )
+
+
+def _same_part(sampled: torch.Tensor, size: Size, rows: slice, columns: slice) -> torch.Tensor:
+    """Of a crop ``[N,H,W,3]`` at another size, what rows and columns of a crop of ``size`` show."""
+    tall, wide = sampled.shape[1] / size.height, sampled.shape[2] / size.width
+    part = [slice(round(each.start * by), round(each.stop * by)) for each, by in ((rows, tall), (columns, wide))]
+    return sampled[(slice(None), *part)]
 
 
 def seen(image: torch.Tensor, region: Region) -> torch.Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 
-from ...core import SEG, crop_region, paste_
+from ...core import SEG, Size, crop_region, paste_, resample
 from ...core.blend import paste_mask, seamless
 from ...segs import kept_image, kept_mask, with_fields
 from ..values import ONLY, Detailed, Frame
@@ -28,6 +29,7 @@ class Canvas:
         pastes: crops go into the picture; else each is kept by itself, cut from its own image where it has one.
         frame: which of the pictures that came in.
         made: the finished crops by number.
+        keeps_sampled: the paste mask, and the crops at the size that was sampled, are wanted.
     """
 
     plan: Plan
@@ -35,6 +37,7 @@ class Canvas:
     pastes: bool = True
     frame: Frame = ONLY
     made: dict[int, Crop] = field(default_factory=dict)
+    keeps_sampled: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -67,7 +70,19 @@ class Canvas:
             _largest_first([torch.cat([pixels, alpha[..., None]], dim=-1) for pixels, alpha in pasted]),
             [hint for crop in made for hint in crop.hints],
             ((self.plan.picture.height, self.plan.picture.width), segs),
+            self._paste_mask(made) if self.keeps_sampled else None,
+            [crop.sampled for crop in made if crop.sampled is not None],
+            [resample(crop.before, Size(*crop.sampled.shape[1:3])) for crop in made if crop.sampled is not None],
         )
+
+    def _paste_mask(self, made: Sequence[Crop]) -> torch.Tensor:
+        """The paste masks of all crops as one of the whole picture, the larger value where several reach."""
+        whole = torch.zeros(self.work.shape[:3], device=self.work.device)
+        for crop in made:
+            if crop.alpha is not None:
+                part = whole[(slice(None), *crop.plan.region.slices)]
+                part.copy_(torch.maximum(part, crop.alpha.to(part)))
+        return whole
 
     def _kept(self, crop: Crop) -> SEG:
         """The segment with what was pasted as its image."""

@@ -151,7 +151,10 @@ class _Run:
                 self._tell(plan, prefix)
             if not picture.pastes:
                 plan = plan.unpasted(wrapped_seed(picture.seed))
-            self._canvases[index] = Canvas(plan, picture.image, picture.pastes, picture.frame)
+            canvas = Canvas(
+                plan, picture.image, picture.pastes, picture.frame, keeps_sampled=self.recipe.keeps_sampled
+            )
+            self._canvases[index] = canvas
             self.live.planned(index, plan, picture.image, own_images=not picture.pastes)
             yield plan
 

@@ -151,9 +151,7 @@ class _Run:
                 self._tell(plan, prefix)
             if not picture.pastes:
                 plan = plan.unpasted(wrapped_seed(picture.seed))
-            canvas = Canvas(
-                plan, picture.image, picture.pastes, picture.frame, keeps_sampled=self.recipe.keeps_sampled
-            )
+            canvas = Canvas(plan, picture.image, picture.pastes, picture.frame, keeps_sampled=self.recipe.keeps_sampled)
             self._canvases[index] = canvas
             self.live.planned(index, plan, picture.image, own_images=not picture.pastes)
             yield plan

@@ -1,4 +1,4 @@
-"""Paint and go on, in ComfyUI's own executor: steps on steps, back again, kept as floats, made again where they are gone."""
+"""Paint and go on, in ComfyUI's executor: steps on steps, back again, kept as floats, made again where gone."""
 
 from __future__ import annotations
 
@@ -226,11 +226,13 @@ def test_nothing_is_marked(page: Page, folders: Path, box: Any) -> None:
 
 def test_what_is_left_open_comes_from_the_model(page: Page, folders: Path) -> None:
     page.paints(folders, FIRST, "one.png")
-    outputs, _ = page.run(steps=0, cfg=0.0, sampler_name="auto", scheduler="auto", size=0)
+    outputs, calls = page.run(steps=1, cfg=0.0, sampler_name="auto", scheduler="auto", size=0)
     (made,) = json.loads(page.told["after"])["steps"]
-    wanted = {"steps": 20, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras", "size": 512}
+    wanted = {"steps": 1, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras", "size": 512}
     assert {name: made[name] for name in wanted} == wanted and page.told["family"] == "SD 1.5"
-    assert min(outputs["crops"][0].shape[1:3]) == 512
+    assert min(outputs["crops"][0].shape[1:3]) == 512 and calls == 1
+    page.run(steps=0)
+    assert json.loads(page.told["after"])["steps"][0]["steps"] == 20
 
 
 def test_families(unet: Pipe, flow: Pipe) -> None:
@@ -239,7 +241,7 @@ def test_families(unet: Pipe, flow: Pipe) -> None:
 
     assert [family_of(model).name for model in (unet[0], flow[0], still_clip_model())] == ["SD 1.5", "SD 3", "Wan"]
     assert not is_for_inpainting(unet[0]) and is_for_inpainting(unet_model(in_channels=9))
-    (lcm,) = ModelSamplingDiscrete().patch(unet[0], "lcm")
+    (lcm,) = ModelSamplingDiscrete().patch(unet[0], "lcm", False)
     assert family_of(lcm).cfg == 1.5 and family_of(lcm).side == 512
     assert family_of(object()).steps == 20  # type: ignore[arg-type]
 

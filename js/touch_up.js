@@ -130,6 +130,8 @@ export function addTouchUp(node) {
     getMaxHeight: () => HEIGHT,
   });
   bars.set(node, { line, back, told: null });
+  // the classic renderer goes by the widget's own; its menu has "Show Advanced" then
+  for (const widget of node.widgets) if (widget.options?.advanced) widget.advanced = true;
   refresh(node);
 }
 

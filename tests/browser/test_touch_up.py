@@ -53,7 +53,8 @@ def prompt(seed: int) -> Prompt:
         "4": step("ToBasicPipe", model=["1", 0], clip=["1", 1], vae=["1", 2], positive=["2", 0], negative=["2", 0]),
         "5": step(
             "MaskDetailerTouchUp", picture=["3", 0], basic_pipe=["4", 0], text="", strength=0.6, seed=seed, steps=2,
-            cfg=1.0, sampler_name="euler", scheduler="normal", size=64, crop_factor=1.5, feather=4, image="", history="",
+            cfg=1.0, sampler_name="euler", scheduler="normal", size=64, crop_factor=1.5, feather=4, image="",
+            history="",
         ),
         "6": step("SaveImage", images=["5", 0], filename_prefix="touch_up"),
     }  # fmt: skip
@@ -180,7 +181,7 @@ def test_the_widgets_that_are_to_be_seen(touched: Any, renderer: str) -> None:
     page = touched
     seen = page.evaluate(
         """id => window.app.graph.getNodeById(id).widgets
-            .filter(widget => !widget.hidden && !widget.options?.hidden && !widget.options?.advanced && !widget.advanced)
+            .filter(widget => !widget.hidden && !widget.options?.hidden && !widget.advanced)
             .map(widget => widget.name)""",
         NODE,
     )

@@ -61,6 +61,7 @@ async function show(node) {
     const detail = { node: id, display_node: id, output: { images: [picture] }, prompt_id: null };
     api.dispatchEvent(new CustomEvent("executed", { detail }));
   }
+  node.graph.setDirtyCanvas(true, true); // the classic renderer looks for new pictures when it draws
 }
 
 function words(node, told) {
@@ -130,8 +131,6 @@ export function addTouchUp(node) {
     getMaxHeight: () => HEIGHT,
   });
   bars.set(node, { line, back, told: null });
-  // the classic renderer goes by the widget's own; its menu has "Show Advanced" then
-  for (const widget of node.widgets) if (widget.options?.advanced) widget.advanced = true;
   refresh(node);
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.client import Client, Prompt
-from support.page import SCREENSHOTS, finished, look_at, queue
+from support.page import SCREENSHOTS, finished, look_at, queue, set_widget
 from support.pictures import decode
 
 NODE = 5
@@ -63,6 +63,7 @@ def prompt(seed: int) -> Prompt:
 @pytest.fixture
 def touched(page: Any) -> Any:
     page.evaluate(LOAD, prompt(next(SEEDS)))
+    set_widget(page, NODE, "control_after_generate", "fixed")
     page.evaluate(
         "id => { const node = window.app.graph.getNodeById(id); node.setSize([420, 700]);"
         "for (const other of window.app.graph.nodes) if (other !== node) other.pos = [-2000, other.id * 300] }",
@@ -181,7 +182,7 @@ def test_the_widgets_that_are_to_be_seen(touched: Any, renderer: str) -> None:
     page = touched
     seen = page.evaluate(
         """id => window.app.graph.getNodeById(id).widgets
-            .filter(widget => !widget.hidden && !widget.options?.hidden && !widget.advanced)
+            .filter(({ hidden, options }) => !hidden && !options?.hidden && !options?.advanced)
             .map(widget => widget.name)""",
         NODE,
     )

@@ -239,8 +239,9 @@ def test_families(unet: Pipe, flow: Pipe) -> None:
     from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
     from engine.tiny_models import still_clip_model, unet_model
 
-    assert [family_of(model).name for model in (unet[0], flow[0], still_clip_model())] == ["SD 1.5", "SD 3", "Wan"]
-    assert not is_for_inpainting(unet[0]) and is_for_inpainting(unet_model(in_channels=9))
+    models: list[Any] = [unet[0], flow[0], still_clip_model(), unet_model(in_channels=9)]
+    assert [family_of(model).name for model in models] == ["SD 1.5", "SD 3", "Wan", "SD 1.5"]
+    assert [is_for_inpainting(model) for model in models] == [False, False, False, True]
     (lcm,) = ModelSamplingDiscrete().patch(unet[0], "lcm", False)
     assert family_of(lcm).cfg == 1.5 and family_of(lcm).side == 512
     assert family_of(object()).steps == 20  # type: ignore[arg-type]
@@ -343,7 +344,7 @@ def test_a_step_that_can_not_be(page: Page, folders: Path, name: str, value: Any
 
 @pytest.mark.parametrize("image", ["../secret.png", "/etc/passwd", "clipspace/../../secret.png", "gone.png [input]"])
 def test_no_file_outside(page: Page, folders: Path, image: str) -> None:
-    Image.new("RGBA", SIZE[::-1]).save(folders / "secret.png")
+    Image.new("RGBA", (128, 96)).save(folders / "secret.png")
     assert error_of(page, image=image).startswith("MaskDetailerTouchUp, input 'image'")
 
 

@@ -38,6 +38,9 @@ QUICK: dict[str, Any] = dict(
 MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's own nodes and others take apart
 MAY_BE_NONE = {("ImpactFrom_SEG_ELT", "IMAGE"), ("ImageMaskSwitch", "MASK")}  # a segment without a picture, no mask
 
+# Links that stand for another, which is not connected then.
+INSTEAD = {(node, "mask") for node in ("FaceDetailer", "FaceDetailerPipe", "MaskDetailerAllOutputs")}
+
 Values = dict[str, Any]
 
 
@@ -182,7 +185,7 @@ def arguments(node_id: str, values: Values, optional: bool) -> Values:
     takes_lists = getattr(NODE_CLASS_MAPPINGS[node_id], "INPUT_IS_LIST", False)
     made: Values = {}
     for one in declared(node_id):
-        if not (one.required or optional):
+        if not (one.required or optional) or (node_id, one.name) in INSTEAD:
             continue
         if is_link(one):
             value = values.get(f"{node_id}.{one.name}", values.get(one.kind))
@@ -346,6 +349,16 @@ def with_method(name: str) -> Callable[[Any], None]:
     return check_method
 
 
+def check_layers(document: Any) -> None:
+    """As ComfyUI's compositor takes it."""
+    assert document["version"] == 1 and len(document["canvas"]) == 2
+    for layer in document["layers"]:
+        assert layer["type"] == "raster" and {type(layer[name]) for name in ("x", "y", "z_index")} == {int}
+        check_image(layer["image"])
+        if "mask" in layer:
+            check_mask(layer["mask"])
+
+
 CHECKS: dict[str, Callable[[Any], None]] = {
     "IMAGE": check_image,
     "MASK": check_mask,
@@ -372,6 +385,7 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "BOUNDING_BOX": is_a(dict, list),
     "DETAILER_HOOK": is_a(DetailerHook, Recorder),
     "DETAIL_OPTIONS": is_a(DetailOptions),
+    "LAYERS": check_layers,
     "UPSCALER_HOOK": with_method("post_paste"),
     "SCHEDULER_FUNC": is_a(type(evenly_falling)),
     "TRANSFORMERS_CLASSIFIER": with_method("__call__"),

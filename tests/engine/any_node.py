@@ -38,8 +38,9 @@ QUICK: dict[str, Any] = dict(
 MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's own nodes and others take apart
 MAY_BE_NONE = {("ImpactFrom_SEG_ELT", "IMAGE"), ("ImageMaskSwitch", "MASK")}  # a segment without a picture, no mask
 
-# Links that stand for another, which is not connected then.
-INSTEAD = {(node, "mask") for node in ("FaceDetailer", "FaceDetailerPipe", "MaskDetailerAllOutputs")}
+# links that stand for others
+INSTEAD = {(node, name) for node in ("FaceDetailer", "FaceDetailerPipe") for name in ("mask", "segs")}
+INSTEAD.add(("MaskDetailerAllOutputs", "mask"))
 
 Values = dict[str, Any]
 
@@ -202,7 +203,8 @@ def with_link(node_id: str, kind: str) -> bool:
 
 
 def replaced(node_id: str, given: Values, name: str, value: Any) -> Values:
-    """The arguments with another value for one of them."""
+    """The arguments with another value for one of them; what it stands for is left out."""
+    given = {key: kept for key, kept in given.items() if (node_id, name) not in INSTEAD or key != "segs"}
     return given | {name: [value] if getattr(NODE_CLASS_MAPPINGS[node_id], "INPUT_IS_LIST", False) else value}
 
 
@@ -350,13 +352,8 @@ def with_method(name: str) -> Callable[[Any], None]:
 
 
 def check_layers(document: Any) -> None:
-    """As ComfyUI's compositor takes it."""
-    assert document["version"] == 1 and len(document["canvas"]) == 2
     for layer in document["layers"]:
-        assert layer["type"] == "raster" and {type(layer[name]) for name in ("x", "y", "z_index")} == {int}
         check_image(layer["image"])
-        if "mask" in layer:
-            check_mask(layer["mask"])
 
 
 CHECKS: dict[str, Callable[[Any], None]] = {

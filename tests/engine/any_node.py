@@ -39,8 +39,8 @@ MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's 
 MAY_BE_NONE = {("ImpactFrom_SEG_ELT", "IMAGE"), ("ImageMaskSwitch", "MASK")}  # a segment without a picture, no mask
 
 # links that stand for others
-INSTEAD = {(node, name) for node in ("FaceDetailer", "FaceDetailerPipe") for name in ("mask", "segs")}
-INSTEAD.add(("MaskDetailerAllOutputs", "mask"))
+INSTEAD = {(f"FaceDetailer{form}", name) for form in ("", "Pipe") for name in ("mask", "segs")}
+INSTEAD |= {("MaskDetailerAllOutputs", "mask")}
 
 Values = dict[str, Any]
 
@@ -351,11 +351,6 @@ def with_method(name: str) -> Callable[[Any], None]:
     return check_method
 
 
-def check_layers(document: Any) -> None:
-    for layer in document["layers"]:
-        check_image(layer["image"])
-
-
 CHECKS: dict[str, Callable[[Any], None]] = {
     "IMAGE": check_image,
     "MASK": check_mask,
@@ -382,7 +377,7 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "BOUNDING_BOX": is_a(dict, list),
     "DETAILER_HOOK": is_a(DetailerHook, Recorder),
     "DETAIL_OPTIONS": is_a(DetailOptions),
-    "LAYERS": check_layers,
+    "LAYERS": lambda document: [check_image(layer["image"]) for layer in document["layers"]],
     "UPSCALER_HOOK": with_method("post_paste"),
     "SCHEDULER_FUNC": is_a(type(evenly_falling)),
     "TRANSFORMERS_CLASSIFIER": with_method("__call__"),

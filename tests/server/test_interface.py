@@ -34,6 +34,7 @@ NEEDED = {  # nodes of ours that are offered only beside these of ComfyUI
     "MaskDetailerSAM3Provider": "SAM3_Detect",
     "MaskDetailerFaceLandmarkProvider": "MediaPipeFaceLandmarker",
     "MaskDetailerUprightFaceHook": "MediaPipeFaceLandmarker",
+    "MaskDetailerLayers": "AddLayer",
 }
 FILES = {"ImageReceiver": ("image",), "LatentReceiver": ("latent",)}  # choices of what lies in a server's folders
 OUTPUT_FACTS = ("output", "output_name", "output_is_list", "output_node")

@@ -206,7 +206,7 @@ class _Run:
     def put(self, crop: Crop) -> None:
         canvas = self._canvases[crop.place.picture]
         crop = self.room.spared(f"{crop.name}: pasting", lambda: canvas.put(crop, self.recipe))
-        self.live.done(crop.place, lambda: canvas.shown(crop))
+        self.live.done(crop.place, lambda: canvas.shown(crop), crop.before)
 
     def finished(self) -> Iterator[Detailed]:
         """The pictures that are finished now, in order; none before the one before it."""

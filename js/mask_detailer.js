@@ -4,7 +4,7 @@ import { app } from "../../scripts/app.js";
 import { readOldFiles } from "./bridges.js";
 import { showCaptions } from "./captions.js";
 import { growInputs, growOutputs } from "./growing.js";
-import { listen, SETTING as LIVE, showSegments } from "./live.js";
+import { listen, SETTING as LIVE, showAgain, showSegments } from "./live.js";
 import { bringUpToDate } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
@@ -68,6 +68,10 @@ app.registerExtension({
 
   async beforeConfigureGraph(file) {
     await bringUpToDate(file, (type) => ours.has(type));
+  },
+
+  afterConfigureGraph() {
+    showAgain();
   },
 
   nodeCreated(node) {

@@ -5,7 +5,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { mount, unmount } from "./mount.js";
 import { idsAround, isOpen, nodeAt, openWorkflow } from "./nodes.js";
-import { openReview } from "./review.js";
+import { listenForReview, openReview, reviewAgain } from "./review.js";
 import { Run } from "./run.js";
 import { HEIGHT, Strip } from "./strip.js";
 import { text } from "./texts.js";
@@ -95,6 +95,7 @@ async function catchUp() {
 export function showAgain() {
   const { workflow } = openWorkflow();
   for (const run of runs.values()) if (workflow && run.workflow === workflow) show(run);
+  reviewAgain();
   catchUp();
 }
 
@@ -122,6 +123,7 @@ export function listen() {
   api.addEventListener("execution_interrupted", (event) => stop(text("live_interrupted", "interrupted"), event));
   api.addEventListener("execution_error", (event) => stop(text("live_error", "stopped by an error"), event));
   api.addEventListener("status", catchUp); // comes once there is a client id
+  listenForReview();
   tell = teller("live", () => wanted); // the server makes nothing for a browser that has not asked for it
   tell();
 }

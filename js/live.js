@@ -3,7 +3,7 @@
  * and another tab make all nodes anew. */
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { mount, unmount } from "./mount.js";
+import { mount } from "./mount.js";
 import { idsAround, isOpen, nodeAt, openWorkflow } from "./nodes.js";
 import { listenForReview, openReview, reviewAgain } from "./review.js";
 import { Run } from "./run.js";
@@ -35,14 +35,14 @@ function followRemoval(node) {
 function addStrip(node, run) {
   const strip = new Strip(run, openReview);
   followRemoval(node);
-  shown.set(node, { strip, mounted: mount(node, strip.element, HEIGHT) });
+  shown.set(node, { strip, unmount: mount(node, strip.element, HEIGHT) });
 }
 
 function removeStrip(node) {
-  const { strip, mounted } = shown.get(node);
+  const { strip, unmount } = shown.get(node);
   shown.delete(node);
   strip.close();
-  unmount(node, mounted);
+  unmount();
 }
 
 /* On its node where that shows segments, and on the nodes of the subgraphs around it. */

@@ -76,7 +76,8 @@ class Review {
     ];
     const close = button("close", "×", () => this.close(), text("review_close", "Close"));
     close.ariaLabel = text("review_close", "Close");
-    return element("header", "", this.title, this.about, element("div", "tools", ...tools), close);
+    this.tools = element("div", "tools", ...tools);
+    return element("header", "", this.title, this.about, this.tools, close);
   }
 
   body() {
@@ -168,7 +169,7 @@ class Review {
     this.stage.describe(text("review_before", "before"), text("review_after", "after"));
     const several = isMade && part.candidates?.length ? part.candidates : [];
     this.grid.hidden = !several.length;
-    this.stage.element.hidden = Boolean(several.length);
+    this.stage.element.hidden = this.tools.hidden = Boolean(several.length);
     if (several.length) this.showCandidates(part, several);
   }
 
@@ -206,7 +207,9 @@ class Review {
       large.onload = () => (image.src = large.src);
       const one = button("candidate", "", () => this.act(pick(seed)));
       const seeds = text("live_seed", "seed %seeds%", { seeds: seed });
-      one.append(image, element("span", "", element("b", "", `${index + 1}`), ` ${seeds}`));
+      const isIn = !index && text("review_in", "in the picture");
+      const words = [seeds, isIn].filter(Boolean).join(" · ");
+      one.append(image, element("span", "", element("b", "", `${index + 1}`), ` ${words}`));
       return one;
     });
     this.grid.replaceChildren(hint, element("div", "pictures", ...pictures));

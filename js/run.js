@@ -6,11 +6,11 @@ const MOST = 300; // parts with pictures; beyond that finished pictures make roo
 const NO_LABEL = "A"; // what segments made from a mask are called
 const FINISHED = ["done", "kept", "skipped", "stopped"];
 
-/* Numbers as one reads them: "1-3, 7". */
-export function listed(numbers) {
-  const sorted = [...new Set(numbers)].sort((a, b) => a - b);
-  const starts = sorted.filter((number, index) => sorted[index - 1] !== number - 1);
-  const ends = sorted.filter((number, index) => sorted[index + 1] !== number + 1);
+/* Whole numbers of any size as one reads them: "1-3, 7". */
+export function listed(values) {
+  const numbers = [...new Set(values)].map(BigInt).sort((a, b) => (a < b ? -1 : 1));
+  const starts = numbers.filter((number, index) => numbers[index - 1] !== number - 1n);
+  const ends = numbers.filter((number, index) => numbers[index + 1] !== number + 1n);
   return starts.map((first, index) => (first === ends[index] ? `${first}` : `${first}-${ends[index]}`)).join(", ");
 }
 
@@ -166,7 +166,7 @@ export class Run {
     const [done, kept, skipped] = ["done", "kept", "skipped"].map((which) => this.count(which));
     const total = this.total();
     const more = [
-      kept && text("live_count_kept", "%kept% kept as they were", { kept }),
+      kept && text("live_count_kept", "%kept% kept", { kept }),
       skipped && text("live_count_skipped", "%skipped% skipped", { skipped }),
       this.lost.length && text("live_lost", "no part where choice %keys% was made", { keys: this.lost.join(", ") }),
     ];
@@ -221,7 +221,7 @@ export class Run {
   }
 
   facts(parts = this.working) {
-    const seeds = distinct(parts.map(({ seed }) => seed));
+    const seeds = listed(parts.map(({ seed }) => seed).filter((seed) => seed !== undefined));
     const sizes = distinct(parts.map(({ size }) => size));
     return [sizes, seeds && text("live_seed", "seed %seeds%", { seeds })].filter(Boolean).join(" · ");
   }

@@ -65,9 +65,9 @@ export class Stage {
   }
 
   fit() {
-    if (!this.size) return;
     const { width, height } = this.room;
     this.fits = true;
+    if (!this.size || !width) return; // resized tells when there is room
     this.zoom = Math.min((width - MARGIN) / this.size.width, (height - MARGIN) / this.size.height);
     this.x = (width - this.zoom * this.size.width) / 2;
     this.y = (height - this.zoom * this.size.height) / 2;

@@ -8,9 +8,12 @@ const STYLE = `
   flex-direction: column; gap: 6px; color: var(--input-text, #ddd); font: 12px/16px sans-serif; }
 .mask-detailer-live .line { flex: none; padding: 0 4px; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis; font-variant-numeric: tabular-nums; }
-.mask-detailer-live .line b { font-weight: 600; }
+.mask-detailer-live .line b { font-weight: normal; }
 .mask-detailer-live .line span { color: var(--descrip-text, #999); }
 .mask-detailer-live .line span:not(:empty)::before { content: " · "; white-space: pre; }
+.mask-detailer-live:has(.segments:empty) .line { white-space: normal; }
+.mask-detailer-live:has(.segments:empty) .line span { display: block; margin-top: 4px; }
+.mask-detailer-live:has(.segments:empty) .line span::before { display: none; }
 .mask-detailer-live .segments { flex: 1; min-height: 0; display: flex; gap: 6px; overflow: auto hidden;
   scrollbar-width: thin; scrollbar-color: var(--border-color, #555) transparent; }
 .mask-detailer-live .segment { flex: none; width: min-content; min-width: 48px; outline: none; cursor: pointer; }

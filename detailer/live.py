@@ -160,11 +160,29 @@ class Live:
         self._cost = min(self._cost, time.perf_counter() - started)
         self._not_before = now + min(max(1 / STEPS_A_SECOND, self._cost / STEPS_SHARE), LONGEST_PAUSE)
 
-    def done(self, place: PlacedCrop, shown: Callable[[], torch.Tensor]) -> None:
-        """A segment is finished; ``shown`` gives its crop now, ``[1,h,w,3]`` float32 0..1."""
+    def done(self, place: PlacedCrop, shown: Callable[[], torch.Tensor], before: torch.Tensor | None = None) -> None:
+        """A segment is finished.
+
+        Args:
+            shown: gives its crop now, ``[n,h,w,3]`` float32 0..1.
+            before: the crop as it was cut, of the same form.
+        """
         with self._only_shown():
             if self.is_watched and not place.crop.skipped:
                 self._send("done", segments=[{**_name(place), "after": thumbnail(shown())}])
+
+    def reused(self, place: PlacedCrop, shown: Callable[[], torch.Tensor], before: torch.Tensor | None = None) -> None:
+        """The same, of one that came from the memory."""
+        self.done(place, shown, before)
+
+    def kept(self, place: PlacedCrop) -> None:
+        """A segment stays as the picture has it."""
+
+    def candidates(self, place: PlacedCrop, shown: Sequence[tuple[int, Callable[[], torch.Tensor]]]) -> None:
+        """A segment's candidates: seeds, and what gives their crops; the first is the one that is pasted."""
+
+    def lost(self, keys: Sequence[str]) -> None:
+        """Choices that found no segment."""
 
     def ended(self) -> None:
         """All is finished."""

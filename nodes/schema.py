@@ -303,6 +303,17 @@ def beyond() -> Inputs:
     return {"crop_batch": crop_batch(), "detail_options": link("DETAIL_OPTIONS", options)}
 
 
+def choices() -> Inputs:
+    """What is chosen for single segments. The last widget of all: saved workflows count on the places before."""
+    tooltip = (
+        'What is chosen for single segments, by the numbers that the strip shows: {"3": {"seed": 4711}, "5": {"keep": '
+        'true}}; "2.3" is the third of the second picture. Of each: seed, denoise, text, keep (the picture stays as it '
+        "is there), skip, candidates (2 to 8 seeds to choose from), box (where the part was). The strip's buttons "
+        "write it. Segments with nothing changed are not sampled again."
+    )
+    return {"choices": ("STRING", {"default": "", "multiline": False, "tooltip": tooltip, "advanced": True})}
+
+
 def crop_batch() -> Input:
     tooltip = (
         "How many parts of the same working size are sampled at once, over all pictures and variants: 0 as many as fit "

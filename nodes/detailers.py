@@ -84,6 +84,7 @@ class MaskDetailerPipe(Detailer, name="MaskDetailer (pipe)", menu=DETAILER):
                 "contour_fill": schema.contour_fill(True),
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.beyond(),
+                **schema.choices(),
             },
         }
 
@@ -147,6 +148,7 @@ class DetailerForEach(Detailer, name="Detailer (SEGS)", menu=DETAILER):
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.vae_tiles(),
                 **schema.beyond(),
+                **schema.choices(),
             },
         }
 

@@ -171,6 +171,7 @@ class FaceDetailer(Detailer, menu=SIMPLE):
                 **schema.beyond(),
                 **schema.parts_labels(),
                 **schema.parts(),
+                **schema.choices(),
             },
         }
 
@@ -219,6 +220,7 @@ class FaceDetailerPipe(Detailer, name="FaceDetailer (pipe)", menu=SIMPLE):
                 **schema.beyond(),
                 **schema.parts_labels(),
                 **schema.parts(),
+                **schema.choices(),
             },
         }
 

@@ -63,6 +63,7 @@ class PlannedCrop(Protocol):
         region: what is cut out of the picture.
         working: the size that it is sampled at.
         skipped: why it is not worked on, None if it is.
+        kept: that is why: the picture is to stay as it is there.
     """
 
     @property
@@ -77,6 +78,8 @@ class PlannedCrop(Protocol):
     def seed(self) -> int: ...
     @property
     def skipped(self) -> str | None: ...
+    @property
+    def kept(self) -> bool: ...
     def own_image(self) -> torch.Tensor | None:
         """``[1,h,w,3]`` over ``region``, None where it has none."""
         ...
@@ -142,12 +145,15 @@ class Live:
         assert self.browser is not None
         return Node(self.browser.client, self.browser.workflow, self.browser.node)
 
-    def planned(self, picture: int, plan: PlannedPicture, image: torch.Tensor, own_images: bool = False) -> None:
+    def planned(
+        self, picture: int, plan: PlannedPicture, image: torch.Tensor, without: str = "", own_images: bool = False
+    ) -> None:
         """A picture's segments are known.
 
         Args:
             picture: its place, from 0.
             image: ``[1,H,W,3]`` float32 0..1.
+            without: why there are none where there are none, in a word.
             own_images: segments that have an image of their own are worked on in that.
         """
         with self._only_shown():
@@ -156,8 +162,9 @@ class Live:
             shown = self.is_watched
             segments = [_planned(crop, image, own_images, shown) for crop in plan.crops]
             self._images[picture] = image
-            review.planned(self._node, picture, segments)
-            self._send("planned", picture=picture, segments=segments)
+            why = {} if segments else {"why": without}
+            review.planned(self._node, picture, segments, **why)
+            self._send("planned", picture=picture, segments=segments, **why)
 
     def begun(self, places: Sequence[PlacedCrop]) -> None:
         """Crops are worked on from now on, all at once."""
@@ -275,7 +282,7 @@ def _planned(crop: PlannedCrop, image: torch.Tensor, own_images: bool, shown: bo
     facts: Facts = {
         "number": crop.number,
         "label": str(getattr(crop.seg, "label", ""))[:_MOST_LETTERS],
-        "skipped": crop.skipped,
+        "skipped": None if crop.kept else crop.skipped,
         "box": [int(side) for side in bbox(crop.seg).as_list()],
     }
     if crop.region.is_empty:

@@ -54,6 +54,8 @@ class _Run:
     Attributes:
         parts: what is known of each, in the order in which they were planned.
         gone: how many that are no longer kept ended in which state.
+        lost: choices that found no part.
+        why: there are no parts, where there are none.
         crops: uint8 ``[h,w,3]``, in the order in which they came.
     """
 
@@ -62,6 +64,7 @@ class _Run:
     parts: dict[Part, Facts] = field(default_factory=dict)
     gone: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
+    why: str = ""
     crops: dict[View, np.ndarray] = field(default_factory=dict)
     bytes: int = 0
     has_ended: bool = False
@@ -106,8 +109,8 @@ class Review:
             while len(self._runs) > MOST_RUNS:
                 self._runs.pop(next(iter(self._runs)))
 
-    def planned(self, node: Node, picture: int, segments: list[Facts]) -> None:
-        """A picture's segments are known."""
+    def planned(self, node: Node, picture: int, segments: list[Facts], why: str = "") -> None:
+        """A picture's segments are known; where there are none, ``why``."""
         with self._lock:
             run = self._runs.get(node)
             if run is None:
@@ -116,7 +119,8 @@ class Review:
                 number = segment["number"]
                 assert isinstance(number, int)
                 state = "skipped" if segment.get("skipped") else "waiting"
-                run.part(picture, number).update(segment, state=state)
+                run.part(picture, number).update(segment, state=state, of=len(segments))
+            run.why = run.why or why
             run.make_room()
 
     def tell(self, node: Node, segments: list[Facts], **facts: object) -> None:
@@ -178,7 +182,7 @@ class Review:
         return [
             {
                 "what": "state", "node": place.node, "workflow": place.workflow, "prompt_id": run.prompt_id,
-                "pictures": run.pictures, "gone": run.gone, "lost": run.lost,
+                "pictures": run.pictures, "gone": run.gone, "lost": run.lost, "why": run.why,
                 "ended": run.has_ended, "stopped": not run.has_ended and not runs(run.prompt_id),
                 "segments": [_with_thumbnails(part, crops) for part in parts],
             }

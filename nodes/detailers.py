@@ -94,9 +94,10 @@ class MaskDetailerPipe(Detailer, name="MaskDetailer (pipe)", menu=DETAILER):
         door, widgets = self.door, self.checked(widgets)
         frames = door.image(image)
         recipe = recipe_of_pipe(door, basic_pipe, widgets)
-        segs_of_frame = mask_cut_of(widgets).segs_of_frames(door, frames, mask)
+        cut = mask_cut_of(widgets)
+        segs_of_frame, without = cut.segs_of_frames(door, frames, mask), cut.why_nothing(mask)
         shots = (
-            Shot(frame, segs_of_frame(frame, variant == 0), wrapped_seed(widgets["seed"] + variant))
+            Shot(frame, segs_of_frame(frame, variant == 0), wrapped_seed(widgets["seed"] + variant), without)
             for variant in range(widgets["batch_size"])
             for frame in range(len(frames))
         )

@@ -41,6 +41,7 @@ class Picture:
         seed: segment ``i`` has ``seed + i``; all have ``seed`` where nothing is pasted.
         pastes: crops go back into the picture; else each is refined by itself, from its own image where it has one.
         frame: which of the pictures that came in; conditioning may have an item for each.
+        without: why there are no segments where there are none, in a word; "" where that is not known.
     """
 
     image: torch.Tensor
@@ -48,6 +49,7 @@ class Picture:
     seed: int
     pastes: bool = True
     frame: Frame = ONLY
+    without: str = ""
 
 
 def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[Detailed]:
@@ -167,7 +169,7 @@ class _Run:
             if picture.pastes or not index:
                 self._tell(plan, prefix)
             self._canvases[index] = Canvas(plan, picture.image, picture.pastes, picture.frame)
-            self.live.planned(index, plan, picture.image, own_images=not picture.pastes)
+            self.live.planned(index, plan, picture.image, picture.without, own_images=not picture.pastes)
             if index + 1 == self.count and self.chosen.lost:
                 self.live.lost(self.chosen.lost)
             yield plan

@@ -90,15 +90,23 @@ function without(choice, ...names) {
   return Object.fromEntries(Object.entries(choice).filter(([name]) => !names.includes(name)));
 }
 
+/* The seed that a part has, or would have if the old one weren't kept. */
+const seedOf = (part, choice) => (part.state === "kept" && choice.seed) || part.seed || choice.seed || 0;
+
+/* The seed that "again" takes. */
+export function nextSeed(part, choice) {
+  return seedAfter(part.candidates?.length ? part.candidates.at(-1).seed : seedOf(part, choice));
+}
+
 export const again = (part) => (choice) => ({
   ...without(choice, "keep", "skip", "candidates"),
-  seed: seedAfter(part.seed ?? choice.seed ?? 0),
+  seed: nextSeed(part, choice),
 });
 
 /* The part as it is and those after it; once there are candidates, those after them. */
 export const candidates = (part) => (choice) => ({
   ...without(choice, "keep", "skip"),
-  seed: part.candidates?.length ? seedAfter(part.candidates.at(-1).seed) : asSeed(part.seed ?? choice.seed ?? 0),
+  seed: part.candidates?.length ? nextSeed(part, choice) : asSeed(seedOf(part, choice)),
   candidates: CANDIDATES,
 });
 

@@ -1,7 +1,7 @@
 /* The parts of a detailer's last run, looked at closely: before and after, zoomed to the pixel, one after another; and what
  * is to be otherwise with one of them: again, one of several, the old one, another text. */
 import { api } from "../../scripts/api.js";
-import { again, candidates, CANDIDATES, choiceOf, keep, pick, reset, say, seedAfter } from "./choices.js";
+import { again, candidates, CANDIDATES, choiceOf, keep, nextSeed, pick, reset, say } from "./choices.js";
 import { choose, isStale, placeOf, runAgain } from "./choosing.js";
 import { STYLE } from "./review_style.js";
 import { Stage } from "./stage.js";
@@ -218,10 +218,13 @@ class Review {
   showChoice(part, choice) {
     const { why } = placeOf(this.run);
     this.why.textContent = why ?? "";
-    const seed = part.seed === undefined ? "" : String(seedAfter(part.seed));
-    label(this.again, text("review_again", "Again"), seed && text("review_next_seed", "with seed %seed%", { seed }));
+    const seed = String(nextSeed(part, choice));
+    label(this.again, text("review_again", "Again"), text("review_next_seed", "with seed %seed%", { seed }));
     const count = { count: CANDIDATES };
-    label(this.several, text("review_candidates", "%count% candidates", count), text("review_candidates_do", "side by side, to pick one"));
+    const several = part.candidates?.length
+      ? text("review_others", "%count% other candidates", count)
+      : text("review_candidates", "%count% candidates", count);
+    label(this.several, several, text("review_candidates_do", "side by side, to pick one"));
     this.old.ariaPressed = String(Boolean(choice.keep));
     const isSkipped = part.state === "skipped";
     this.rerun.hidden = Boolean(why) || this.isBusy || !isStale(this.run);

@@ -73,6 +73,7 @@ export const STYLE = `
 .mask-detailer-review aside .first:hover:not(:disabled) { background: #2a70bf; }
 .mask-detailer-review aside .first small { color: #d4e6fa; }
 .mask-detailer-review aside [aria-pressed="true"] { background: #7a5a1c; border-color: #c99a3b; }
+.mask-detailer-review aside [aria-pressed="true"]:hover:not(:disabled) { background: #8c6a26; }
 .mask-detailer-review aside .plain { background: none; border-color: transparent; text-decoration: underline; }
 .mask-detailer-review aside label { display: flex; flex-direction: column; gap: 4px; margin-top: 6px; }
 .mask-detailer-review textarea { box-sizing: border-box; width: 100%; padding: 8px; border: 1px solid #555; border-radius:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from ..core import SEGS
+from .choices import NOTHING_CHOSEN, Choices
 from .host.protocols import (
     Clip,
     Conditioning,
@@ -158,6 +159,7 @@ class DetailSettings:
             ``should_retry_patch`` is content; 0 means it isn't asked.
         crop_batch: how many crops are sampled at once at most; 0: as many as fit into memory; 1: one after another.
         options: those of the Detailer Options node.
+        choices: what is chosen for single segments.
     """
 
     seed: int
@@ -169,6 +171,7 @@ class DetailSettings:
     attempts: int = 0
     crop_batch: int = 0
     options: DetailOptions = UNTURNED
+    choices: Choices = NOTHING_CHOSEN
 
 
 @dataclass(frozen=True)

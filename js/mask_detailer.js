@@ -4,7 +4,7 @@ import { app } from "../../scripts/app.js";
 import { readOldFiles } from "./bridges.js";
 import { showCaptions } from "./captions.js";
 import { growInputs, growOutputs } from "./growing.js";
-import { listen, SETTING as LIVE, showSegments } from "./live.js";
+import { listen, SETTING as LIVE, showAgain, showSegments } from "./live.js";
 import { bringUpToDate } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
@@ -75,6 +75,7 @@ app.registerExtension({
 
   afterConfigureGraph() {
     showTouchUps();
+    showAgain();
   },
 
   nodeCreated(node) {

@@ -210,6 +210,7 @@ class FaceDetailer(Detailer, menu=SIMPLE):
                 **schema.parts_labels(),
                 **schema.parts(),
                 **_instead_of_the_detector(),
+                **schema.choices(),
             },
         }
 
@@ -259,6 +260,7 @@ class FaceDetailerPipe(Detailer, name="FaceDetailer (pipe)", menu=SIMPLE):
                 **schema.parts_labels(),
                 **schema.parts(),
                 **_instead_of_the_detector(),
+                **schema.choices(),
             },
         }
 

@@ -13,7 +13,7 @@ from ..detailer import host
 from ..detailer.pipeline import run
 from ..segs import Placed, black_picture, placed
 from . import schema
-from .detailing import Shot, work_on
+from .detailing import MaskCut, Shot, work_on
 from .registry import DETAILER, Detailer, Node
 from .schema import Input, InputTypes
 from .settings import MaskWidgets, mask_cut_of, recipe_of_pipe
@@ -95,6 +95,7 @@ class MaskDetailerAllOutputs(Detailer, name="Detailer (all outputs)", menu=DETAI
                 "contour_fill": _advanced(schema.contour_fill(True)),
                 "cycle": _advanced(schema.cycle()),
                 **schema.beyond(),
+                **schema.choices(),
             },
         }
 
@@ -113,7 +114,8 @@ class MaskDetailerAllOutputs(Detailer, name="Detailer (all outputs)", menu=DETAI
         recipe = replace(recipe_of_pipe(door, basic_pipe, widgets), keeps_sampled=True)
         given = None if segs is None else door.segs_to_detail(segs)
         of_mask = mask_cut_of(widgets).segs_of_frames(door, frames, mask)
-        shots = (Shot(frame, given or of_mask(frame, True), widgets["seed"]) for frame in range(len(frames)))
+        without = "" if given else MaskCut.why_nothing(mask)
+        shots = (Shot(frame, given or of_mask(frame, True), widgets["seed"], without) for frame in range(len(frames)))
         work = work_on(door, frames, shots, len(frames), recipe)
         done = work.joined(list(run.detail(work.pictures, work.count, work.recipe)))
         assert done.paste_mask is not None

@@ -21,6 +21,7 @@ LATER_INPUTS = {
     "tiled_decode",
     "crop_batch",
     "detail_options",
+    "choices",
     "onnx_detector",
     "tolerance",
     "mask",

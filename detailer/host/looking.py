@@ -191,6 +191,11 @@ class Look:
 
     # --- objects
 
+    def _module(self, module: torch.nn.Module) -> bytes:
+        if not is_large(module):
+            return self._object(module)
+        return self.contents.of(module, lambda: self.large_module(module, {}))
+
     def _object(self, value: object) -> bytes:
         kind = type(value)
         promise = getattr(kind, "fingerprint", None)
@@ -215,6 +220,7 @@ _LOOKS: list[tuple[type | tuple[type, ...], Callable[..., bytes]]] = [
     (torch.Tensor, Look._tensor),
     (np.ndarray, Look._array),
     (type, Look._class),
+    (torch.nn.Module, Look._module),
     (Enum, lambda look, value: look.all("enum", (type(value), value.name))),
     ((list, tuple, deque), Look._sequence),
     ((dict, types.MappingProxyType), Look._mapping),

@@ -13,9 +13,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 import torch
 
+from .. import host
 from ..host.fingerprints import Look, UnseenError
 from ..host.identities import Contents, content_of, joined
 from ..options import UNTURNED
@@ -30,6 +33,8 @@ DEFAULT_BOUND = 1024
 LARGEST_BOUND = 2**20
 MIB = 2**20
 _OVERHEAD = 1024  # bytes of an entry beside its pictures
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -176,11 +181,12 @@ class Recall:
             return crop
         key = joined("segment", (seen, facts))
         found = self._memory.get(key)
-        if found is None:
+        made = None if found is None else self._spared(lambda: found.put_into(crop))
+        if made is None:
             self._keys[crop.key] = key, seen
             return crop
         self._reused += 1
-        return found.put_into(crop)
+        return made
 
     def keep(self, crops: Sequence[Crop]) -> None:
         """Keep what crops that were ``recalled`` became."""
@@ -196,7 +202,9 @@ class Recall:
                 self._off("what it works with changes on the way")
                 return
             if not crop.fault and all(isinstance(hint, torch.Tensor) for hint in crop.hints):
-                self._memory.keep(key, Restored.of(crop))
+                restored = self._spared(partial(Restored.of, crop))
+                if restored is not None:
+                    self._memory.keep(key, restored)
 
     def tell(self) -> None:
         """Log how much came from the memory."""
@@ -205,6 +213,16 @@ class Recall:
                 "%s: %d of %d segments are as they were made before (segment memory)",
                 self._recipe.source, self._reused, self._asked,
             )  # fmt: skip
+
+    def _spared(self, copied: Callable[[], _T]) -> _T | None:
+        """A copy, None where there is no memory left for it: then all is given back."""
+        try:
+            return copied()
+        except Exception as error:
+            if not host.devices.is_out_of_memory(error):
+                raise
+            self._memory.clear()
+            return None
 
     def _off(self, why: str) -> None:
         self._is_off = True

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from engine.running import do_detail, unchanged_outside
+from engine.remembering import remembers  # noqa: F401 - a fixture
+from engine.running import do_detail, same, unchanged_outside
 from engine.tiny_models import Pipe, lossless_vae, mask_of, picture, pipe_with
 from mask_detailer.core import mask_to_segs, resample
 from mask_detailer.detailer import host
@@ -17,6 +18,7 @@ from mask_detailer.nodes.detailers import MaskDetailerPipe
 from mask_detailer.nodes.results import MaskDetailerAllOutputs, MaskDetailerLayers
 from mask_detailer.nodes.segs_detailers import SEGSPaste
 from mask_detailer.nodes.validate import InputError
+from support.calls import counted
 
 SIZE = (96, 128)
 BOXES = ((10, 12, 40, 44), (70, 40, 110, 80))
@@ -128,6 +130,20 @@ def test_others_keep_nothing(unet: Pipe, image: torch.Tensor, monkeypatch: pytes
     monkeypatch.setattr(paste.Canvas, "detailed", detailed)
     do_detail(image, mask_to_segs(mask_of(*SIZE, *BOXES), False, 2.0, False, 2), unet)
     assert seen[0].paste_mask is None and seen[0].sampled == [] and seen[0].sampled_before == []
+
+
+@pytest.mark.usefixtures("remembers")
+def test_what_was_sampled_is_remembered(unet: Pipe, image: torch.Tensor) -> None:
+    """From the segment memory come the parts too; what was made for a detailer that keeps none isn't taken for it."""
+    segs = mask_to_segs(mask_of(*SIZE, *BOXES), False, 2.0, False, 2)
+    do_detail(image, segs, unet)
+    made = []
+    for _ in range(2):
+        with counted() as calls:
+            made.append((all_outputs(image, unet, segs=segs), calls.items))
+    (first, sampled), (again, none) = made
+    assert sampled > 0 and none == 0 and len(first[2]) == 2
+    assert all(same(one, other) for one, other in zip(first[:4], again[:4], strict=True))
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------

@@ -19,17 +19,20 @@ class Calls(list[int]):
 
 @contextmanager
 def counted() -> Iterator[Calls]:
-    """All that any of ComfyUI's diffusion models is asked meanwhile."""
+    """All that any of ComfyUI's diffusion models is asked meanwhile.
+
+    Where it comes in: a model whose ``apply_model`` was patched once has its own from then on.
+    """
     from comfy.model_base import BaseModel
 
-    calls, real = Calls(), BaseModel.apply_model
+    calls, real = Calls(), BaseModel._apply_model
 
-    def apply_model(self: Any, x: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
+    def _apply_model(self: Any, x: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
         calls.append(len(x))
         return real(self, x, *given, **named)
 
-    BaseModel.apply_model = apply_model
+    BaseModel._apply_model = _apply_model
     try:
         yield calls
     finally:
-        BaseModel.apply_model = real
+        BaseModel._apply_model = real

@@ -190,3 +190,46 @@ def test_the_widgets_that_are_to_be_seen(touched: Any, renderer: str) -> None:
         "text", "strength", "seed", "control_after_generate", "steps", "cfg",
     ]  # fmt: skip
     screenshot(page, "widgets", renderer)
+
+
+INTO_SUBGRAPH = """id => {
+    const { graph } = window.app;
+    return graph.convertToSubgraph(new Set([graph.getNodeById(id)])).node.id;
+}"""
+INNER = (
+    "outer => window.app.rootGraph.getNodeById(outer).subgraph.nodes.find(node => node.type === 'MaskDetailerTouchUp')"
+)
+TO_PAINT = f"([outer, file]) => {{ ({INNER})(outer).widgets.find(({{ name }}) => name === 'image').value = file }}"
+COUNT = f"""outer => {{
+    const {{ value }} = ({INNER})(outer).widgets.find(({{ name }}) => name === "history");
+    return value ? JSON.parse(value).steps.length : 0;
+}}"""
+OPEN = """outer => {
+    const { canvas, rootGraph } = window.app;
+    const node = rootGraph.getNodeById(outer);
+    canvas.openSubgraph(node.subgraph, node);
+    const [inner] = node.subgraph.nodes.filter(({ type }) => type === "MaskDetailerTouchUp");
+    canvas.ds.scale = 1;
+    canvas.ds.offset = [140 - inner.pos[0], 150 - inner.pos[1]];
+    canvas.setDirty(true, true);
+}"""
+CLOSE = "() => window.app.canvas.setGraph(window.app.rootGraph)"
+
+
+def test_inside_a_subgraph(touched: Any, client: Client, renderer: str) -> None:
+    page = touched
+    page.evaluate(PAINT, [NODE, f"sub-{renderer}.png", 10])
+    painted = value(page, "image")
+    outer = page.evaluate(INTO_SUBGRAPH, NODE)
+    try:
+        for made in (0, 1):
+            page.evaluate(TO_PAINT, [outer, painted if made else ""])
+            history = finished(client, queue(page))
+            assert history["status"]["status_str"] == "success", history["status"]["messages"]
+            page.wait_for_function(f"([outer, made]) => ({COUNT})(outer) === made", arg=[outer, made])
+        page.evaluate(OPEN, outer)
+        page.locator(f"{BAR} button").nth(1).click()
+        page.wait_for_function(f"outer => ({COUNT})(outer) === 0", arg=outer)
+        screenshot(page, "subgraph", renderer)
+    finally:
+        page.evaluate(CLOSE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import struct
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ _LIBRARIES = ("site-packages", "dist-packages")
 _HOST = {"comfy", "comfy_api", "comfy_api_nodes", "comfy_execution", "comfy_extras", "execution", "folder_paths",
          "latent_preview", "node_helpers", "nodes", "server"}  # fmt: skip
 _OURS = __name__.partition(".detailer.")[0]
-_BESIDE = 16  # bytes that a dictionary and weak references take in an object of Python
+_WORD = struct.calcsize("P")  # bytes that an attribute takes
 
 
 @functools.lru_cache(1024)
@@ -49,8 +50,8 @@ def _slots(kind: type) -> Iterator[str]:
 
 def is_opaque(kind: type) -> bool:
     """Whether its objects hold more than Python sees: those of classes that are not written in it."""
-    beyond = kind.__basicsize__ - object.__basicsize__ - 8 * sum(1 for _ in _slots(kind))
-    return beyond > _BESIDE or kind.__itemsize__ > 0
+    seen = sum(1 for _ in _slots(kind)) + (kind.__weakrefoffset__ > 0) + (kind.__dictoffset__ > 0)
+    return kind.__basicsize__ > object.__basicsize__ + _WORD * seen or kind.__itemsize__ > 0
 
 
 def is_own_method(value: object, owner: object, name: str) -> bool:

@@ -13,9 +13,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
 import torch
 
+from .. import host
 from ..host.fingerprints import Look, UnseenError
 from ..host.identities import Contents, content_of, joined
 from ..options import UNTURNED
@@ -30,6 +33,8 @@ DEFAULT_BOUND = 1024
 LARGEST_BOUND = 2**20
 MIB = 2**20
 _OVERHEAD = 1024  # bytes of an entry beside its pictures
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -165,16 +170,17 @@ class Recall:
             return crop
         self._asked += 1
         seen = self._seen(crop)
-        facts = None if seen is None else self._looked(lambda: joined("facts", self._facts(crop)))
+        facts = None if seen is None else self._looked(lambda: self._look.of(self._facts(crop)))
         if seen is None or facts is None:
             return crop
         key = joined("segment", (seen, facts))
         found = self._memory.get(key)
-        if found is None:
+        made = None if found is None else self._spared(lambda: found.put_into(crop))
+        if made is None:
             self._keys[crop.key] = key, seen
             return crop
         self._reused += 1
-        return found.put_into(crop)
+        return made
 
     def keep(self, crops: Sequence[Crop]) -> None:
         """Keep what crops that were ``recalled`` became."""
@@ -190,7 +196,9 @@ class Recall:
                 self._off("what it works with changes on the way")
                 return
             if not crop.fault and all(isinstance(hint, torch.Tensor) for hint in crop.hints):
-                self._memory.keep(key, Restored.of(crop))
+                restored = self._spared(partial(Restored.of, crop))
+                if restored is not None:
+                    self._memory.keep(key, restored)
 
     def tell(self) -> None:
         """Log how much came from the memory."""
@@ -199,6 +207,16 @@ class Recall:
                 "%s: %d of %d segments are as they were made before (segment memory)",
                 self._recipe.source, self._reused, self._asked,
             )  # fmt: skip
+
+    def _spared(self, copied: Callable[[], _T]) -> _T | None:
+        """A copy, None where there is no memory left for it: then all is given back."""
+        try:
+            return copied()
+        except Exception as error:
+            if not host.devices.is_out_of_memory(error):
+                raise
+            self._memory.clear()
+            return None
 
     def _off(self, why: str) -> None:
         self._is_off = True
@@ -223,12 +241,15 @@ class Recall:
 
     def _part(self, name: str, part: object) -> bytes:
         try:
-            return self._look.sampler(str(part)) if name == "sampler" else self._look.of(part)
+            if name == "sampler":
+                sampling = self._recipe.settings.sampling
+                return self._look.sampler(sampling.sampler_name, sampling.scheduler)
+            return self._look.of(part)
         except UnseenError as error:
             raise UnseenError(f"the {name} holds what can't be looked into ({error.what})") from error
 
     def _parts(self, crop: Crop) -> dict[str, object]:
-        pipe, refiner, sampling = self._recipe.pipe, self._recipe.refiner, self._recipe.settings.sampling
+        pipe, refiner = self._recipe.pipe, self._recipe.refiner
         promise = self._recipe.hook.fingerprint()
         if promise is None:
             raise UnseenError(f"the detailer hook {self._recipe.hook.name} doesn't say that it does the same each time")
@@ -239,21 +260,29 @@ class Recall:
             "negative": pipe.negative,
             "clip": None if crop.plan.text is None else pipe.clip,
             "refiner": refiner and (refiner.model, refiner.positive, refiner.negative, refiner.ratio),
-            "sampler": sampling.sampler_name,
-            "scheduler": sampling.scheduler_func,
+            "sampler": None,
+            "scheduler": self._recipe.settings.sampling.scheduler_func,
             "detailer hook": promise,
             "ControlNet of a segment": getattr(crop.plan.seg, "control_net_wrapper", None),
         }
 
-    def _facts(self, crop: Crop) -> tuple[bytes, ...]:
+    def _facts(self, crop: Crop) -> dict[str, object]:
         """What is known of a crop without a look into other things."""
         plan, settings = crop.plan, self._recipe.settings
-        options = replace(settings.options, blend=UNTURNED.blend, size=UNTURNED.size, denoise=UNTURNED.denoise)
-        facts = (
-            crop.picture, crop.frame, plan.region, plan.wished, plan.multiple, plan.seed, plan.denoise,
-            None if plan.text is None else (plan.adds_text, self._prompts.sources(plan.text, plan.seed)),
-            replace(settings.sampling, denoise=0.0, scheduler_func=None), replace(settings.mask, feather=0),
-            settings.vae_tiles, options, settings.attempts if self._recipe.hook.judges else 0,
-        )  # fmt: skip
         mask = crop.mask[:1] if crop.mask.stride(0) == 0 else crop.mask
-        return content_of(crop.before), content_of(mask), self._look.of(facts)
+        return {
+            "pixels": content_of(crop.before),
+            "mask": content_of(mask),
+            "picture": crop.picture,
+            "frame": crop.frame,
+            "region": plan.region,
+            "size": (plan.wished, plan.multiple),
+            "seed": plan.seed,
+            "denoise": plan.denoise,
+            "text": None if plan.text is None else (plan.adds_text, self._prompts.sources(plan.text, plan.seed)),
+            "sampling": replace(settings.sampling, denoise=0.0, scheduler_func=None),
+            "masks": replace(settings.mask, feather=0),
+            "tiles": settings.vae_tiles,
+            "options": replace(settings.options, blend=UNTURNED.blend, size=UNTURNED.size, denoise=UNTURNED.denoise),
+            "attempts": settings.attempts if self._recipe.hook.judges else 0,
+        }

@@ -24,7 +24,7 @@ from .paste import Canvas
 from .plan import CropPlan, Place, Plan, above_max_size, make_plan
 from .prepare import prepare
 from .recipe import Recipe
-from .remembered import Recall
+from .remembered import Recall, memory
 from .restore import restore
 from .sample import sample
 
@@ -70,7 +70,8 @@ def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[
     prompts = Prompts()
     recall = Recall(recipe, prompts)
     recipe = recipe.prepared()
-    run = _Run(recipe, Live.of_node(count), count, Room(source=recipe.source), prompts)
+    room = Room(source=recipe.source, forget=memory.clear)
+    run = _Run(recipe, Live.of_node(count), count, room, prompts)
     run.tell_if_alone()
     progress = host.progress.Progress.of_node(run.live.step)
     done = 0.0
@@ -78,8 +79,8 @@ def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[
         host.devices.check_interrupted()
         share = sum(map(run.share, group))
         part = progress.between(done, done + share)
-        cut = [recall.recalled(crop) for place in group for crop in run.cut(place).candidates()]
-        attempts = Attempts(cut, recipe, run.room, part, run.most(group[0].crop))
+        crops = [recall.recalled(crop) for place in group for crop in run.cut(place).candidates()]
+        attempts = Attempts(crops, recipe, run.room, part, run.most(group[0].crop))
         for tried, stretch in attempts:
             with run.room.learning(tried):
                 prepared = [prepare(crop, recipe, run.prompts) for crop in tried]

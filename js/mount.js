@@ -17,6 +17,13 @@ function place(node, around, frames = PATIENCE) {
   if (frames) requestAnimationFrame(() => place(node, around, frames - 1));
 }
 
+/* Where the page draws nodes itself, it goes on showing what a node had before an undo made it anew. */
+function replaceOld(node, element, frames = PATIENCE) {
+  const old = bodyOf(node)?.querySelector(`.${element.classList[0]}`);
+  if (old && old !== element) old.replaceWith(element);
+  else if (!element.isConnected && frames) requestAnimationFrame(() => replaceOld(node, element, frames - 1));
+}
+
 function placeAll() {
   for (const [node, around] of byHand) place(node, around);
 }
@@ -49,6 +56,7 @@ export function mount(node, element, height) {
   const [width, before] = node.size;
   const widget = addElement(node, "segments", "mask_detailer_live", element, always);
   const desist = node.widgets.includes(widget) ? null : insist(node, widget, element);
+  if (window.LiteGraph.vueNodesMode) replaceOld(node, element);
   node.setSize([width, before + growth]);
   const { onSerialize } = node;
   node.onSerialize = function (saved, ...args) {

@@ -52,6 +52,7 @@ class Look(PlainLook):
 
     def __init__(self, contents: Contents) -> None:
         super().__init__(contents)
+        self.left_behind = frozenset(_STATE["torch.nn.Module"])
         self._kinds: dict[type, str | None] = {}
         self._replaced: dict[int, Mapping[str, object]] = {}  # by base model: what stands there when it isn't loaded
 
@@ -76,19 +77,19 @@ class Look(PlainLook):
             parts += map(self.identity, weights.values())
         return joined(known, parts)
 
-    def sampler(self, name: str) -> bytes:
-        """The digest of a sampler by its name.
+    def sampler(self, name: str, scheduler: str) -> bytes:
+        """The digest of a sampler and a scheduler by their names.
 
         Raises:
-            UnseenError: for other packs', whose noise may come from anywhere.
+            UnseenError: for a sampler of another pack, whose noise may come from anywhere.
         """
         import comfy.samplers
 
         sampler = comfy.samplers.sampler_object(name)
         function = getattr(sampler, "sampler_function", None)
         if not hasattr(type(sampler), "fingerprint") and not is_library(getattr(function, "__module__", None)):
-            raise UnseenError(f"the sampler {name} of another pack")
-        return self.of(sampler)
+            raise UnseenError(f"{name} of another pack")
+        return self.all("sampler", (sampler, scheduler, comfy.samplers.SCHEDULER_HANDLERS.get(scheduler)))
 
     def _patched(self, patcher: object) -> Iterator[bytes]:
         base, backup = getattr(patcher, "model", None), getattr(patcher, "object_patches_backup", {})
@@ -97,10 +98,13 @@ class Look(PlainLook):
         patches, number = getattr(patcher, "patches", {}), getattr(patcher, "patches_uuid", None)
         if not patches:
             yield b"unpatched"
-        elif number is not None and _bytes_of(patches) > LARGEST_PATCHES:
-            yield self.of(number)
-        else:
+        elif number is None:
             yield self.of(patches)
+        else:
+            yield self.contents.of(number, lambda: self._weight_patches(patches, number))
+
+    def _weight_patches(self, patches: object, number: object) -> bytes:
+        return self.of(number if _bytes_of(patches) > LARGEST_PATCHES else patches)
 
     def _weights(self, module: torch.nn.Module) -> bytes:
         """Which weights, and what of a model can be changed in place beside them."""

@@ -55,6 +55,7 @@ class Look:
 
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
+        self.left_behind: frozenset[str] = frozenset()  # attributes of modules that say nothing of what they do
         self._known: dict[int, tuple[object, bytes]] = {}  # holds the values, so that none comes in another's place
         self._open: dict[int, int] = {}
         self._seen = 0
@@ -113,6 +114,8 @@ class Look:
         for path, inner in module.named_modules():
             for name, value in vars(inner).items():
                 if name not in _HOOKS and (not callable(value) or isinstance(value, torch.Tensor | type)):
+                    continue
+                if name in self.left_behind:
                     continue
                 where = f"{path}.{name}" if path else name
                 own = instead.get(where, value)

@@ -176,7 +176,7 @@ class Recall:
             return crop
         self._asked += 1
         seen = self._seen(crop)
-        facts = None if seen is None else self._looked(lambda: joined("facts", self._facts(crop)))
+        facts = None if seen is None else self._looked(lambda: self._look.of(self._facts(crop)))
         if seen is None or facts is None:
             return crop
         key = joined("segment", (seen, facts))
@@ -247,12 +247,15 @@ class Recall:
 
     def _part(self, name: str, part: object) -> bytes:
         try:
-            return self._look.sampler(str(part)) if name == "sampler" else self._look.of(part)
+            if name == "sampler":
+                sampling = self._recipe.settings.sampling
+                return self._look.sampler(sampling.sampler_name, sampling.scheduler)
+            return self._look.of(part)
         except UnseenError as error:
             raise UnseenError(f"the {name} holds what can't be looked into ({error.what})") from error
 
     def _parts(self, crop: Crop) -> dict[str, object]:
-        pipe, refiner, sampling = self._recipe.pipe, self._recipe.refiner, self._recipe.settings.sampling
+        pipe, refiner = self._recipe.pipe, self._recipe.refiner
         promise = self._recipe.hook.fingerprint()
         if promise is None:
             raise UnseenError(f"the detailer hook {self._recipe.hook.name} doesn't say that it does the same each time")
@@ -263,22 +266,30 @@ class Recall:
             "negative": pipe.negative,
             "clip": None if crop.plan.text is None else pipe.clip,
             "refiner": refiner and (refiner.model, refiner.positive, refiner.negative, refiner.ratio),
-            "sampler": sampling.sampler_name,
-            "scheduler": sampling.scheduler_func,
+            "sampler": None,
+            "scheduler": self._recipe.settings.sampling.scheduler_func,
             "detailer hook": promise,
             "ControlNet of a segment": getattr(crop.plan.seg, "control_net_wrapper", None),
         }
 
-    def _facts(self, crop: Crop) -> tuple[bytes, ...]:
+    def _facts(self, crop: Crop) -> dict[str, object]:
         """What is known of a crop without a look into other things."""
         plan, settings = crop.plan, self._recipe.settings
-        options = replace(settings.options, blend=UNTURNED.blend, size=UNTURNED.size, denoise=UNTURNED.denoise)
-        facts = (
-            crop.picture, crop.frame, plan.region, plan.wished, plan.multiple, plan.seed, plan.denoise,
-            None if plan.text is None else (plan.adds_text, self._prompts.sources(plan.text, plan.seed)),
-            replace(settings.sampling, denoise=0.0, scheduler_func=None), replace(settings.mask, feather=0),
-            settings.vae_tiles, options, settings.attempts if self._recipe.hook.judges else 0,
-            self._recipe.keeps_sampled,
-        )  # fmt: skip
         mask = crop.mask[:1] if crop.mask.stride(0) == 0 else crop.mask
-        return content_of(crop.before), content_of(mask), self._look.of(facts)
+        return {
+            "pixels": content_of(crop.before),
+            "mask": content_of(mask),
+            "picture": crop.picture,
+            "frame": crop.frame,
+            "region": plan.region,
+            "size": (plan.wished, plan.multiple),
+            "seed": plan.seed,
+            "denoise": plan.denoise,
+            "text": None if plan.text is None else (plan.adds_text, self._prompts.sources(plan.text, plan.seed)),
+            "sampling": replace(settings.sampling, denoise=0.0, scheduler_func=None),
+            "masks": replace(settings.mask, feather=0),
+            "tiles": settings.vae_tiles,
+            "options": replace(settings.options, blend=UNTURNED.blend, size=UNTURNED.size, denoise=UNTURNED.denoise),
+            "attempts": settings.attempts if self._recipe.hook.judges else 0,
+            "kept as sampled": self._recipe.keeps_sampled,
+        }

@@ -27,8 +27,9 @@ from engine.tiny_models import (
     unet_pipe,
 )
 from mask_detailer.detailer.control import ControlNetWrapper, with_control_net
+from mask_detailer.detailer.hooks.builtin import VariationNoiseHook
 from mask_detailer.detailer.options import BlendOptions, ColourOptions, DetailOptions
-from mask_detailer.detailer.pipeline.remembered import memory
+from mask_detailer.detailer.pipeline.remembered import Recall, memory
 from safetensors.torch import save_file
 
 pytestmark = pytest.mark.usefixtures("remembers")
@@ -46,7 +47,7 @@ class Setting:
     def __init__(self, folder: Path, clip: Any) -> None:
         self.folder = folder
         model, _, vae, positive, negative = unet_pipe()
-        self.model, self.vae, self.positive, self.negative = model, vae, positive, negative
+        self.model, self.vae, self.positive, self.negative = self.parts = model, vae, positive, negative
         self.clip = clip.clone()
         self.image, self.segs = picture(*SIZE), parts_of(BOXES)
         self.changes: dict[str, Any] = dict(crop_batch=0, wildcard="a <lora:tiny:0.5> hat, embedding:thing")
@@ -159,7 +160,7 @@ def nothing(s: Setting) -> None:
 # first, then what is changed; all of it must be seen
 SEEN: dict[str, tuple[Change, Change]] = {
     "the picture": (nothing, attribute("image", lambda s: s.image * 0.999)),
-    "a pixel in place": (nothing, lambda s: s.image[:, 40:60, :].add_(1e-4)),
+    "a pixel in place": (nothing, lambda s: s.image[:, 7, :].add_(1e-4)),
     "the mask": (nothing, lambda s: [seg.cropped_mask.__imul__(0.99) for seg in s.segs[1]]),
     "the place": (nothing, moved),
     "the picture's size": (nothing, lambda s: setattr(s, "image", torch.cat([s.image, s.image[:, -8:]], dim=1))),
@@ -171,7 +172,7 @@ SEEN: dict[str, tuple[Change, Change]] = {
     "scheduler": (nothing, widget(scheduler="karras")),
     "scheduler function": (nothing, widget(scheduler_func_opt=lambda m, n, k: torch.linspace(8.0, 0.0, k + 1))),
     "denoise": (nothing, widget(denoise=0.6)),
-    "working size": (nothing, widget(guide_size=72.0)),
+    "working size": (nothing, widget(guide_size=48.0)),
     "noise mask": (nothing, widget(noise_mask=False)),
     "noise mask feather": (nothing, widget(noise_mask_feather=3)),
     "cycles": (nothing, widget(cycle=2)),
@@ -183,7 +184,7 @@ SEEN: dict[str, tuple[Change, Change]] = {
         nothing,
         lambda s: save_file({"emb_params": torch.ones(2, 64)}, s.folder / "embeddings" / "thing.safetensors"),
     ),
-    "colour match": (nothing, options(colour=ColourOptions("mean"))),
+    "colour match": (nothing, options(colour=ColourOptions("mean_and_spread"))),
     "fill": (nothing, options(fill="noise")),
     "tiling": (nothing, options(tiling="always")),
     "retries": (nothing, options(retries=1)),
@@ -234,7 +235,7 @@ SEEN: dict[str, tuple[Change, Change]] = {
 
 
 def shifted(model: Any) -> None:
-    sampling = copy.deepcopy(model.model.model_sampling)
+    sampling = copy.deepcopy(model.get_model_object("model_sampling"))
     sampling.set_sigmas(sampling.sigmas * 1.01)
     model.add_object_patch("model_sampling", sampling)
 
@@ -259,6 +260,63 @@ def test_a_single_change_is_seen(setting: Setting, name: str) -> None:
     with torch.inference_mode():
         assert setting.run() >= WHOLE
     assert setting.run() == 0
+
+
+def refined_by(seed: int) -> Change:
+    return lambda s: s.changes.update(refiner_basic_pipe_opt=unet_pipe(seed))
+
+
+# what of a key sees which of these changes, or of those below, and nothing else does
+SEES: dict[str, tuple[Change, Change]] = {
+    "pixels": SEEN["the picture"],
+    "mask": SEEN["the mask"],
+    "picture": SEEN["the picture's size"],
+    "frame": (
+        attribute("image", lambda s: torch.cat([s.image, 1 - s.image])), attribute("image", lambda s: s.image.flip(0)),
+    ),
+    "region": SEEN["the place"],
+    "size": SEEN["working size"],
+    "seed": SEEN["seed"],
+    "denoise": SEEN["denoise"],
+    "text": SEEN["a LoRA's file"],
+    "sampling": SEEN["cfg"],
+    "masks": SEEN["noise mask"],
+    "tiles": (nothing, widget(tiled_decode=True)),
+    "options": SEEN["grain"],
+    "model": SEEN["a closure"],
+    "vae": SEEN["the VAE"],
+    "positive": SEEN["positive"],
+    "negative": SEEN["negative in place"],
+    "clip": SEEN["the CLIP's layer"],
+    "refiner": (refined_by(4), refined_by(5)),
+    "scheduler": SEEN["scheduler function"],
+    "detailer hook": (
+        widget(detailer_hook=VariationNoiseHook(1, 0.2)), widget(detailer_hook=VariationNoiseHook(1, 0.3)),
+    ),
+    "ControlNet of a segment": SEEN["a ControlNet's strength"],
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ingredient", SEES)
+def test_nothing_of_a_key_is_there_in_vain(setting: Setting, ingredient: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, a change that it sees goes unseen: so that the tests above would tell if it were lost."""
+    before, change = SEES[ingredient]
+    before(setting)
+    setting.run()
+    change(setting)
+    assert setting.run() >= WHOLE
+    memory.clear()
+    for name in ("_facts", "_parts"):
+        real = getattr(Recall, name)
+        monkeypatch.setattr(Recall, name, lambda self, crop, real=real: {**real(self, crop), ingredient: None})
+    made = Setting(setting.folder, setting.clip)
+    made.model, made.vae, made.positive, made.negative = setting.parts
+    write_lora(setting.folder, 0.01)
+    before(made)
+    made.run()
+    change(made)
+    assert made.run() == 0
 
 
 def rebuilt_differential(s: Setting) -> None:
@@ -360,7 +418,7 @@ def test_a_sampler_of_another_pack(setting: Setting, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(host.schedules, "sampler_names", lambda: ["theirs", "euler"])
     setting.changes.update(sampler_name="theirs")
     assert setting.run() == setting.run() == WHOLE
-    assert any("the sampler theirs of another pack" in line for line in told.messages)
+    assert any("the sampler holds what can't be looked into (theirs of another pack)" in line for line in told.messages)
 
 
 def test_an_object_that_fails_when_it_is_looked_at_stops_nothing(setting: Setting) -> None:

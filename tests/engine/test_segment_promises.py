@@ -17,7 +17,9 @@ from engine.remembering import (
 from engine.running import Recorder
 from engine.tiny_models import Pipe
 from mask_detailer import NODE_CLASS_MAPPINGS
+from mask_detailer.core import Size
 from mask_detailer.detailer.hooks.builtin import CombinedHook, PreviewHook
+from mask_detailer.detailer.hooks.fixed_size import FixedSizeHook
 from mask_detailer.detailer.pipeline.remembered import memory
 
 pytestmark = pytest.mark.usefixtures("remembers")
@@ -47,14 +49,14 @@ def ours(pipe: Pipe) -> dict[str, tuple[Any, Any]]:
         "noise": ("NoiseInjectionDetailerHookProvider", noise, dict(seed=4)),
         "variation": ("VariationNoiseDetailerHookProvider", dict(seed=3, strength=0.2), dict(strength=0.3)),
         "unsampler": ("UnsamplerDetailerHookProvider", back, dict(steps=5)),
-        "fixed size": ("CoreMLDetailerHookProvider", dict(mode="512x512"), dict(mode="512x768")),
         "cfg": ("CfgScheduleHookProvider", dict(schedule_for_iteration="simple", target_cfg=3.0), dict(target_cfg=4.0)),
         "steps": ("StepsScheduleHookProvider", dict(schedule_for_iteration="simple", target_steps=4),
                   dict(target_steps=5)),
     }  # fmt: skip
-    return {
+    hooks = {
         name: (hook(node, **widgets), hook(node, **(widgets | other))) for name, (node, widgets, other) in made.items()
     }
+    return hooks | {"fixed size": (FixedSizeHook(Size(64, 64)), FixedSizeHook(Size(64, 96)))}
 
 
 OURS = ("denoise", "noise", "variation", "unsampler", "fixed size", "cfg", "steps")
@@ -63,8 +65,7 @@ OURS = ("denoise", "noise", "variation", "unsampler", "fixed size", "cfg", "step
 @pytest.mark.parametrize("name", OURS)
 def test_ours_promise_and_keep_it(unet: Pipe, name: str) -> None:
     first_hook, other_hook = ours(unet)[name]
-    small = name == "fixed size"
-    segs, widgets = parts_of(BOXES[:2] if small else BOXES), dict(cycle=1 if small else 2, steps=1 if small else 2)
+    segs, widgets = parts_of(BOXES), dict(cycle=2)
     first = detail(NAME, segs, unet, detailer_hook=first_hook, **widgets)
     changed = detail(NAME, segs, unet, detailer_hook=ours(unet)[name][0], choices=CHOSEN, **widgets)
     assert changed.items * len(segs[1]) == first.items

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
 
 from ..core import SEGS
+from .choices import NOTHING_CHOSEN, Choices
 from .host.protocols import (
     Clip,
     Conditioning,
@@ -158,6 +159,7 @@ class DetailSettings:
             ``should_retry_patch`` is content; 0 means it isn't asked.
         crop_batch: how many crops are sampled at once at most; 0: as many as fit into memory; 1: one after another.
         options: those of the Detailer Options node.
+        choices: what is chosen for single segments.
     """
 
     seed: int
@@ -169,6 +171,7 @@ class DetailSettings:
     attempts: int = 0
     crop_batch: int = 0
     options: DetailOptions = UNTURNED
+    choices: Choices = NOTHING_CHOSEN
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,10 @@ class Detailed:
         control_images: the ControlNet hints of all segments.
         segs: the segments with their refined crop as ``cropped_image``, None where one was skipped for its size or
             could not be decoded. Those that nothing was tried with are left out.
+        paste_mask: ``[B,H,W]`` 0..1, of the pictures' size: where it is 0 pasting changed nothing. None unless the
+            recipe ``keeps_sampled``.
+        sampled, sampled_before: likewise the crops that were sampled, in the order of work, as they were decoded and
+            as they had been, both at the size that was sampled, ``[1,h,w,3]`` 0..1.
     """
 
     image: torch.Tensor
@@ -190,6 +197,9 @@ class Detailed:
     refined_alpha: list[torch.Tensor]
     control_images: list[torch.Tensor]
     segs: SEGS
+    paste_mask: torch.Tensor | None = None
+    sampled: list[torch.Tensor] = field(default_factory=list)
+    sampled_before: list[torch.Tensor] = field(default_factory=list)
 
 
 class KSampleCall(NamedTuple):

@@ -4,13 +4,14 @@ import { app } from "../../scripts/app.js";
 import { readOldFiles } from "./bridges.js";
 import { showCaptions } from "./captions.js";
 import { growInputs, growOutputs } from "./growing.js";
-import { listen, SETTING as LIVE, showSegments } from "./live.js";
+import { listen, SETTING as LIVE, showAgain, showSegments } from "./live.js";
 import { bringUpToDate } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
 import { receive, saveOnlyIfWanted, SETTING as RECEIVERS } from "./receivers.js";
 import { SETTING as STEERING, showLogged, steer } from "./steer.js";
 import { loadTexts } from "./texts.js";
+import { addTouchUp, followTouchUps, goOn, showTouchUps, TOUCH_UP } from "./touch_up.js";
 import { appendChoice, readOldToggles, stepSeed } from "./widgets.js";
 import { followMode, listenToPopulated, showPopulated } from "./wildcards.js";
 
@@ -50,6 +51,7 @@ app.registerExtension({
     receive((node) => ours.has(node.comfyClass));
     listenToPopulated((node) => ours.has(node.comfyClass));
     showPreviews((node) => ours.has(node.comfyClass));
+    followTouchUps();
     await loadTexts();
   },
 
@@ -64,10 +66,16 @@ app.registerExtension({
     if (nodeData.name === "ImpactLogger") showLogged(nodeType);
     if (BRIDGES.has(nodeData.name)) readOldFiles(nodeType);
     if (WILDCARDS.has(nodeData.name)) showPopulated(nodeType);
+    if (nodeData.name === TOUCH_UP) goOn(nodeType);
   },
 
   async beforeConfigureGraph(file) {
     await bringUpToDate(file, (type) => ours.has(type));
+  },
+
+  afterConfigureGraph() {
+    showTouchUps();
+    showAgain();
   },
 
   nodeCreated(node) {
@@ -82,6 +90,7 @@ app.registerExtension({
     if (node.comfyClass === "ImpactSEGSPicker") addPicker(node);
     if (node.comfyClass === "ImageReceiver") saveOnlyIfWanted(node);
     if (WILDCARDS.has(node.comfyClass)) followMode(node);
+    if (node.comfyClass === TOUCH_UP) addTouchUp(node);
     stepSeed(node, "seed_2nd", "seed_2nd_mode");
   },
 });

@@ -26,6 +26,12 @@ export function nodeAt(id) {
   return node;
 }
 
+/* The ids of the subgraph nodes that a node is in, by its own id: of "12:5:7" "12:5" and "12". */
+export function idsAround(id) {
+  const parts = String(id).split(":");
+  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join(":")).reverse();
+}
+
 /* All nodes of the open workflow, those in subgraphs too, each once. */
 export function* everyNode(graph = rootGraph(), seen = new Set()) {
   if (seen.has(graph)) return;

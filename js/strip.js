@@ -1,95 +1,100 @@
-/* What a detailer node shows of its segments while it works: a line of text, and a thumbnail for each. */
+/* What a detailer node shows of its segments: a line of text, and a thumbnail for each, in the order of work. */
 import { text } from "./texts.js";
 
 export const HEIGHT = 122; // pixels, always: a node that grew and shrank while it runs would be a nuisance
-const MOST = 60; // thumbnails; beyond that finished pictures make room, so that a long clip stays light
-const NO_LABEL = "A"; // what segments made from a mask are called
 
 const STYLE = `
 .mask-detailer-live { box-sizing: border-box; height: ${HEIGHT}px; padding: 4px 2px 0; overflow: hidden; display: flex;
   flex-direction: column; gap: 6px; color: var(--input-text, #ddd); font: 12px/16px sans-serif; }
 .mask-detailer-live .line { flex: none; padding: 0 4px; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis; font-variant-numeric: tabular-nums; }
-.mask-detailer-live .line b { font-weight: 600; }
-.mask-detailer-live .line span { color: var(--descrip-text, #999); margin-left: 8px; }
+.mask-detailer-live .line b { font-weight: normal; }
+.mask-detailer-live .line span { color: var(--descrip-text, #999); }
+.mask-detailer-live .line span:not(:empty)::before { content: " · "; white-space: pre; }
+.mask-detailer-live:has(.segments:empty) .line { white-space: normal; }
+.mask-detailer-live:has(.segments:empty) .line span { display: block; margin-top: 4px; }
+.mask-detailer-live:has(.segments:empty) .line span::before { display: none; }
 .mask-detailer-live .segments { flex: 1; min-height: 0; display: flex; gap: 6px; overflow: auto hidden;
   scrollbar-width: thin; scrollbar-color: var(--border-color, #555) transparent; }
-.mask-detailer-live .segment { flex: none; width: min-content; min-width: 48px; }
+.mask-detailer-live .segment { flex: none; width: min-content; min-width: 48px; outline: none; cursor: pointer; }
 .mask-detailer-live .pictures { position: relative; box-sizing: border-box; height: 72px; min-width: 48px; width:
   max-content; overflow: hidden; border: 2px solid transparent; border-radius: 5px; background:
   var(--comfy-input-bg, #222); }
 .mask-detailer-live .pictures img { display: block; height: 68px; min-width: 44px; max-width: 140px; }
 .mask-detailer-live .pictures img.after { position: absolute; inset: 0; width: 100%; max-width: none; }
 .mask-detailer-live .pictures img:not([src]) { display: none; }
-.mask-detailer-live .name { box-sizing: border-box; width: 0; min-width: 100%; padding: 1px 3px 0; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
-  color: var(--descrip-text, #999); font-size: 11px; line-height: 14px; }
+.mask-detailer-live .name { box-sizing: border-box; width: 0; min-width: 100%; padding: 1px 3px 0; white-space: nowrap;
+  overflow: hidden; text-overflow: ellipsis; color: var(--descrip-text, #999); font-size: 11px; line-height: 14px; }
+.mask-detailer-live .picture { flex: none; writing-mode: vertical-rl; transform: rotate(180deg); height: 72px;
+  text-align: center; padding-right: 3px; border-right: 1px solid var(--border-color, #555); font-size: 11px;
+  line-height: 14px; color: var(--descrip-text, #999); overflow: hidden; }
+.mask-detailer-live .segment:focus-visible .pictures { box-shadow: 0 0 0 2px var(--input-text, #ddd) inset; }
 .mask-detailer-live [data-state="waiting"] img { opacity: 0.45; }
 .mask-detailer-live [data-state="working"] .pictures { border-color: #4a9eff; }
 .mask-detailer-live [data-state="working"] .name { color: var(--input-text, #ddd); }
 .mask-detailer-live [data-state="done"] .pictures { border-color: #3f9b5f; }
+.mask-detailer-live [data-state="kept"] .pictures { border-color: #b98a2f; }
 .mask-detailer-live :is([data-state="skipped"], [data-state="stopped"]) .pictures { border: 2px dashed
   var(--border-color, #555); }
 .mask-detailer-live :is([data-state="skipped"], [data-state="stopped"]) img { opacity: 0.35; filter: grayscale(1); }
-.mask-detailer-live [data-state="done"] .pictures.compared { cursor: ew-resize; }
 .mask-detailer-live [data-state="done"] .compared img.after { clip-path: inset(0 0 0 var(--split)); }
 .mask-detailer-live [data-state="done"] .compared::after { content: ""; position: absolute; inset: 0 auto 0
   var(--split); border-left: 1px solid #fff; box-shadow: -1px 0 1px #000; }
 `;
 
-function element(tag, className, ...children) {
+export function element(tag, className, ...children) {
   const made = Object.assign(document.createElement(tag), { className });
   made.append(...children);
   return made;
 }
 
-function addStyle() {
-  if (document.getElementById("mask-detailer-live-style")) return;
-  document.head.append(Object.assign(element("style"), { id: "mask-detailer-live-style", textContent: STYLE }));
+export function addStyle(id, style) {
+  if (document.getElementById(id)) return;
+  document.head.append(Object.assign(element("style"), { id, textContent: style }));
 }
 
-const listed = (values) => [...new Set(values)].join(", ");
+/* The page takes the wheel for its canvas before any element hears of it: over a row with more than it shows, it scrolls. */
+function scrollByWheel(event) {
+  const row = event.target.closest?.(".mask-detailer-live .segments");
+  if (!row || event.ctrlKey || event.metaKey || row.scrollWidth <= row.clientWidth) return;
+  event.preventDefault();
+  event.stopPropagation();
+  row.scrollLeft += event.deltaX || event.deltaY;
+}
+
+export const jpeg = (base64) => `data:image/jpeg;base64,${base64}`;
+
+function show(image, base64) {
+  if (!base64) image.removeAttribute("src");
+  else if (image.src !== jpeg(base64)) image.src = jpeg(base64);
+}
 
 /* One segment's thumbnail. Over a finished one the pointer draws the line between before, left, and after, right. */
 class Cell {
-  constructor(picture, number) {
-    Object.assign(this, { picture, number, label: "", size: "", seed: "", skipped: null });
+  constructor(part) {
     this.before = Object.assign(element("img", "before"), { alt: "", draggable: false });
     this.after = Object.assign(element("img", "after"), { alt: "", draggable: false });
     this.pictures = element("div", "pictures", this.before, this.after);
     this.name = element("div", "name");
-    this.element = element("div", "segment", this.pictures, this.name);
+    this.element = Object.assign(element("div", "segment", this.pictures, this.name), { role: "button", tabIndex: -1 });
+    this.element.dataset.part = part.key;
     this.pictures.onpointermove = (event) => this.compare(event);
     this.pictures.onpointerleave = () => this.pictures.classList.remove("compared");
-    this.state = "waiting";
   }
 
-  get state() {
-    return this.element.dataset.state;
-  }
-
-  set state(state) {
+  show({ number, label, size, seed, skipped, state, before, preview, after }) {
     this.element.dataset.state = state;
-    const skipped = text("live_skipped", "skipped");
-    this.name.textContent = [this.number, this.label, state === "skipped" && skipped].filter(Boolean).join(" ");
-    const name = `${text("live_segments_1", "segment %numbers%", { numbers: this.number })} ${this.label}`;
-    const work = this.size && text("live_work", "worked on at %size%, seed %seed%", this);
-    const about = this.skipped ? `${skipped}: ${this.skipped}` : work;
+    show(this.before, before);
+    show(this.after, state === "working" ? (preview ?? after) : state === "kept" ? null : after);
+    const words = { skipped: text("live_skipped", "skipped"), kept: text("live_kept", "kept") };
+    this.name.textContent = [number, label, words[state]].filter(Boolean).join(" ");
+    const name = `${text("live_segments_1", "segment %numbers%", { numbers: number })} ${label}`;
+    const work = size && text("live_work", "worked on at %size%, seed %seed%", { size, seed });
+    const about = skipped ? `${words.skipped}: ${skipped}` : work;
     const hint = text("live_compare", "move over the picture: left of the line before, right of it after");
-    this.element.title = [name.trim(), about, state === "done" && hint].filter(Boolean).join("\n");
-  }
-
-  get isOver() {
-    return this.state !== "waiting" && this.state !== "working";
-  }
-
-  take({ label, size, seed, skipped, before, preview, after }, state = this.state) {
-    this.label = label === NO_LABEL ? "" : (label ?? this.label);
-    this.size = size ?? this.size;
-    this.seed = seed ?? this.seed;
-    this.skipped = skipped ?? this.skipped;
-    if (before) this.before.src = `data:image/jpeg;base64,${before}`;
-    if (preview ?? after) this.after.src = `data:image/jpeg;base64,${preview ?? after}`;
-    this.state = state;
+    const look = text("live_look", "click to look closely and to choose");
+    this.element.title = [name.trim(), about, state === "done" && hint, look].filter(Boolean).join("\n");
+    this.element.ariaLabel = [name.trim(), words[state] ?? about].filter(Boolean).join(", ");
   }
 
   compare({ clientX }) {
@@ -100,128 +105,94 @@ class Cell {
   }
 }
 
-/* The whole of it, for one run of a node. What it is told are the server's events, in their order; those that were
- * missed (the page was loaded late) are done without. */
+/* A run as a node shows it; ``open`` is called with the part that is to be looked at. */
 export class Strip {
-  constructor(promptId) {
-    addStyle();
-    this.promptId = promptId;
+  constructor(run, open = () => {}) {
+    addStyle("mask-detailer-live-style", STYLE);
+    window.addEventListener("wheel", scrollByWheel, { capture: true, passive: false }); // the same one is added once
+    this.run = run;
+    this.open = open;
+    this.cells = new Map();
     this.main = element("b");
     this.more = element("span");
-    this.row = element("div", "segments");
+    this.row = Object.assign(element("div", "segments"), { role: "toolbar" });
+    this.row.ariaLabel = text("live_parts", "segments");
+    this.row.onclick = (event) => this.look(event.target);
+    this.row.onkeydown = (event) => this.key(event);
     this.element = element("div", "mask-detailer-live", element("div", "line", this.main, this.more), this.row);
-    this.restart();
+    this.watcher = (parts) => this.show(parts);
+    run.watchers.add(this.watcher);
+    this.show();
   }
 
-  restart(pictures = 1) {
-    this.pictures = pictures;
-    this.isOver = false;
-    this.cells = new Map();
+  close() {
+    this.run.watchers.delete(this.watcher);
+  }
+
+  /* ``parts`` that changed, or null for all. */
+  show(parts = null) {
+    const { run, main, more } = this;
+    [main.textContent, more.textContent] = [run.main, run.more];
+    this.element.firstChild.title = [run.main, run.more].filter(Boolean).join(" · ");
+    if (!parts) this.rebuild();
+    for (const part of parts ?? run.parts.values()) this.cell(part).show(part);
+    const [begun] = (parts ?? []).filter(({ state }) => state === "working");
+    if (begun && begun !== this.begun) this.scrollTo(begun);
+    if (run.isOver && !parts) this.row.scrollLeft = 0;
+    this.begun = begun ?? this.begun;
+  }
+
+  rebuild() {
+    const { parts } = this.run;
+    for (const key of this.cells.keys()) if (!parts.has(key)) this.cells.delete(key);
+    const focused = this.row.contains(document.activeElement) && document.activeElement.dataset.part;
+    const { scrollLeft } = this.row;
     this.row.replaceChildren();
-    this.say(text("live_looking", "looking for segments"));
+    this.picture = -1;
+    for (const part of parts.values()) this.place(part);
+    if (focused) this.cells.get(focused)?.element.focus();
+    this.row.scrollLeft = scrollLeft;
   }
 
-  say(main, more = "") {
-    this.main.textContent = main;
-    this.more.textContent = more;
-  }
-
-  cell({ picture, number }) {
-    const key = `${picture} ${number}`;
-    if (!this.cells.has(key)) {
-      const cell = new Cell(picture, number);
-      this.cells.set(key, cell);
-      this.row.append(cell.element);
+  place(part) {
+    if (!this.cells.has(part.key)) this.cells.set(part.key, new Cell(part));
+    if (this.run.pictures > 1 && part.picture !== this.picture) {
+      const name = text("live_picture", "picture %picture%", { picture: part.picture + 1 });
+      this.row.append(Object.assign(element("div", "picture"), { textContent: name }));
     }
-    return this.cells.get(key);
+    this.picture = part.picture;
+    const cell = this.cells.get(part.key);
+    if (!this.row.querySelector('[tabindex="0"]')) cell.element.tabIndex = 0;
+    this.row.append(cell.element);
+    return cell;
   }
 
-  take({ what, ...event }) {
-    if (what === "started") this.restart(event.pictures);
-    else if (what === "planned") this.planned(event);
-    else if (what === "begun") this.begun(event);
-    else if (what === "step") this.step(event);
-    else if (what === "done") event.segments.forEach((segment) => this.cell(segment).take(segment, "done"));
-    else if (what === "ended") this.over("done");
+  cell(part) {
+    return this.cells.get(part.key) ?? this.place(part);
   }
 
-  planned({ picture, segments }) {
-    for (const segment of segments) {
-      this.cell({ picture, ...segment }).take(segment, segment.skipped ? "skipped" : "waiting");
-    }
-    for (const [key, cell] of this.cells) {
-      if (this.cells.size <= MOST || !this.isFinished(cell.picture)) break;
-      cell.element.remove();
-      this.cells.delete(key);
-    }
-    this.say(segments.length ? text("live_waiting", "waiting") : text("live_none", "no segments"));
+  scrollTo(part) {
+    const { row } = this;
+    const cell = this.cell(part).element;
+    row.scrollLeft = cell.offsetLeft - row.offsetLeft - (row.clientWidth - cell.offsetWidth) / 2;
   }
 
-  begun({ segments }) {
-    segments.forEach((segment) => this.cell(segment).take(segment, "working"));
-    this.working = segments.map((segment) => this.cell(segment));
-    this.say(this.where(), this.facts());
-    const { element } = this.working[0];
-    this.row.scrollLeft = element.offsetLeft - this.row.offsetLeft - (this.row.clientWidth - element.offsetWidth) / 2;
+  look(target) {
+    const part = this.run.parts.get(target.closest?.(".segment")?.dataset.part);
+    if (part) this.open(this.run, part);
   }
 
-  step({ step, steps, segments }) {
-    segments.forEach((segment) => this.cell(segment).take(segment, "working"));
-    this.say(this.where(), `${text("live_step", "step %step% of %steps%", { step, steps })} · ${this.facts()}`);
-  }
-
-  over(state) {
-    for (const cell of this.cells.values()) if (!cell.isOver) cell.state = state;
-    this.isOver = true;
-    this.row.scrollLeft = 0;
-    const [done, skipped, total] = [this.count("done"), this.count("skipped"), this.cells.size];
-    this.say(
-      total ? text("live_done", "%done% of %total% segments done", { done, total }) : text("live_none", "no segments"),
-      skipped ? text("live_count_skipped", "%skipped% skipped", { skipped }) : "",
-    );
-  }
-
-  /* Interrupted, or an error: what isn't done won't be. */
-  stopped(why) {
-    if (this.isOver) return;
-    const isWorking = this.working?.some((cell) => cell.state === "working");
-    const said = isWorking ? text("live_stopped", "%why% at %segments%", { why, segments: this.where() }) : why;
-    this.over("stopped");
-    this.say(said, text("live_count_done", "%done% done", { done: this.count("done") }));
-  }
-
-  count(state) {
-    return [...this.cells.values()].filter((cell) => cell.state === state).length;
-  }
-
-  of(picture) {
-    return [...this.cells.values()].filter((cell) => cell.picture === picture);
-  }
-
-  isFinished(picture) {
-    return this.of(picture).every((cell) => cell.isOver);
-  }
-
-  where() {
-    const pictures = [...new Set(this.working.map((cell) => cell.picture))];
-    const numbers = listed(this.working.map((cell) => cell.number));
-    const isOne = this.working.length === 1;
-    let segments = isOne
-      ? text("live_segments_1", "segment %numbers%", { numbers })
-      : text("live_segments", "segments %numbers%", { numbers });
-    if (pictures.length === 1) {
-      segments = text("live_total", "%segments% of %total%", { segments, total: this.of(pictures[0]).length });
-    }
-    if (this.pictures === 1) return segments;
-    return text("live_pictures", "%segments% of picture %pictures%", {
-      segments,
-      pictures: pictures.map((picture) => picture + 1).join(", "),
-    });
-  }
-
-  facts() {
-    const seeds = listed(this.working.map((cell) => cell.seed));
-    const sizes = listed(this.working.map((cell) => cell.size));
-    return `${sizes} · ${text("live_seed", "seed %seeds%", { seeds })}`;
+  /* One cell is reached by Tab, the others from it by the arrows. */
+  key(event) {
+    const cells = [...this.row.querySelectorAll(".segment")];
+    const index = cells.indexOf(event.target.closest(".segment"));
+    const next = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: cells.length - 1 }[event.key];
+    if (event.key !== "Enter" && event.key !== " " && next === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (next === undefined) return this.look(event.target);
+    const cell = cells[Math.min(Math.max(next, 0), cells.length - 1)];
+    for (const other of cells) other.tabIndex = other === cell ? 0 : -1;
+    cell.focus();
   }
 }

@@ -84,6 +84,7 @@ class MaskDetailerPipe(Detailer, name="MaskDetailer (pipe)", menu=DETAILER):
                 "contour_fill": schema.contour_fill(True),
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.beyond(),
+                **schema.choices(),
             },
         }
 
@@ -93,9 +94,10 @@ class MaskDetailerPipe(Detailer, name="MaskDetailer (pipe)", menu=DETAILER):
         door, widgets = self.door, self.checked(widgets)
         frames = door.image(image)
         recipe = recipe_of_pipe(door, basic_pipe, widgets)
-        segs_of_frame = mask_cut_of(widgets).segs_of_frames(door, frames, mask)
+        cut = mask_cut_of(widgets)
+        segs_of_frame, without = cut.segs_of_frames(door, frames, mask), cut.why_nothing(mask)
         shots = (
-            Shot(frame, segs_of_frame(frame, variant == 0), wrapped_seed(widgets["seed"] + variant))
+            Shot(frame, segs_of_frame(frame, variant == 0), wrapped_seed(widgets["seed"] + variant), without)
             for variant in range(widgets["batch_size"])
             for frame in range(len(frames))
         )
@@ -147,6 +149,7 @@ class DetailerForEach(Detailer, name="Detailer (SEGS)", menu=DETAILER):
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.vae_tiles(),
                 **schema.beyond(),
+                **schema.choices(),
             },
         }
 

@@ -21,11 +21,16 @@ logger = logging.getLogger("mask_detailer")
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture that a node makes: of which frame that came in, with which segments and seed."""
+    """One picture that a node makes: of which frame that came in, with which segments and seed.
+
+    Attributes:
+        without: why there are no segments where there are none; see ``MaskCut.why_nothing``.
+    """
 
     frame: int
     segs: SEGS
     seed: int
+    without: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,14 @@ class Work:
 
     def joined(self, made: Sequence[Detailed]) -> Detailed:
         """All pictures in one, with the lists of their crops one picture after another."""
-        crops, refined, alpha, control = (
+        crops, refined, alpha, control, sampled, before = (
             [item for done in made for item in getattr(done, name)]
-            for name in ("crops", "refined", "refined_alpha", "control_images")
+            for name in ("crops", "refined", "refined_alpha", "control_images", "sampled", "sampled_before")
         )
         segs = made[0].segs[0], [seg for done in made for seg in done.segs[1]]
-        return Detailed(self.images, crops, refined, alpha, control, segs)
+        masks = [done.paste_mask for done in made if done.paste_mask is not None]
+        mask = torch.cat(masks) if masks else None
+        return Detailed(self.images, crops, refined, alpha, control, segs, mask, sampled, before)
 
 
 def work_on(door: Door, frames: torch.Tensor, shots: Iterable[Shot], count: int, recipe: Recipe) -> Work:
@@ -74,7 +81,7 @@ def work_on(door: Door, frames: torch.Tensor, shots: Iterable[Shot], count: int,
         for index, shot in enumerate(shots):
             images[index] = frames[shot.frame]
             frame = Frame(shot.frame, len(frames))
-            yield Picture(images[index : index + 1, ..., :3], shot.segs, shot.seed, frame=frame)
+            yield Picture(images[index : index + 1, ..., :3], shot.segs, shot.seed, frame=frame, without=shot.without)
 
     return Work(images, pictures(), recipe)
 
@@ -106,6 +113,13 @@ class MaskCut:
     bbox_fill: bool = False
     contour_fill: bool = True
 
+    @staticmethod
+    def why_nothing(mask: object) -> str:
+        """Why a mask gives no segments where it gives none: it is not there, nothing is painted, or nothing large."""
+        if mask is None:
+            return "unconnected"
+        return "small" if isinstance(mask, torch.Tensor) and bool((mask > 0).any()) else "black"
+
     def segs_of_frames(self, door: Door, frames: torch.Tensor, mask: object) -> Callable[[int, bool], SEGS]:
         """What makes a frame's SEGS, told the frame and whether to log that its mask is empty.
 
@@ -126,10 +140,10 @@ class MaskCut:
                 own, False, self.crop_factor, self.bbox_fill, self.drop_size, is_contour=self.contour_fill
             )
             if tell and not segs[1]:
-                logger.warning(
-                    "%s: mask %d marks nothing larger than drop_size %d, its picture stays as it is",
-                    door.node, frame, self.drop_size,
-                )  # fmt: skip
+                is_black = self.why_nothing(own) == "black"
+                marks = "is black: nothing is painted" if is_black else f"marks nothing larger than {self.drop_size}"
+                source = "" if is_black else " pixels, its drop_size"
+                logger.warning("%s: mask %d %s%s; its picture stays as it is", door.node, frame, marks, source)
             return segs
 
         return segs_of

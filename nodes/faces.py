@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 
-from ..core import Size
+from ..core import SEGS, Size
 from ..detailer import host
-from ..detailer.detection.detect import DetectionSettings, Finders, FindSettings, SamSettings, detect_faces
-from ..detailer.host.protocols import DetailerHook
+from ..detailer.detection.detect import DetectionSettings, FindSettings, SamSettings, choose, detect_faces
 from ..detailer.pipeline import run
-from ..detailer.values import Detailed, wrapped_seed
+from ..detailer.values import Detailed, DetailerPipe, wrapped_seed
 from ..segs import rescale, to_combined_mask
 from . import schema
 from .detailer_pipes import detailer_pipe_of
-from .detailing import Shot, shown_crops, work_on
+from .detailing import MaskCut, Shot, shown_crops, work_on
 from .door import Door
-from .finders import IN_PIPE, OWN_INPUTS, PartsWidgets, choice_of, finders_of
+from .finders import IN_PIPE, OWN_INPUTS, FinderInputs, PartsWidgets, choice_of, finders_of
 from .registry import SIMPLE, Detailer
 from .schema import Inputs, InputTypes
 from .settings import DetailerWidgets, recipe_of, refiner_of
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 BATCH = "The picture. A batch is detailed frame by frame; frame n samples with seed + n - 1."
-MASK = "What was found, one mask a picture, before it is feathered."
+MASK = "What was found or given, one mask a picture, before it is feathered."
 SHARED_OUTPUT_TOOLTIPS = (
     "The picture with everything that was found detailed.",
     "The refined crops at their size in the picture; for each picture, the tallest first.",
@@ -52,7 +51,25 @@ def _detection() -> Inputs:
     }
 
 
-class _Widgets(DetailerWidgets, PartsWidgets):
+def _instead_of_the_detector() -> Inputs:
+    """What says where the parts are, so that nothing needs to be found; last."""
+    mask = (
+        "Instead of the detector: each separate part of it is detailed as it is, and neither the detector nor SAM is "
+        "asked. As many masks as images pair up; one mask serves all images; one image takes all masks."
+    )
+    segs = (
+        "Instead of the detector: the segments to detail, the same in each picture; neither the detector nor SAM is "
+        "asked."
+    )
+    return {"mask": schema.link("MASK", mask), "segs": schema.link("SEGS", segs)}
+
+
+class _Given(TypedDict, total=False):
+    mask: object
+    segs: object
+
+
+class _Widgets(DetailerWidgets, PartsWidgets, _Given):
     """A face detailer's inputs."""
 
     bbox_threshold: float
@@ -85,31 +102,52 @@ def _find_settings(door: Door, widgets: _Widgets) -> FindSettings:
     return FindSettings(bbox=asked, segm=asked, sam=sam, choice=choice_of(door, widgets))
 
 
+def _segs_of_frames(
+    door: Door, frames: torch.Tensor, pipe: DetailerPipe, inputs: FinderInputs, widgets: _Widgets
+) -> Callable[[int], SEGS]:
+    """What gives a frame's segments: those that came in, those of a mask that came in, or what is found there.
+
+    Raises:
+        InputError: for a mask and segments at once, and for what can't be worked with.
+    """
+    mask, segs, settings = widgets.get("mask"), widgets.get("segs"), _find_settings(door, widgets)
+    if segs is not None:
+        if mask is not None:
+            raise door.error("segs", "there is a mask too", "Connect one of the two")
+        given = choose(door.segs_to_detail(segs), settings.choice)
+        return lambda frame: given
+    if mask is not None:
+        cut = MaskCut(widgets["bbox_crop_factor"], widgets["drop_size"], contour_fill=False)
+        of_mask, choice = cut.segs_of_frames(door, frames, mask), replace(settings.choice, labels=None)
+        return lambda frame: choose(of_mask(frame, True), choice)
+    finders = finders_of(door, pipe, inputs)
+    return lambda frame: door.segs(detect_faces(frames[frame : frame + 1], finders, settings, pipe.detailer_hook))
+
+
 @dataclass
 class _Faces:
     """What is found frame by frame as the work goes on, and the lists of what becomes of it.
 
     Attributes:
-        frames: ``[B,H,W,3 or 4]``.
+        size: the frames'.
+        count: how many there are.
         seed: of the first frame; each further one has the next.
-        hook: as it is, for the detectors.
+        segs_of: gives a frame's segments.
     """
 
-    door: Door
-    frames: torch.Tensor
+    size: Size
+    count: int
     seed: int
-    finders: Finders
-    settings: FindSettings
-    hook: DetailerHook = None
+    segs_of: Callable[[int], SEGS]
     masks: list[torch.Tensor] = field(default_factory=list)
     refined: list[torch.Tensor] = field(default_factory=list)
     refined_alpha: list[torch.Tensor] = field(default_factory=list)
     hints: list[torch.Tensor] = field(default_factory=list)
 
     def shots(self) -> Iterator[Shot]:
-        for index, frame in enumerate(self.frames.split(1)):
-            segs = self.door.segs(detect_faces(frame, self.finders, self.settings, self.hook))
-            self.masks.append(to_combined_mask(rescale(segs, Size(*frame.shape[1:3]))))
+        for index in range(self.count):
+            segs = self.segs_of(index)
+            self.masks.append(to_combined_mask(rescale(segs, self.size)))
             yield Shot(index, segs, wrapped_seed(self.seed + index))
 
     def keep(self, done: Detailed) -> None:
@@ -171,6 +209,8 @@ class FaceDetailer(Detailer, menu=SIMPLE):
                 **schema.beyond(),
                 **schema.parts_labels(),
                 **schema.parts(),
+                **_instead_of_the_detector(),
+                **schema.choices(),
             },
         }
 
@@ -179,8 +219,8 @@ class FaceDetailer(Detailer, menu=SIMPLE):
         frames, pipe_out = door.image(image), detailer_pipe_of(widgets)
         pipe = door.detailer_pipe(pipe_out)
         recipe = recipe_of(door, pipe.base, None, widgets)
-        finders, settings = finders_of(door, pipe, OWN_INPUTS), _find_settings(door, widgets)
-        faces = _Faces(door, frames, recipe.settings.seed, finders, settings, pipe.detailer_hook)
+        segs_of = _segs_of_frames(door, frames, pipe, OWN_INPUTS, widgets)
+        faces = _Faces(Size(*frames.shape[1:3]), len(frames), recipe.settings.seed, segs_of)
         work = work_on(door, frames, faces.shots(), len(frames), recipe)
         for done in run.detail(work.pictures, work.count, recipe):
             faces.keep(done)
@@ -219,6 +259,8 @@ class FaceDetailerPipe(Detailer, name="FaceDetailer (pipe)", menu=SIMPLE):
                 **schema.beyond(),
                 **schema.parts_labels(),
                 **schema.parts(),
+                **_instead_of_the_detector(),
+                **schema.choices(),
             },
         }
 
@@ -228,8 +270,8 @@ class FaceDetailerPipe(Detailer, name="FaceDetailer (pipe)", menu=SIMPLE):
         of_pipe = {"wildcard": pipe.wildcard, "detailer_hook": pipe.detailer_hook}
         refiner = refiner_of(pipe, widgets.get("refiner_ratio"))
         recipe = recipe_of(door, pipe.base, "detailer_pipe", {**widgets, **of_pipe}, refiner)
-        finders, settings = finders_of(door, pipe, IN_PIPE), _find_settings(door, widgets)
-        faces = _Faces(door, frames, recipe.settings.seed, finders, settings, pipe.detailer_hook)
+        segs_of = _segs_of_frames(door, frames, pipe, IN_PIPE, widgets)
+        faces = _Faces(Size(*frames.shape[1:3]), len(frames), recipe.settings.seed, segs_of)
         work = work_on(door, frames, faces.shots(), len(frames), recipe)
         for done in run.detail(work.pictures, work.count, recipe):
             faces.keep(done)

@@ -53,6 +53,7 @@ class DetailerForEachPipe(Detailer, name="Detailer (SEGS/pipe)", menu=DETAILER):
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.vae_tiles(),
                 **schema.beyond(),
+                **schema.choices(),
             },
         }
 

@@ -60,6 +60,7 @@ class MaskDetailerPlan(Node, name="Detail Plan", menu=DETAILER, own=True):
                 "bbox_fill": schema.bbox_fill(),
                 "contour_fill": schema.contour_fill(True),
                 **schema.beyond(),
+                **schema.choices(),
             },
         }
 

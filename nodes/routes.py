@@ -9,10 +9,12 @@ from ..detailer import host, live, steering
 from ..detailer.picker import Candidates
 from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 from ..detailer.prompts.wildcards import expand
+from ..detailer.review import AFTER, BEFORE, CANDIDATE, Node, View
 from ..detailer.values import wrapped_seed
 from .past import files, prompts
 
 MOST_DIGITS = 9  # of a segment's number
+MOST_DIGITS_OF_SEED = 20
 MOST_LETTERS = 100_000  # of a text
 
 candidates = Candidates()
@@ -62,6 +64,28 @@ def _live(query: host.server.Query) -> host.server.Answer:
     return ""
 
 
+def _reviewed(query: host.server.Query) -> host.server.Answer:
+    """A part of a node's last run, before or after, or one of its candidates, at its own size."""
+    picture, number, which = query.get("picture", ""), query.get("number", ""), query.get("which", "")
+    seed = query.get("seed", "")
+    if not (_is_number(picture) and _is_number(number)) or which not in (BEFORE, AFTER, CANDIDATE):
+        return None
+    if (which == CANDIDATE) != _is_number(seed, MOST_DIGITS_OF_SEED):
+        return None
+    node = Node(query.get("client", ""), query.get("workflow"), query.get("node", ""))
+    return live.review.png(node, View(int(picture), int(number), which, seed))
+
+
+def _state(query: host.server.Query) -> host.server.Answer:
+    """How the last runs of a client's nodes went so far, of one or of all: the events to show that by."""
+    client = query.get("client", "")
+    return {"events": live.review.states(client, query.get("workflow"), query.get("node"), host.server.is_running)}
+
+
+def _is_number(text: str, most: int = MOST_DIGITS) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= most
+
+
 def _steering(query: host.server.Query) -> host.server.Answer:
     """A browser says whether its user lets nodes change widgets and queue."""
     steering.allowing.set(query.get("client", ""), query.get("on") == "1")
@@ -82,6 +106,8 @@ def register() -> None:
         "/impact/wildcards/refresh": _refresh,
     }.items():
         host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer))
+    for path, answer in {"/mask_detailer/review": _reviewed, "/mask_detailer/review/state": _state}.items():
+        host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer, takes_long=True))
     host.server.when_serving(lambda: host.server.serve_post("/impact/wildcards", _expanded))
     host.server.when_serving(lambda: host.server.serve_post("/mask_detailer/old_file", files.upgrades))
     host.server.when_queued(prompts.bring_up_to_date)

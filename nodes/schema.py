@@ -303,6 +303,17 @@ def beyond() -> Inputs:
     return {"crop_batch": crop_batch(), "detail_options": link("DETAIL_OPTIONS", options)}
 
 
+def choices() -> Inputs:
+    """What is chosen for single segments. The last widget of all: saved workflows count on the places before."""
+    tooltip = (
+        'Choices for single parts, by the numbers in the strip: {"3": {"seed": 4711}, "5": {"keep": true}}; "2.3" is '
+        "the third part of the second picture. Each takes seed, denoise, text, keep (the picture stays as it is "
+        "there), skip, candidates (2 to 8 seeds to choose from) and box (where the part was). The strip's buttons "
+        "write it. Parts for which nothing changed are not sampled again."
+    )
+    return {"choices": ("STRING", {"default": "", "multiline": False, "tooltip": tooltip, "advanced": True})}
+
+
 def crop_batch() -> Input:
     tooltip = (
         "How many parts of the same working size are sampled at once, over all pictures and variants: 0 as many as fit "

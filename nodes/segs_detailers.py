@@ -58,6 +58,7 @@ class SEGSDetailer(Detailer, menu=DETAILER):
                 "noise_mask_feather": schema.noise_mask_feather(),
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.beyond(),
+                **schema.choices(),
             },
         }
 

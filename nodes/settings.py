@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypedDict, cast
 
+from ..detailer.choices import Choices, ChoicesError
 from ..detailer.hooks.protocol import Hook
 from ..detailer.host.protocols import SchedulerFunc
+from ..detailer.ksampler import MOST_LEVELS, whole_schedule
 from ..detailer.pipeline.recipe import Recipe
 from ..detailer.values import (
     BasicPipe,
@@ -51,6 +53,7 @@ class DetailerWidgets(_Always, total=False):
     max_retries: int
     crop_batch: int
     detail_options: object
+    choices: str
     detailer_hook: object
     refiner_ratio: float
     refiner_basic_pipe_opt: object
@@ -111,7 +114,22 @@ def settings_of(door: Door, values: Mapping[str, object]) -> DetailSettings:
         attempts=widgets.get("max_retries", 0),
         crop_batch=widgets.get("crop_batch", 0),
         options=door.detail_options(widgets.get("detail_options")),
+        choices=_choices_of(door, widgets),
     )
+
+
+def _choices_of(door: Door, widgets: DetailerWidgets) -> Choices:
+    """What is chosen for single segments; a denoise that makes too long a schedule is refused as the widget's is."""
+    try:
+        choices = Choices.parse(widgets.get("choices", ""))
+    except ChoicesError as error:
+        raise door.error("choices", error.found, error.fix) from error
+    for denoise in choices.denoises:
+        total = whole_schedule(widgets["steps"], denoise) if denoise > 0 else 0
+        if total > MOST_LEVELS:
+            found = f"{widgets['steps']} steps at denoise {denoise} are a schedule of {total} noise levels"
+            raise door.error("choices", found, f"Give a higher denoise: {MOST_LEVELS} levels are the most")
+    return choices
 
 
 def recipe_of(
@@ -128,11 +146,15 @@ def recipe_of(
     """
     settings = settings_of(door, values)
     door.not_missing(pipe, pipe_name)
-    if settings.text and settings.text.strip() and not hasattr(pipe.clip, "tokenize"):
+    if _has_text(settings) and not hasattr(pipe.clip, "tokenize"):
         missing = "missing (None)" if pipe.clip is None else f"a {type(pipe.clip).__name__} and no CLIP"
         found = f"{'it' if pipe_name is None else 'its clip'} is {missing}, but there is per-segment text"
         raise door.error(pipe_name or "clip", found, "Connect a CLIP")
     return Recipe(pipe, settings, refiner, Hook(values.get("detailer_hook")), door.node, pipe_name)
+
+
+def _has_text(settings: DetailSettings) -> bool:
+    return any(text.strip() for text in (settings.text or "", *settings.choices.texts))
 
 
 def recipe_of_pipe(door: Door, basic_pipe: object, values: Mapping[str, object]) -> Recipe:

@@ -36,7 +36,7 @@ from .filters import (
     pick,
     split_text,
 )
-from .paste import paste
+from .paste import Placed, paste, placed
 from .rescale import rescale
 from .tiles import IRREGULAR_MODES, Tiling, make_tiles
 
@@ -51,6 +51,7 @@ __all__ = [
     "Choice",
     "Crops",
     "Found",
+    "Placed",
     "Preview",
     "Tiling",
     "assign_labels",
@@ -80,6 +81,7 @@ __all__ = [
     "parse_picks",
     "paste",
     "pick",
+    "placed",
     "rescale",
     "scale_bbox",
     "split_text",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 
-from ..core import SEGS, Size, blur_mask, crop_region, own_image, paste_, resample, resize_mask, seg_mask
+from ..core import SEG, SEGS, Region, Size, blur_mask, crop_region, own_image, paste_, resample, resize_mask, seg_mask
 from ..core.reflect import cut_inside
 from .rescale import rescale
 
@@ -45,11 +47,44 @@ def paste(
         if image is None:
             logger.info("segment %d: not pasted, it has no image of its own", number)
             continue
-        masks = resize_mask(seg_mask(seg), region.size)[(slice(None), *visible.relative_to(region).slices)]
-        masks = masks if len(masks) == len(frames) else masks.amax(dim=0, keepdim=True)
-        alphas = (blur_mask(masks.clamp(0.0, 1.0), feather) * alpha).to(out.device)
+        alphas = (_alphas(seg, visible, feather, len(frames)) * alpha).to(out.device)
         image = image.to(out.device)
         for index in range(len(out)):
             patch = image[min(index, len(image) - 1)][None]
             paste_(out[index : index + 1], patch, alphas[min(index, len(alphas) - 1)][None], visible)
     return out
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A segment's image in its place.
+
+    Attributes:
+        number: the segment's, from 1.
+        region: where it lies in the picture.
+        image: ``[1,h,w,3]`` float32 0..1 of the region's size.
+        alpha: ``[1,h,w]`` 0..1, what of it is seen.
+    """
+
+    number: int
+    label: str
+    region: Region
+    image: torch.Tensor
+    alpha: torch.Tensor
+
+
+def placed(segs: SEGS, picture: Size, feather: int) -> Iterator[Placed]:
+    """What ``paste`` puts into a picture of that size, one after another; segments without image are left out."""
+    for number, seg in enumerate(rescale(segs, picture)[1], start=1):
+        visible = crop_region(seg).within(picture)
+        image = None if visible.is_empty else own_image(seg, visible, most=1)
+        if image is not None:
+            yield Placed(number, str(seg.label), visible, image, _alphas(seg, visible, feather, 1).to(image.device))
+
+
+def _alphas(seg: SEG, visible: Region, feather: int, frames: int) -> torch.Tensor:
+    """The blurred masks of what of a segment is visible, ``[frames or 1,h,w]``: another number of masks is merged."""
+    region = crop_region(seg)
+    masks = resize_mask(seg_mask(seg), region.size)[(slice(None), *visible.relative_to(region).slices)]
+    masks = masks if len(masks) == frames else masks.amax(dim=0, keepdim=True)
+    return blur_mask(masks.clamp(0.0, 1.0), feather)

@@ -14,6 +14,9 @@ from hypothesis import settings
 # drawn here, before workers are started: they have it too. tests/engine/test_fuzz.py
 os.environ.setdefault("FUZZ_SEED", str(random.SystemRandom().randrange(10**6)))
 
+# a test counts what it has made: nothing comes from the runs of others. Those of the segment memory switch it on
+os.environ.setdefault("MASK_DETAILER_MEMORY_MIB", "0")
+
 # examples differ in size by far, and the machine may be busy: no deadline for a single one
 settings.register_profile("mask-detailer", deadline=None)
 settings.load_profile("mask-detailer")

@@ -36,6 +36,11 @@ class CombinedHook(DetailerHook):
     def answers_event(self, event: str) -> bool:
         return any(Hook(hook).answers(event) for hook in self.hooks)
 
+    def fingerprint(self) -> object:
+        """Those of all of them; None where one has none."""
+        promises = [Hook(hook).fingerprint() for hook in self.hooks]
+        return None if None in promises else promises
+
     def at(self, event: Event, arguments: Sequence[object]) -> object:
         super().at(event, arguments)
         return event.joined(self.hooks, *arguments)
@@ -46,6 +51,9 @@ class DenoiseScheduleHook(DetailerHook):
 
     def __init__(self, target: float) -> None:
         self.target = target
+
+    def fingerprint(self) -> object:
+        return self.target
 
     def pre_ksample(self, *arguments: object) -> tuple[object, ...]:
         call = KSampleCall._make(arguments)
@@ -67,6 +75,9 @@ class ScheduleHook(DetailerHook):
             whole: of what comes between, the whole part is taken.
         """
         self.name, self.target, self.whole = name, target, whole
+
+    def fingerprint(self) -> object:
+        return self.name, self.target, self.whole
 
     def pre_ksample(self, *arguments: object) -> tuple[object, ...]:
         call, value = KSampleCall._make(arguments), self.target
@@ -104,6 +115,9 @@ class _NoiseInjection(DetailerHook):
         self.seed = seed
         self.strength = strength
 
+    def fingerprint(self) -> object:
+        return self.source, self.seed, self.strength
+
     def noised(self, latent: Latent) -> Latent:
         """A latent with this cycle's noise under its noise mask."""
         now = self.strength.at(self.cur_step, self.total_step)
@@ -139,6 +153,9 @@ class VariationNoiseHook(DetailerHook):
         self.seed = seed
         self.strength = strength
 
+    def fingerprint(self) -> object:
+        return self.seed, self.strength
+
     def get_custom_noise(self, seed: int, noise: torch.Tensor, is_touched: bool) -> tuple[torch.Tensor, bool]:
         like: Latent = {"samples": torch.zeros_like(noise, dtype=torch.float32, device="cpu")}
         own = noise.to("cpu", torch.float32) if is_touched else host.sampling.noise_for(like, [seed])
@@ -156,6 +173,9 @@ class _Unsampling(DetailerHook):
         self.call = call
         self.normalize = normalize
         self.end_at_step = end_at_step
+
+    def fingerprint(self) -> object:
+        return self.call, self.normalize, self.end_at_step
 
     def unsampled(self, latent: Latent) -> Latent:
         now = self.end_at_step.at(self.cur_step, self.total_step)

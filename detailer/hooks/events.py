@@ -262,6 +262,12 @@ class DetailerHook:
         """Whether it does anything there: it has a method of its own."""
         return getattr(type(self), event) is not getattr(DetailerHook, event)
 
+    def fingerprint(self) -> object:
+        """None: it doesn't promise that the same crop comes out of it the same, whatever came before. One that does
+        gives all that its answers depend on.
+        """
+        return None
+
     def at(self, event: Event, arguments: Sequence[object]) -> object:
         """The answer to an event that it has no method of its own for."""
         if event.name == "set_steps":

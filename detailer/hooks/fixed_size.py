@@ -27,6 +27,9 @@ class FixedSizeHook(DetailerHook):
     def __init__(self, size: Size) -> None:
         self.size = size
 
+    def fingerprint(self) -> object:
+        return self.size
+
     def post_crop_region(self, w: int, h: int, item_bbox: Box, crop_region: Box) -> list[int]:
         """The region cut to the size's aspect, more where there is more room around the box, which stays in it."""
         region, box = Region.of(crop_region), Region.of(item_bbox)

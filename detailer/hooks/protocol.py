@@ -11,7 +11,7 @@ from ...core import SEGS, Size
 from ..host.answers import NonsenseError
 from ..host.protocols import Sampler
 from ..values import KSampleCall, Latent
-from .events import EVENTS
+from .events import EVENTS, ActsOn
 
 _Region = TypeVar("_Region")
 
@@ -45,6 +45,24 @@ class Hook:
     def crop_methods(self) -> tuple[str, ...]:
         """The methods for which crops must go one after another. Other packs' hooks may do anything in theirs."""
         return tuple(name for name, event in EVENTS.items() if event.one_at_a_time and self.answers(name))
+
+    def fingerprint(self) -> object:
+        """What the hook promises by: with the same of it, the same crop comes out the same, whatever came before.
+
+        Returns:
+            any value of plain data, tensors and what can be looked into; None where it promises nothing. A hook that
+            neither acts on crops on their way nor judges them needs no promise: ``()``.
+        """
+        if not self.judges and not any(EVENTS[name].acts_on is ActsOn.CROP for name in self.crop_methods):
+            return ()
+        promise = getattr(self.hook, "fingerprint", None)
+        said = promise() if callable(promise) else None
+        return None if said is None else (self.name, type(self.hook).__module__, said)
+
+    @property
+    def name(self) -> str:
+        """Its class's."""
+        return type(self.hook).__name__
 
     @property
     def judges(self) -> bool:

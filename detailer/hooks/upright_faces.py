@@ -64,6 +64,9 @@ class UprightFaceHook(DetailerHook):
         self.least_degrees = least_degrees
         self._turned: tuple[Turn, torch.Tensor] | None = None
 
+    def fingerprint(self) -> object:
+        return self.finder, self.least_degrees
+
     def post_upscale(self, pixels: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         self._turned = None
         turn = self.finder.turn(pixels, _middle(Size(*pixels.shape[1:3]), mask))

@@ -85,6 +85,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _OUT_OF_MEMORY)
 
 
+def is_out_of_system_memory(error: BaseException) -> bool:
+    """Whether an error says that it is the system's memory that ran out, not a device's."""
+    return isinstance(error, MemoryError) or "CPUAllocator" in str(error)
+
+
 def free_system_memory() -> int:
     """Bytes of the system's memory that nobody uses."""
     import comfy.model_management

@@ -27,6 +27,11 @@ def node_class(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def has_layers() -> bool:
+    """Whether the running ComfyUI has the kind LAYERS; False where it does not run."""
+    return hasattr(getattr(sys.modules.get("comfy_api.latest"), "io", None), "Layers")
+
+
 def blocked() -> object:
     """What an output gives so that all that hangs on it is left out, without an error."""
     from comfy_execution.graph import ExecutionBlocker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
@@ -72,8 +73,7 @@ class Browser:
 
     @property
     def is_connected(self) -> bool:
-        running = _running_server()
-        return running is not None and self.client in running.sockets
+        return is_connected(self.client)
 
     def send(self, event: str, data: Mapping[str, object]) -> None:
         """Tell it, at once and without waiting; the data also say which node, prompt and workflow they are about."""
@@ -87,6 +87,20 @@ class Browser:
         running = _running_server()
         if running is not None:
             running.send_progress_text(text, self.node, self.client)
+
+
+def is_connected(client: str) -> bool:
+    """Whether a client listens to the websocket now."""
+    running = _running_server()
+    return running is not None and client in running.sockets
+
+
+def is_running(prompt_id: str) -> bool:
+    """Whether a prompt is worked on now."""
+    running = _running_server()
+    return running is not None and any(
+        queued[1] == prompt_id for queued in list(running.prompt_queue.currently_running.values())
+    )
 
 
 def browser_of_prompt(wanted: Container[str]) -> Browser | None:
@@ -176,14 +190,19 @@ def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
     running.add_on_prompt_handler(handler)
 
 
-def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
-    """Answer GET requests for a path, unless another pack does already."""
+def serve_get(path: str, answer: Callable[[Query], Answer], *, takes_long: bool = False) -> None:
+    """Answer GET requests for a path, unless another pack does already.
+
+    Args:
+        takes_long: the answer is made in a thread, so that the server serves others meanwhile.
+    """
     running = _running_server()
     if running is None or path in {resource.canonical for resource in running.app.router.resources()}:
         return
 
     async def handler(request: web.Request) -> web.Response:
-        return _response(answer(request.query))
+        found = await asyncio.to_thread(answer, request.query) if takes_long else answer(request.query)
+        return _response(found)
 
     for prefix in PREFIXES:
         running.app.router.add_get(prefix + path, handler)

@@ -26,18 +26,28 @@ class Attempts:
     """A group's crops until each is made. Iterate over what to try next, and hand in what came of it.
 
     Every crop that was handed out and not taken in as good comes again: with the next seed where it was black or a hook
-    turned it down, with fewer others at once where memory ran out. Crops that are skipped are made as they are.
+    turned it down, with fewer others at once where memory ran out. Crops that are skipped are made as they are, and so
+    are those that are remembered.
 
     Args:
         crops: as they were cut out.
         progress: the group's stretch of the bar.
+        most: how many go at once; None: all.
     """
 
-    def __init__(self, crops: Sequence[Crop], recipe: Recipe, room: Room, progress: host.progress.Progress) -> None:
+    def __init__(
+        self,
+        crops: Sequence[Crop],
+        recipe: Recipe,
+        room: Room,
+        progress: host.progress.Progress,
+        most: int | None = None,
+    ) -> None:
         self._crops = list(crops)
         self._tries = [_Tries() for _ in crops]
-        self._made = [crop if crop.fault else None for crop in crops]
+        self._made = [crop if crop.fault or crop.is_remembered else None for crop in crops]
         self._recipe, self._room, self._progress = recipe, room, progress
+        self._most = len(crops) if most is None else most
         judged = recipe.settings.attempts if recipe.hook.judges else 0
         self._most_judged, self._most_black = judged, recipe.settings.options.retries
 
@@ -47,7 +57,7 @@ class Attempts:
             self._room.tidy()
             fewest = min(self._tries[index].black for index in waiting)
             now = [index for index in waiting if self._tries[index].black == fewest]
-            now = now[: self._room.within(len(now))]
+            now = now[: self._room.within(min(len(now), self._most))]
             yield [self._crops[index].reseeded(self._later(index)) for index in now], self._stretch(now, fewest)
 
     def take(self, crop: Crop) -> None:

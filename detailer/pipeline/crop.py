@@ -32,6 +32,9 @@ class Crop:
         fault: why nothing of it can be put back, None if it can.
         alpha: ``[N,h,w]``, the mask through which it was pasted.
         frame: which of the pictures that came in; conditioning may have an item for each.
+        sampled: ``[N,H,W,3]`` 0..1 as it was decoded, at the size that was sampled; None unless the recipe keeps it.
+        candidate: which of the segment's candidates, from 0; the first is pasted.
+        is_remembered: it came from the memory, and is made.
     """
 
     place: Place
@@ -47,15 +50,18 @@ class Crop:
     fault: str | None = None
     alpha: torch.Tensor | None = None
     frame: Frame = ONLY
+    sampled: torch.Tensor | None = None
+    candidate: int = 0
+    is_remembered: bool = False
 
     @property
     def plan(self) -> CropPlan:
         return self.place.crop
 
     @property
-    def key(self) -> tuple[int, int]:
-        """Which of a run's crops it is: its picture's index and its number there."""
-        return self.place.picture, self.plan.number
+    def key(self) -> tuple[int, int, int]:
+        """Which of a run's crops it is: its picture's index, its number there, and which candidate."""
+        return self.place.picture, self.plan.number, self.candidate
 
     @property
     def frames(self) -> int:
@@ -68,6 +74,10 @@ class Crop:
     def reseeded(self, later: int) -> Crop:
         """The same crop with a seed that many higher."""
         return self.planned(replace(self.plan, seed=wrapped_seed(self.plan.seed + later))) if later else self
+
+    def candidates(self) -> list[Crop]:
+        """It and the others that are to choose from, each with the next seed."""
+        return [replace(self.reseeded(later), candidate=later) for later in range(self.plan.candidates)]
 
     def within_picture(self) -> Crop:
         """The part of it that lies in the picture; itself where that is all. Its pixels are at the picture's scale."""
@@ -82,7 +92,15 @@ class Crop:
             pixels=self.pixels[part],
             noise_mask=None if self.noise_mask is None else self.noise_mask[part],
             alpha=None if self.alpha is None else self.alpha[part],
+            sampled=None if self.sampled is None else _same_part(self.sampled, self.plan.region.size, rows, columns),
         )
+
+
+def _same_part(sampled: torch.Tensor, size: Size, rows: slice, columns: slice) -> torch.Tensor:
+    """Of a crop ``[N,H,W,3]`` at another size, what rows and columns of a crop of ``size`` show."""
+    tall, wide = sampled.shape[1] / size.height, sampled.shape[2] / size.width
+    part = [slice(round(each.start * by), round(each.stop * by)) for each, by in ((rows, tall), (columns, wide))]
+    return sampled[(slice(None), *part)]
 
 
 def seen(image: torch.Tensor, region: Region) -> torch.Tensor:

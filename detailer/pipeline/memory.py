@@ -6,6 +6,7 @@
 3. The VAE in tiles, both ways (``host.vae``; ComfyUI's own does it by itself, this is for VAEs of other packs).
 4. Planning, cutting, blending, pasting and collecting, where each is alone already: what is held but not used is given
    back, and it is done once more (``Room.spared``).
+   Where it is the system's memory that ran out, the segment memory is given back too.
 5. One crop alone that doesn't fit: its name and what needs less memory go to the log, and ComfyUI gets the error.
 """
 
@@ -33,10 +34,12 @@ class Room:
 
     Attributes:
         source: the node that was asked, for errors.
+        forget: gives back what is only kept in case it is wanted again.
     """
 
     most: int | None = None
     source: str = "Mask Detailer"
+    forget: Callable[[], None] = lambda: None
     _ran_out: bool = False
 
     def within(self, wanted: int) -> int:
@@ -63,6 +66,7 @@ class Room:
                 self._place(error, crops[0].name)
                 raise
             if ran_out:
+                self._let_go(error)
                 self.most, self._ran_out = len(crops) // 2, True
                 logger.warning(
                     "not enough memory for %d crops at once (%s): going on with %d at a time",
@@ -99,8 +103,13 @@ class Room:
                     )  # fmt: skip
                     raise
                 logger.warning("%s ran out of memory (%s): trying once more", what, error)
+                self._let_go(error)
             host.devices.free_memory()  # here, where the failed work is let go
             last = True
+
+    def _let_go(self, error: Exception) -> None:
+        if host.devices.is_out_of_system_memory(error):
+            self.forget()
 
     def _place(self, error: Exception, name: str) -> None:
         """Raise the error anew where it wants to know in which segment it came up."""

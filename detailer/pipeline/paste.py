@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 
-from ...core import SEG, crop_region, paste_
+from ...core import SEG, Region, Size, crop_region, paste_, resample
 from ...core.blend import paste_mask, seamless
 from ...segs import kept_image, kept_mask, with_fields
 from ..values import ONLY, Detailed, Frame
@@ -28,6 +29,7 @@ class Canvas:
         pastes: crops go into the picture; else each is kept by itself, cut from its own image where it has one.
         frame: which of the pictures that came in.
         made: the finished crops by number.
+        keeps_sampled: the paste mask, and the crops at the size that was sampled, are wanted.
     """
 
     plan: Plan
@@ -35,6 +37,7 @@ class Canvas:
     pastes: bool = True
     frame: Frame = ONLY
     made: dict[int, Crop] = field(default_factory=dict)
+    keeps_sampled: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -55,6 +58,16 @@ class Canvas:
         """What is to be seen of a crop that was taken in, ``[N,h,w,3]``."""
         return seen(self.work, crop.plan.region) if self.pastes else crop.pixels
 
+    def shown_if_put(self, crop: Crop, recipe: Recipe) -> torch.Tensor:
+        """What would be seen of a crop that was not: the picture stays as it is."""
+        if not self.pastes or crop.fault:
+            return crop.pixels
+        crop = _with_alpha(crop, recipe)
+        assert crop.alpha is not None
+        part = crop.before.clone()
+        paste_(part, _patch(part, crop, recipe), crop.alpha, Region.whole(Size(*part.shape[1:3])))
+        return part
+
     def detailed(self) -> Detailed:
         """The picture as it is now, and the lists of its crops in the order of their numbers."""
         made = [self.made[number] for number in sorted(self.made)]
@@ -67,7 +80,19 @@ class Canvas:
             _largest_first([torch.cat([pixels, alpha[..., None]], dim=-1) for pixels, alpha in pasted]),
             [hint for crop in made for hint in crop.hints],
             ((self.plan.picture.height, self.plan.picture.width), segs),
+            self._paste_mask(made) if self.keeps_sampled else None,
+            [crop.sampled for crop in made if crop.sampled is not None],
+            [resample(crop.before, Size(*crop.sampled.shape[1:3])) for crop in made if crop.sampled is not None],
         )
+
+    def _paste_mask(self, made: Sequence[Crop]) -> torch.Tensor:
+        """The paste masks of all crops as one of the whole picture, the larger value where several reach."""
+        whole = torch.zeros(self.work.shape[:3], device=self.work.device)
+        for crop in made:
+            if crop.alpha is not None:
+                part = whole[(slice(None), *crop.plan.region.slices)]
+                part.copy_(torch.maximum(part, crop.alpha.to(part)))
+        return whole
 
     def _kept(self, crop: Crop) -> SEG:
         """The segment with what was pasted as its image."""
@@ -89,15 +114,13 @@ def paste(work: torch.Tensor, crop: Crop, recipe: Recipe) -> Crop:
     Args:
         work: ``[N,H,W,3]`` float 0..1; where the paste mask is 0, it stays bit for bit.
     """
-    feather, blend = recipe.settings.mask.feather, recipe.settings.options.blend
-    alpha = None if crop.fault else paste_mask(crop.mask, feather, blend.ramp, blend.grow)
-    crop = replace(crop, alpha=alpha).within_picture()
+    crop = _with_alpha(crop, recipe)
     if crop.alpha is None:
         return crop
     region = crop.plan.region
     part = (slice(None), *region.slices)
     before = work[part].clone()
-    patch = seamless(before, crop.pixels, crop.alpha, blend.method, blend.width, region.open_sides(crop.picture))
+    patch = _patch(before, crop, recipe)
     try:
         paste_(work, patch, crop.alpha, region)
         seen_by_hook = recipe.hook.post_paste(work)
@@ -107,6 +130,20 @@ def paste(work: torch.Tensor, crop: Crop, recipe: Recipe) -> Crop:
     if seen_by_hook is not work:
         work.copy_(seen_by_hook)
     return replace(crop, pixels=patch)
+
+
+def _with_alpha(crop: Crop, recipe: Recipe) -> Crop:
+    """The part of a crop that lies in the picture, with its paste mask; without one where it has a fault."""
+    feather, blend = recipe.settings.mask.feather, recipe.settings.options.blend
+    alpha = None if crop.fault else paste_mask(crop.mask, feather, blend.ramp, blend.grow)
+    return replace(crop, alpha=alpha).within_picture()
+
+
+def _patch(before: torch.Tensor, crop: Crop, recipe: Recipe) -> torch.Tensor:
+    """A crop with its paste mask, made to fit the picture as it is there, ``before``."""
+    assert crop.alpha is not None
+    blend, sides = recipe.settings.options.blend, crop.plan.region.open_sides(crop.picture)
+    return seamless(before, crop.pixels, crop.alpha, blend.method, blend.width, sides)
 
 
 def _with_refined(crop: Crop) -> SEG:

@@ -40,6 +40,8 @@ class CropPlan:
         adds_text: it is added to the node's positive instead of replacing it.
         skipped: why it is not worked on, None if it is.
         too_large: that is why: its size.
+        kept: that is why: the picture is to stay as it is there.
+        candidates: how many are made, with seed after seed, to choose from.
         why: its size in words, where the detail options had a say.
     """
 
@@ -56,6 +58,8 @@ class CropPlan:
     adds_text: bool = False
     skipped: str | None = None
     too_large: bool = False
+    kept: bool = False
+    candidates: int = 1
     why: str = ""
 
     @property
@@ -64,7 +68,7 @@ class CropPlan:
 
     def goes_with(self, other: CropPlan) -> bool:
         """Whether both can be sampled as one batch, as far as the plan knows."""
-        if self.skipped or other.skipped:
+        if self.skipped or other.skipped or self.candidates > 1 or other.candidates > 1:
             return False
         return self.working == other.working and self.denoise == other.denoise
 
@@ -122,8 +126,8 @@ class Plan:
 
     @property
     def to_visit(self) -> tuple[CropPlan, ...]:
-        """Those to sample, and those skipped for their size, whose crops are shown."""
-        return tuple(crop for crop in self.crops if not crop.skipped or crop.too_large)
+        """Those to sample, and those skipped for their size or kept, whose crops are shown."""
+        return tuple(crop for crop in self.crops if not crop.skipped or crop.too_large or crop.kept)
 
     @property
     def to_sample(self) -> tuple[CropPlan, ...]:

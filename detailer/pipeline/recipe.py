@@ -31,6 +31,7 @@ class Recipe:
         source: the node that was asked, for log and errors.
         pipe_name: its input that holds the pipe, for errors; None where its parts are inputs of their own.
         once: what is said once a run.
+        keeps_sampled: what ``Detailed`` has of crops at the size that was sampled, and the paste mask, is wanted.
     """
 
     pipe: BasicPipe
@@ -40,6 +41,7 @@ class Recipe:
     source: str = "Mask Detailer"
     pipe_name: str | None = None
     once: Once = field(default_factory=Once, compare=False)
+    keeps_sampled: bool = False
 
     def prepared(self) -> Recipe:
         """As it is carried out: with Differential Diffusion where the noise mask is soft, and the VAE's tiles

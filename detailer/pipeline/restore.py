@@ -46,7 +46,8 @@ def restore(crop: Crop, recipe: Recipe) -> Crop:
         return replace(crop, pixels=crop.before, fault=fault)
     decoded = crop.pixels.to(crop.before.device, torch.float32)
     small = resample(decoded, crop.plan.region.size).clamp_(0.0, 1.0)
-    return _matched(replace(crop, pixels=small), recipe)
+    sampled = decoded.clamp(0.0, 1.0) if recipe.keeps_sampled else None
+    return _matched(replace(crop, pixels=small, sampled=sampled), recipe)
 
 
 def _matched(crop: Crop, recipe: Recipe) -> Crop:

@@ -17,12 +17,14 @@ from ..prompts.reader import Prompts
 from ..values import ONLY, Detailed, Frame, wrapped_seed
 from .attempts import Attempts
 from .batching import alike, crops_at_once, grouped
+from .chosen import Chosen
 from .crop import Crop, cut
 from .memory import Room
 from .paste import Canvas
 from .plan import CropPlan, Place, Plan, above_max_size, make_plan
 from .prepare import prepare
 from .recipe import Recipe
+from .remembered import Recall, memory
 from .restore import restore
 from .sample import sample
 
@@ -39,6 +41,7 @@ class Picture:
         seed: segment ``i`` has ``seed + i``; all have ``seed`` where nothing is pasted.
         pastes: crops go back into the picture; else each is refined by itself, from its own image where it has one.
         frame: which of the pictures that came in; conditioning may have an item for each.
+        without: why there are no segments where there are none, in a word; "" where that is not known.
     """
 
     image: torch.Tensor
@@ -46,6 +49,7 @@ class Picture:
     seed: int
     pastes: bool = True
     frame: Frame = ONLY
+    without: str = ""
 
 
 def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[Detailed]:
@@ -63,8 +67,11 @@ def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[
     Raises:
         RuntimeError: if the hook finds fault with every attempt.
     """
+    prompts = Prompts()
+    recall = Recall(recipe, prompts)
     recipe = recipe.prepared()
-    run = _Run(recipe, Live.of_node(count), count, Room(source=recipe.source))
+    room = Room(source=recipe.source, forget=memory.clear)
+    run = _Run(recipe, Live.of_node(count), count, room, prompts)
     run.tell_if_alone()
     progress = host.progress.Progress.of_node(run.live.step)
     done = 0.0
@@ -72,20 +79,26 @@ def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[
         host.devices.check_interrupted()
         share = sum(map(run.share, group))
         part = progress.between(done, done + share)
-        attempts = Attempts([run.cut(place) for place in group], recipe, run.room, part)
+        crops = [recall.recalled(crop) for place in group for crop in run.cut(place).candidates()]
+        attempts = Attempts(crops, recipe, run.room, part, run.most(group[0].crop))
         for tried, stretch in attempts:
             with run.room.learning(tried):
                 prepared = [prepare(crop, recipe, run.prompts) for crop in tried]
                 for batch, steps in alike(prepared, stretch):
-                    run.live.begun([crop.place for crop in batch])
+                    run.begun(batch)
                     for crop in sample(batch, recipe, steps):
                         attempts.take(restore(crop, recipe))
-        for crop in attempts.made():
+        made = attempts.made()
+        recall.keep(made)
+        run.show_candidates(group[0], made)
+        for crop in made:
             run.put(crop)
         part.done()
         done += share
         yield from run.finished()
     yield from run.finished()
+    recall.tell()
+    run.chosen.tell()
     progress.done()
     run.live.ended()
 
@@ -131,8 +144,12 @@ class _Run:
     count: int
     room: Room
     prompts: Prompts = field(default_factory=Prompts)
+    chosen: Chosen = field(init=False)
     _canvases: dict[int, Canvas] = field(default_factory=dict)
     _following: int = 0
+
+    def __post_init__(self) -> None:
+        self.chosen = Chosen(self.recipe.settings.choices)
 
     def tell_if_alone(self) -> None:
         if self.recipe.why_alone is not None:
@@ -147,12 +164,16 @@ class _Run:
                 picture.segs, size, settings, picture.seed, self.recipe.multiple,
                 partial(self.room.spared, prefix=prefix),
             )  # fmt: skip
-            if picture.pastes or not index:
-                self._tell(plan, prefix)
             if not picture.pastes:
                 plan = plan.unpasted(wrapped_seed(picture.seed))
-            self._canvases[index] = Canvas(plan, picture.image, picture.pastes, picture.frame)
-            self.live.planned(index, plan, picture.image, own_images=not picture.pastes)
+            plan = self.chosen.carried_out(plan, index + 1)
+            if picture.pastes or not index:
+                self._tell(plan, prefix)
+            canvas = Canvas(plan, picture.image, picture.pastes, picture.frame, keeps_sampled=self.recipe.keeps_sampled)
+            self._canvases[index] = canvas
+            self.live.planned(index, plan, picture.image, picture.without, own_images=not picture.pastes)
+            if index + 1 == self.count and self.chosen.lost:
+                self.live.lost(self.chosen.lost)
             yield plan
 
     def _tell(self, plan: Plan, prefix: str) -> None:
@@ -203,10 +224,29 @@ class _Run:
         )
         return replace(crop, frame=canvas.frame)
 
+    def begun(self, batch: Sequence[Crop]) -> None:
+        """Tell which segments are worked on; the candidates of one are one."""
+        self.live.begun(list({crop.key[:2]: crop.place for crop in batch}.values()))
+
+    def show_candidates(self, place: Place, made: Sequence[Crop]) -> None:
+        """Show what there is to choose from, where a segment has candidates, by the seeds that were asked for."""
+        if place.crop.candidates > 1:
+            canvas = self._canvases[place.picture]
+            seen = [partial(canvas.shown_if_put, crop, self.recipe) for crop in made]
+            seeds = [wrapped_seed(place.crop.seed + crop.candidate) for crop in made]
+            self.live.candidates(place, list(zip(seeds, seen, strict=True)))
+
     def put(self, crop: Crop) -> None:
+        """Put a finished crop where it belongs; of candidates the first."""
+        if crop.candidate:
+            return
         canvas = self._canvases[crop.place.picture]
         crop = self.room.spared(f"{crop.name}: pasting", lambda: canvas.put(crop, self.recipe))
-        self.live.done(crop.place, lambda: canvas.shown(crop))
+        if crop.plan.kept:
+            self.live.kept(crop.place)
+            return
+        tell = self.live.reused if crop.is_remembered else self.live.done
+        tell(crop.place, lambda: canvas.shown(crop), crop.before)
 
     def finished(self) -> Iterator[Detailed]:
         """The pictures that are finished now, in order; none before the one before it."""

@@ -30,6 +30,7 @@ class Prompts:
     """Reads segments' texts. One serves a whole run, so that files are looked for and read once."""
 
     def __init__(self) -> None:
+        self._chosen: dict[tuple[str, int], str] = {}
         loader = lru_cache(_FILES_KEPT)(lambda name: host.models.lora_loader())
         # nothing here refers to this object: ComfyUI wants patched models to go as soon as the run is over
         self._patched = lru_cache(_MODELS_KEPT)(partial(_patched, loader))
@@ -51,10 +52,23 @@ class Prompts:
 
     def chosen(self, text: str, seed: int) -> str:
         """The text with every choice made; LoRA tags stay."""
-        chosen = expand(text, seed, self._wildcards)
+        known = self._chosen.get((text, seed))
+        if known is not None:
+            return known
+        chosen = self._chosen[text, seed] = expand(text, seed, self._wildcards)
         if chosen != text:
             logger.info("seed %d makes the text: %s", seed, chosen)
         return chosen
+
+    def sources(self, text: str, seed: int) -> tuple[object, ...]:
+        """All that what is encoded for a segment follows from, beside the CLIP: its text with every choice made, and
+        the files that it names, by when they were written.
+        """
+        chosen = self.chosen(text, seed)
+        listed, endings = host.models.lora_names(), host.models.model_file_endings()
+        names = [find_lora(lora.name, listed, endings) for lora in without_loras(chosen)[1]]
+        loras = [host.files.facts("loras", name) for name in names if name is not None]
+        return chosen, loras, host.files.embedding_facts(chosen)
 
     def loaded(self, text: str, pipe: BasicPipe) -> tuple[BasicPipe, list[str]]:
         """The pipe with the LoRAs of a text in which all choices are made, and the text's parts without the tags."""

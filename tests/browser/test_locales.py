@@ -29,11 +29,13 @@ GROWN = """async () => {
 }"""
 STRIP = """async () => {
     const { Strip } = await import("/extensions/mask_detailer/strip.js");
-    const strip = new Strip("prompt");
+    const { Run } = await import("/extensions/mask_detailer/run.js");
+    const run = new Run({prompt_id: "prompt"});
+    const strip = new Strip(run);
     const lines = [strip.element.textContent];
-    strip.take({what: "started", pictures: 2});
-    strip.take({what: "planned", picture: 1, segments: [{number: 1}, {number: 2}]});
-    strip.take({what: "begun", segments: [{picture: 1, number: 2, size: "512x512", seed: 7}]});
+    run.take({what: "started", pictures: 2});
+    run.take({what: "planned", picture: 1, segments: [{number: 1}, {number: 2}]});
+    run.take({what: "begun", segments: [{picture: 1, number: 2, size: "512x512", seed: 7}]});
     return [...lines, strip.main.textContent, strip.more.textContent];
 }"""
 SETTING = """async () => (await import("/extensions/mask_detailer/live.js")).SETTING"""

@@ -38,6 +38,10 @@ QUICK: dict[str, Any] = dict(
 MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's own nodes and others take apart
 MAY_BE_NONE = {("ImpactFrom_SEG_ELT", "IMAGE"), ("ImageMaskSwitch", "MASK")}  # a segment without a picture, no mask
 
+# links that stand for others
+INSTEAD = {(f"FaceDetailer{form}", name) for form in ("", "Pipe") for name in ("mask", "segs")}
+INSTEAD |= {("MaskDetailerAllOutputs", "mask")}
+
 Values = dict[str, Any]
 
 
@@ -182,7 +186,7 @@ def arguments(node_id: str, values: Values, optional: bool) -> Values:
     takes_lists = getattr(NODE_CLASS_MAPPINGS[node_id], "INPUT_IS_LIST", False)
     made: Values = {}
     for one in declared(node_id):
-        if not (one.required or optional):
+        if not (one.required or optional) or (node_id, one.name) in INSTEAD:
             continue
         if is_link(one):
             value = values.get(f"{node_id}.{one.name}", values.get(one.kind))
@@ -199,7 +203,8 @@ def with_link(node_id: str, kind: str) -> bool:
 
 
 def replaced(node_id: str, given: Values, name: str, value: Any) -> Values:
-    """The arguments with another value for one of them."""
+    """The arguments with another value for one of them; what it stands for is left out."""
+    given = {key: kept for key, kept in given.items() if (node_id, name) not in INSTEAD or key != "segs"}
     return given | {name: [value] if getattr(NODE_CLASS_MAPPINGS[node_id], "INPUT_IS_LIST", False) else value}
 
 
@@ -372,6 +377,7 @@ CHECKS: dict[str, Callable[[Any], None]] = {
     "BOUNDING_BOX": is_a(dict, list),
     "DETAILER_HOOK": is_a(DetailerHook, Recorder),
     "DETAIL_OPTIONS": is_a(DetailOptions),
+    "LAYERS": lambda document: [check_image(layer["image"]) for layer in document["layers"]],
     "UPSCALER_HOOK": with_method("post_paste"),
     "SCHEDULER_FUNC": is_a(type(evenly_falling)),
     "TRANSFORMERS_CLASSIFIER": with_method("__call__"),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from engine.running import Recorder, do_detail, same
-from engine.tiny_models import Pipe, unet_pipe
+from engine.tiny_models import Pipe, mask_of, unet_pipe
+from mask_detailer.core import mask_to_segs
 from mask_detailer.detailer.hooks.builtin import CombinedHook, OrderedFilterHook
 from mask_detailer.nodes.faces import FaceDetailer, FaceDetailerPipe
 from mask_detailer.nodes.validate import InputError
@@ -195,3 +196,68 @@ def test_what_the_pipe_lacks(unet: Pipe, image: torch.Tensor) -> None:
     pipe = (*unet, "", None, None, None, None, None, None, None, None)
     with pytest.raises(InputError, match=r"FaceDetailerPipe, input 'detailer_pipe': the BBOX_DETECTOR is missing"):
         FaceDetailerPipe().doit(image, pipe, **WIDGETS, refiner_ratio=0.2)
+
+
+# --- a mask or segments instead of the detector ----------------------------------------------------------------------
+
+
+class Unasked(BoxDetector):
+    """A detector that nobody may ask."""
+
+    def detect(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("the detector was asked")
+
+
+def pipe_form(image: torch.Tensor, pipe: Pipe, detector: Any, **changes: Any) -> tuple[Any, ...]:
+    model, clip, vae, positive, negative = pipe
+    whole = (model, clip, vae, positive, negative, "", detector, None, None, None, None, None, None, None)
+    return FaceDetailerPipe().doit(image, whole, **dict(WIDGETS, refiner_ratio=0.0, **changes))
+
+
+FORMS = pytest.mark.parametrize("form", [face_detailer, pipe_form], ids=["parts", "pipe"])
+
+
+@FORMS
+@pytest.mark.parametrize("detector", [Unasked(), None], ids=["unasked", "none"])
+def test_segs_instead(unet: Pipe, image: torch.Tensor, form: Any, detector: Any) -> None:
+    segs = detect(BoxDetector(), image)
+    sam = {} if form is pipe_form else {"sam_model_opt": SamModel(FloodSam()), "segm_detector_opt": Unasked()}
+    wanted = form(image, unet, BoxDetector())
+    made = form(image, unet, detector, segs=segs, **sam)
+    assert same(made[:4], wanted[:4]) and same(made[5], wanted[5])
+
+
+@FORMS
+def test_a_mask_instead(unet: Pipe, image: torch.Tensor, form: Any) -> None:
+    """Each separate part of it, soft and with holes as it is; with several pictures each its own."""
+    mask = mask_of(*SIZE, (19, 17, 41, 39), (78, 50, 106, 78)) * 0.8
+    segs = mask_to_segs(mask, False, 2.0, False, 4, is_contour=False)
+    wanted = do_detail(image, segs, unet)
+    made = form(image, unet, Unasked(), mask=mask)
+    assert torch.equal(made[0], wanted[0]) and torch.equal(made[3], to_combined_mask(segs))
+    pictures, masks = torch.cat([image, 1 - image]), torch.cat([mask, mask.roll(12, 2)])
+    both = form(pictures, unet, Unasked(), mask=masks)
+    assert torch.equal(both[0][:1], made[0]) and torch.equal(both[3][0], made[3][0])
+    assert torch.equal(both[3][1], to_combined_mask(mask_to_segs(masks[1:], False, 2.0, False, 4, is_contour=False))[0])
+
+
+@FORMS
+def test_which_of_what_was_given(unet: Pipe, image: torch.Tensor, form: Any) -> None:
+    segs = detect(BoxDetector(), image)
+    only_blue = form(image, unet, None, segs=segs, parts_labels="blue")
+    assert torch.equal(only_blue[0], form(image, unet, None, segs=(segs[0], segs[1][1:]))[0])
+    mask = mask_of(*SIZE, (19, 17, 41, 39), (78, 50, 106, 78))
+    one = form(image, unet, None, mask=mask, parts_most=1, parts_labels="face")[3]
+    assert one.any() and not torch.equal(one, form(image, unet, None, mask=mask)[3])
+
+
+@FORMS
+def test_not_both(unet: Pipe, image: torch.Tensor, form: Any) -> None:
+    with pytest.raises(InputError, match="input 'segs': there is a mask too"):
+        form(image, unet, BoxDetector(), mask=torch.ones(1, *SIZE), segs=detect(BoxDetector(), image))
+
+
+@FORMS
+def test_an_empty_mask(unet: Pipe, image: torch.Tensor, form: Any) -> None:
+    made = form(image, unet, Unasked(), mask=torch.zeros(1, *SIZE))
+    assert torch.equal(made[0], image) and not made[3].any()

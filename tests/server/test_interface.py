@@ -16,7 +16,17 @@ from support.server import CHECKOUT, Server
 NODES = tuple(NODE_CLASS_MAPPINGS)
 # of newer releases of the Impact Pack, and our own: optional and last
 PARTS = {"parts_labels", "parts_order", "parts_most", "parts_only"}
-LATER_INPUTS = {"tiled_encode", "tiled_decode", "crop_batch", "detail_options", "onnx_detector", "tolerance"} | PARTS
+LATER_INPUTS = {
+    "tiled_encode",
+    "tiled_decode",
+    "crop_batch",
+    "detail_options",
+    "choices",
+    "onnx_detector",
+    "tolerance",
+    "mask",
+    "segs",
+} | PARTS
 SWITCHES = ("ImpactSwitch", "LatentSwitch", "SEGSSwitch")
 LATER_NODES = {"DetailerForEachAutoRetry"}  # of newer releases of the Impact Pack
 SHARED_NODES = tuple(node for node in NODES if node not in OWN_NODES | LATER_NODES)  # those of the contract
@@ -25,6 +35,7 @@ NEEDED = {  # nodes of ours that are offered only beside these of ComfyUI
     "MaskDetailerSAM3Provider": "SAM3_Detect",
     "MaskDetailerFaceLandmarkProvider": "MediaPipeFaceLandmarker",
     "MaskDetailerUprightFaceHook": "MediaPipeFaceLandmarker",
+    "MaskDetailerLayers": "AddLayer",
 }
 FILES = {"ImageReceiver": ("image",), "LatentReceiver": ("latent",)}  # choices of what lies in a server's folders
 OUTPUT_FACTS = ("output", "output_name", "output_is_list", "output_node")

@@ -1,5 +1,6 @@
 """A node pack for the demo and the tests only: conditioning, what stands in for a text encoder, and detectors."""
 
+import zlib
 from typing import Any
 
 import torch
@@ -64,6 +65,13 @@ class MaskDetailerDemoClip:
         return conditioning.conditioning(min(named, key=text.index, default="generic"))
 
 
+class MaskDetailerDemoAnyClip(MaskDetailerDemoClip):
+    """Stands in for a text encoder of the model with random weights: each text has eight tokens of its own."""
+
+    def encode_from_tokens_scheduled(self, text: str) -> list[list[Any]]:
+        return MaskDetailerDemoConditioning().doit(zlib.crc32(text.encode()))[0]
+
+
 class MaskDetailerDemoDetector:
     """Detectors of coloured things, and a SAM model that floods."""
 
@@ -83,11 +91,13 @@ NODE_CLASS_MAPPINGS = {
     "MaskDetailerDemoConditioning": MaskDetailerDemoConditioning,
     "MaskDetailerDemoPart": MaskDetailerDemoPart,
     "MaskDetailerDemoClip": MaskDetailerDemoClip,
+    "MaskDetailerDemoAnyClip": MaskDetailerDemoAnyClip,
     "MaskDetailerDemoDetector": MaskDetailerDemoDetector,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
     "MaskDetailerDemoConditioning": "Mask Detailer demo conditioning",
     "MaskDetailerDemoPart": "Mask Detailer demo part",
     "MaskDetailerDemoClip": "Mask Detailer demo text encoder",
+    "MaskDetailerDemoAnyClip": "Mask Detailer demo text encoder, any text",
     "MaskDetailerDemoDetector": "Mask Detailer demo detectors",
 }

@@ -1,0 +1,91 @@
+"""Choices for single segments, carried out on the plans of a run."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field, replace
+
+from ...core import bbox
+from ..choices import Choice, Choices, meant
+from .plan import NOWHERE, CropPlan, Plan
+
+logger = logging.getLogger("mask_detailer")
+
+KEPT = "the picture is to stay as it is there"
+LEFT_OUT = "it is chosen to be left out"
+
+
+@dataclass
+class Chosen:
+    """The choices of a run, and which of them have found a segment."""
+
+    choices: Choices
+    _found: set[str] = field(default_factory=set)
+    _said: set[str] = field(default_factory=set)
+
+    def carried_out(self, plan: Plan, picture: int) -> Plan:
+        """A picture's plan with what is chosen for its segments.
+
+        Args:
+            picture: its number, from 1.
+        """
+        if not self.choices.all:
+            return plan
+        boxes = {crop.number: bbox(crop.seg) for crop in plan.crops}
+        by_number: dict[int, Choice] = {}
+        for choice in self.choices.for_picture(picture):
+            number = meant(choice, boxes)
+            if number is None:
+                continue
+            self._found.add(choice.key)
+            before = by_number.get(number)
+            if before is not None and (before.picture is None) == (choice.picture is None):
+                self._say(f"the choices {before.key} and {choice.key} mean one segment: {choice.key} counts")
+            by_number[number] = choice
+        crops = tuple(_with(crop, by_number.get(crop.number)) for crop in plan.crops)
+        return replace(plan, crops=crops)
+
+    @property
+    def lost(self) -> list[str]:
+        """The choices that have found no segment, as they were written."""
+        return [choice.key for choice in self.choices.all if choice.key not in self._found]
+
+    def tell(self) -> None:
+        """Log what was made of them."""
+        made = [_words(choice) for choice in self.choices.all if choice.key in self._found]
+        if made:
+            self._say(f"chosen: {'; '.join(made)}")
+        if self.lost:
+            self._say(f"no segment is found for the choices {', '.join(self.lost)}: they change nothing")
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            logger.info("%s", text)
+
+
+def _with(crop: CropPlan, choice: Choice | None) -> CropPlan:
+    if choice is None:
+        return crop
+    if choice.skip:
+        return replace(crop, skipped=LEFT_OUT, too_large=False, reach=NOWHERE)
+    if crop.skipped:
+        return crop
+    if choice.keep:
+        return replace(crop, skipped=KEPT, kept=True, reach=NOWHERE)
+    return replace(
+        crop,
+        seed=crop.seed if choice.seed is None else choice.seed,
+        denoise=crop.denoise if choice.denoise is None else choice.denoise,
+        text=crop.text if choice.text is None else (choice.text if choice.text.strip() else None),
+        candidates=choice.candidates,
+    )
+
+
+def _words(choice: Choice) -> str:
+    said = {"seed": choice.seed, "denoise": choice.denoise, "text": choice.text}
+    words = [f"{name} {value}" for name, value in said.items() if value is not None]
+    words += [name for name in ("keep", "skip") if getattr(choice, name)]
+    if choice.candidates > 1:
+        words.append(f"{choice.candidates} candidates")
+    return f"{choice.key}: {', '.join(words) or 'nothing'}"

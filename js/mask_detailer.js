@@ -5,7 +5,7 @@ import { readOldFiles } from "./bridges.js";
 import { showCaptions } from "./captions.js";
 import { growInputs, growOutputs } from "./growing.js";
 import { listen, SETTING as LIVE, showSegments } from "./live.js";
-import { bringUpToDate } from "./old_files.js";
+import { bringUpToDate, tellChoicesAnew } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
 import { receive, saveOnlyIfWanted, SETTING as RECEIVERS } from "./receivers.js";
@@ -16,6 +16,7 @@ import { followMode, listenToPopulated, showPopulated } from "./wildcards.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
 const ours = new Set();
+let told = {}; // what the server told of all nodes
 
 /* Inputs that grow, by node: how they are called and what they take. */
 const GROWING = {
@@ -44,7 +45,12 @@ app.registerExtension({
   name: "MaskDetailer",
   settings: [LIVE, STEERING, RECEIVERS],
 
+  addCustomNodeDefs(definitions) {
+    told = definitions;
+  },
+
   async setup() {
+    tellChoicesAnew(told);
     listen();
     steer((node) => ours.has(node.comfyClass));
     receive((node) => ours.has(node.comfyClass));

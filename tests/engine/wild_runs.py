@@ -174,7 +174,7 @@ def _detail_looked_at(detail: Any, seen: Seen, pictures: Iterable[Any], count: i
             seen.wrong += _changes(before, picture.segs, done, recipe.settings)
         seen.count["pictures"] += 1
         seen.count["segments"] += len(picture.segs[1])
-        seen.count["refined"] += len(done.refined)
+        seen.count["refined"] += sum(seg.cropped_image is not None for seg in done.segs[1])
         yield done
 
 

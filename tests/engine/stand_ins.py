@@ -264,20 +264,21 @@ def _inputs(saved: Prompt, number: str, made: Ready) -> dict[str, Any]:
     for name, value in given.items():
         wanted, facts = known.get(name, ("*", {}))
         if _is_link(value):
-            inputs[name] = _source(saved, value, wanted, facts, made)
+            inputs[name] = _source(saved, value, name, (wanted, facts), made)
         else:
             inputs[name] = _small(name, _usable(kind, wanted, facts, value))
     for name in needed:
         if name not in inputs and _is_widget(known[name]):
             if kind not in NODE_CLASS_MAPPINGS:  # what came later into ComfyUI's own is its affair
-                inputs[name] = _default(*known[name])
+                inputs[name] = _small(name, _default(*known[name]))
         elif name not in inputs:
             made.lacking.append(f"{kind}.{name}")
     return inputs
 
 
-def _source(saved: Prompt, link: list[Any], wanted: Any, facts: Mapping[str, Any], made: Ready) -> Any:
-    """Where a value of that kind comes from; what stands in for it where it comes from a node that isn't there."""
+def _source(saved: Prompt, link: list[Any], name: str, said: tuple[Any, Mapping[str, Any]], made: Ready) -> Any:
+    """Where an input's value comes from; what stands in for it where it comes from a node that isn't there."""
+    wanted, facts = said
     origin = saved.get(str(link[0]))
     if origin is not None and origin["class_type"] in comfyui.NODE_CLASS_MAPPINGS:
         return link
@@ -287,23 +288,25 @@ def _source(saved: Prompt, link: list[Any], wanted: Any, facts: Mapping[str, Any
     if found is not None:
         return found
     if _is_widget((kind, facts)):
-        return _default(kind, facts)
+        return _small(name, _default(kind, facts))
     kind = "IMAGE" if kind not in Value.of_kind else kind
     made.prompt[f"{VALUE} {kind}"] = {"class_type": VALUE, "inputs": {"kind": kind}}
     return [f"{VALUE} {kind}", 0]
 
 
-def _followed(saved: Prompt, link: list[Any], kind: Any, left: int = 64) -> list[Any] | None:
+def _followed(saved: Prompt, link: list[Any], kind: Any, been: set[str] | None = None) -> list[Any] | None:
     """The first value of a kind, or of any where it is None, that leads to a node that isn't there."""
+    been = set() if been is None else been
     step = saved.get(str(link[0]))
-    if step is None or not left:
+    if step is None or str(link[0]) in been:
         return None
     node = comfyui.NODE_CLASS_MAPPINGS.get(step["class_type"])
     if node is not None:
         kinds = list(node.RETURN_TYPES)
         fits = kind is None or (link[1] < len(kinds) and str(kinds[link[1]]) in (*str(kind).split(","), "*"))
         return link if fits else None
-    inner = (_followed(saved, one, kind, left - 1) for one in step["inputs"].values() if _is_link(one))
+    been.add(str(link[0]))
+    inner = (_followed(saved, one, kind, been) for one in step["inputs"].values() if _is_link(one))
     return next(filter(None, inner), None)
 
 

@@ -52,9 +52,12 @@ def run_all(folder: Path) -> dict[Named, Outcome]:
     import torch
     from engine.stand_ins import installed
     from engine.wild_runs import run
+    from support.local_models import REPOSITORY, write_classifier, write_clipseg
 
     found: dict[Named, Outcome] = {}
     with tempfile.TemporaryDirectory(prefix="wild-runs-") as base, torch.inference_mode(), installed(Path(base)):
+        write_clipseg(Path(base) / "clipseg" / "clipseg-rd64-refined")
+        write_classifier(Path(base) / "classifiers" / REPOSITORY)
         for named, prompt in prompts(folder):
             started = time.monotonic()
             found[named] = run(prompt)

@@ -17,11 +17,14 @@ from typing import Any, ClassVar
 import cv2
 import folder_paths
 import numpy as np
+import server
 import torch
 from comfy.model_patcher import ModelPatcher
+from comfy.samplers import CFGGuider
 from engine import onnx_cases
 from engine.any_node import values_of
 from engine.any_sampler import Doubling
+from engine.executing import Server
 from engine.sam_models import weights_of
 from engine.tiny_models import pipe_with, text_encoder, tiny_control_net, unet_pipe
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS
@@ -43,7 +46,7 @@ MOST: dict[str, float] = {
     "steps": 2, "width": 128, "height": 128, "batch_size": 2, "guide_size": 128, "max_size": 128, "cycle": 2,
     "upscale_factor": 1.5, "rescale_factor": 1.5, "upscale_by": 1.5, "scale_by": 1.5, "start_at_step": 1,
     "base_only_steps": 1, "length": 4, "video_frames": 4, "amount": 2, "megapixels": 0.02, "left": 32, "top": 32,
-    "right": 32, "bottom": 32, "seconds": 0.0,
+    "right": 32, "bottom": 32, "seconds": 1.0,
 }  # fmt: skip
 
 LOADERS: dict[str, tuple[str, ...]] = {
@@ -60,11 +63,16 @@ LOADERS: dict[str, tuple[str, ...]] = {
     "DiffControlNetLoader": ("CONTROL_NET",),
     "UpscaleModelLoader": ("UPSCALE_MODEL",),
     "CLIPVisionLoader": ("CLIP_VISION",),
+    "CLIPVisionEncode": ("CLIP_VISION_OUTPUT",),
     "StyleModelLoader": ("STYLE_MODEL",),
+    "StyleModelApply": ("CONDITIONING",),
+    "unCLIPConditioning": ("CONDITIONING",),
+    "SVD_img2vid_Conditioning": ("CONDITIONING", "CONDITIONING", "LATENT"),
+    "SV3D_Conditioning": ("CONDITIONING", "CONDITIONING", "LATENT"),
     "CLIPTextEncodeSDXL": ("CONDITIONING",),
     "CLIPTextEncodeSDXLRefiner": ("CONDITIONING",),
 }
-"""ComfyUI's nodes that need a model's file, or a text encoder of one kind, and what they give."""
+"""ComfyUI's nodes that need a model's file, or a model of one kind, and what they give."""
 
 
 class Value:
@@ -104,6 +112,13 @@ class End:
         return ()
 
 
+class Listening(Server):
+    """What nodes ask of ComfyUI's server."""
+
+    def send_progress_text(self, text: str, node_id: str, sid: str | None = None) -> None:
+        pass
+
+
 class Enlarging(Doubling):
     """An UPSCALE_MODEL as ComfyUI's own nodes take it too."""
 
@@ -121,7 +136,7 @@ def _loader(kinds: tuple[str, ...]) -> type:
         def INPUT_TYPES(cls) -> Any:
             return {"required": {}}
 
-        def doit(self) -> tuple[Any, ...]:
+        def doit(self, **given: Any) -> tuple[Any, ...]:
             return tuple(Value.of_kind[kind] for kind in kinds)
 
     return Loader
@@ -137,7 +152,7 @@ class Lora:
     def INPUT_TYPES(cls) -> Any:
         return {"required": {"model": ("MODEL", {})}, "optional": {"clip": ("CLIP", {})}}
 
-    def doit(self, model: Any, clip: Any = None) -> tuple[Any, Any]:
+    def doit(self, model: Any, clip: Any = None, **given: Any) -> tuple[Any, Any]:
         return model, clip
 
 
@@ -158,9 +173,11 @@ def installed(folder: Path) -> Iterator[None]:
     for name in ("input", "output", "temp"):
         (folder / name).mkdir(exist_ok=True)
     _set_user_folders([str(folder / name) for name in ("input", "output", "temp")])
+    server.PromptServer.instance = Listening()  # type: ignore[assignment]
     try:
         yield
     finally:
+        del server.PromptServer.instance
         for table, was in zip((served, folders), before[:2], strict=True):
             table.clear()
             table.update(was)
@@ -186,8 +203,16 @@ def _values(folder: Path) -> dict[str, Any]:
     mask = (covers.amax(dim=0, keepdim=True) > 0.5).float()
     return values_of(pipe, control_net) | {
         "IMAGE": picture, "MASK": mask, "MASK,MASKS": mask, "SEGS": (SIZE, segs), "CLIP": clip,
+        "CLIP_VISION": None, "CLIP_VISION_OUTPUT": None, "STYLE_MODEL": None, "GUIDER": _guider(pipe),
         "LATENT": {"samples": torch.zeros(1, 4, height // 8, width // 8)}, "UPSCALE_MODEL": Enlarging(),
     }  # fmt: skip
+
+
+def _guider(pipe: Any) -> Any:
+    model, _, _, positive, negative = pipe
+    guider = CFGGuider(model)
+    guider.set_conds(positive, negative)
+    return guider
 
 
 def _write_files(folder: Path) -> dict[str, Path]:
@@ -196,7 +221,7 @@ def _write_files(folder: Path) -> dict[str, Path]:
     for place, box in enumerate(BOXES):
         rows[0, place] = [*(side / 2 for side in box), 0.97, 0, 1]
     rows[..., 1:4:2] += (SIZE[1] - SIZE[0]) / 4 * (rows[..., 4:5] > 0)
-    made = {name: folder / name for name in ("bbox", "segm", "onnx", "sams", "input")}
+    made = {name: folder / name for name in ("bbox", "segm", "onnx", "sams", "clipseg", "classifiers", "input")}
     for path in made.values():
         path.mkdir(exist_ok=True)
     said = {"task": "segment", "names": "{0: 'face'}"}
@@ -209,6 +234,7 @@ def _write_files(folder: Path) -> dict[str, Path]:
     cv2.imwrite(str(made["input"] / "picture.png"), (layers * 255).round().astype(np.uint8))
     return {
         "ultralytics_bbox": made["bbox"], "ultralytics_segm": made["segm"], "onnx": made["onnx"], "sams": made["sams"],
+        "clipseg": made["clipseg"], "classifiers": made["classifiers"],
     }  # fmt: skip
 
 

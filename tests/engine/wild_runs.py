@@ -28,7 +28,9 @@ from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 from mask_detailer.nodes.past.prompts import bring_up_to_date
 
 RUNS, IN_PART, REFUSED, FAILS, EMPTY = "runs", "runs in part", "refused", "fails", "nothing to run"
-SENT_ON = {"DETAILER_PIPE", "BASIC_PIPE"}  # pipes hold what a file left unconnected as None
+SENT_ON = {"DETAILER_PIPE", "BASIC_PIPE"}
+# a pipe holds what a file left unconnected as None
+TAKES_APART = {"FromDetailerPipe", "FromDetailerPipe_v2", "FromDetailerPipeSDXL", "FromBasicPipe", "FromBasicPipe_v2"}
 _prompts = itertools.count()
 
 
@@ -143,7 +145,8 @@ def _misfits(node_id: str, made: Any, missing: set[str]) -> Iterator[str]:
         return
     for place, (kind, is_list, name, value) in enumerate(zip(kinds, are_lists, names, result, strict=True)):
         for one in value if is_list else [value]:
-            if one is None and ((node_id, kind) in MAY_BE_NONE or names[place] in missing or kind in SENT_ON):
+            may_be_none = (node_id, kind) in MAY_BE_NONE or names[place] in missing or node_id in TAKES_APART
+            if one is None and may_be_none:
                 continue
             yield from _of_kind(f"{node_id}.{name}", kind, (node_id, place) in MASKS_ONE_BY_ONE, one)
 

@@ -21,9 +21,9 @@ let told = {}; // what the server told of all nodes
 /* Inputs that grow, by node: how they are called and what they take. */
 const GROWING = {
   ImpactSEGSConcat: ["segs", "SEGS"],
-  ImpactSwitch: ["input", "*"],
-  LatentSwitch: ["input", "*"],
-  SEGSSwitch: ["input", "*"],
+  ImpactSwitch: ["input", "*", true],
+  LatentSwitch: ["input", "*", true],
+  SEGSSwitch: ["input", "*", true],
   ImpactMakeImageBatch: ["image", "IMAGE"],
   ImpactMakeImageList: ["image", "IMAGE"],
   ImpactMakeMaskBatch: ["mask", "MASK"],
@@ -66,7 +66,7 @@ app.registerExtension({
     showSegments(nodeType);
     if (nodeData.name === "SEGSPreview") showCaptions(nodeType);
     if (nodeData.name in GROWING) growInputs(nodeType, ...GROWING[nodeData.name]);
-    if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*");
+    if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*", "input");
     if (nodeData.name === "ImpactLogger") showLogged(nodeType);
     if (BRIDGES.has(nodeData.name)) readOldFiles(nodeType);
     if (WILDCARDS.has(nodeData.name)) showPopulated(nodeType);

@@ -5,7 +5,7 @@ import { readOldFiles } from "./bridges.js";
 import { showCaptions } from "./captions.js";
 import { growInputs, growOutputs } from "./growing.js";
 import { listen, SETTING as LIVE, showAgain, showSegments } from "./live.js";
-import { bringUpToDate } from "./old_files.js";
+import { bringUpToDate, tellChoicesAnew } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { showPreviews } from "./preview.js";
 import { receive, saveOnlyIfWanted, SETTING as RECEIVERS } from "./receivers.js";
@@ -17,13 +17,14 @@ import { followMode, listenToPopulated, showPopulated } from "./wildcards.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
 const ours = new Set();
+let told = {}; // what the server told of all nodes
 
 /* Inputs that grow, by node: how they are called and what they take. */
 const GROWING = {
   ImpactSEGSConcat: ["segs", "SEGS"],
-  ImpactSwitch: ["input", "*"],
-  LatentSwitch: ["input", "*"],
-  SEGSSwitch: ["input", "*"],
+  ImpactSwitch: ["input", "*", true],
+  LatentSwitch: ["input", "*", true],
+  SEGSSwitch: ["input", "*", true],
   ImpactMakeImageBatch: ["image", "IMAGE"],
   ImpactMakeImageList: ["image", "IMAGE"],
   ImpactMakeMaskBatch: ["mask", "MASK"],
@@ -45,7 +46,12 @@ app.registerExtension({
   name: "MaskDetailer",
   settings: [LIVE, STEERING, RECEIVERS],
 
+  addCustomNodeDefs(definitions) {
+    told = definitions;
+  },
+
   async setup() {
+    tellChoicesAnew(told);
     listen();
     steer((node) => ours.has(node.comfyClass));
     receive((node) => ours.has(node.comfyClass));
@@ -62,7 +68,7 @@ app.registerExtension({
     showSegments(nodeType);
     if (nodeData.name === "SEGSPreview") showCaptions(nodeType);
     if (nodeData.name in GROWING) growInputs(nodeType, ...GROWING[nodeData.name]);
-    if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*");
+    if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*", "input");
     if (nodeData.name === "ImpactLogger") showLogged(nodeType);
     if (BRIDGES.has(nodeData.name)) readOldFiles(nodeType);
     if (WILDCARDS.has(nodeData.name)) showPopulated(nodeType);

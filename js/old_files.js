@@ -48,3 +48,16 @@ export async function bringUpToDate(file, isOurs) {
   if (lacks !== lacked) say("warn", lacks);
   lacked = lacks;
 }
+
+/* Where a file holds group nodes, ComfyUI makes subgraphs of them by what it was told of the nodes inside. Choices that
+ * it was told of as a list, the older way, it takes for sockets then: all values and links after them come to the wrong
+ * places. It is told of them in the newer way, once the nodes themselves are registered as they were told. */
+export function tellChoicesAnew(told) {
+  const anew = (declared) => (Array.isArray(declared?.[0]) ? ["COMBO", { ...declared[1], options: declared[0] }] : declared);
+  const each = (inputs) => Object.fromEntries(Object.entries(inputs).map(([name, declared]) => [name, anew(declared)]));
+  for (const [type, { input, ...rest }] of Object.entries(told)) {
+    const { required, optional } = input ?? {};
+    const changed = { ...input, ...(required && { required: each(required) }), ...(optional && { optional: each(optional) }) };
+    told[type] = { ...rest, input: changed };
+  }
+}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..detailer.detection.yolo.values import YoloError
-from .file_detectors import choices, file_of, state_of
+from .file_detectors import WHERE, choices, file_needed, file_of, readable, state_of
 from .registry import DETECTOR, Node
 from .schema import InputTypes, Shown
 
@@ -24,7 +23,7 @@ class MaskDetailerConvertDetector(Node, name="Convert Detector File", menu=DETEC
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        which = "A YOLO file in models/ultralytics/bbox or models/ultralytics/segm."
+        which = f"A YOLO file in {WHERE}."
         files = [choice for choice in choices() if choice.lower().endswith(CONVERTIBLE)]
         return {"required": {"model_name": (files, {"tooltip": which})}}
 
@@ -36,12 +35,7 @@ class MaskDetailerConvertDetector(Node, name="Convert Detector File", menu=DETEC
     def doit(self, model_name: str) -> Shown:
         from ..detailer.detection.yolo.checkpoint import CONVERTED, convert
 
-        path = file_of(model_name)
-        if path is None:
-            fix = "Put it into models/ultralytics/bbox or models/ultralytics/segm, or choose another"
-            raise self.door.error("model_name", f"there is no file {model_name}", fix)
-        try:
+        path = file_needed(self.door, file_of(model_name), model_name)
+        with readable(self.door):
             made = convert(path, path.with_suffix(CONVERTED))
-        except YoloError as error:
-            raise self.door.error("model_name", error.found, error.fix) from error
         return {"ui": {"text": [made.name]}, "result": ()}

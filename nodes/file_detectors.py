@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..detailer import host
 from ..detailer.detection.yolo.values import YoloError
 from .core_detectors import DETECTOR_TOOLTIP
+from .door import Door
 from .finders import BBOX, SEGM
 from .registry import PACK, Node
 from .schema import InputTypes
@@ -23,6 +26,7 @@ ONNX = ".onnx"
 ALL = "ultralytics"
 FOLDERS = {"bbox": "ultralytics_bbox", "segm": "ultralytics_segm"}
 """Where a choice's file lies, by what its name begins with."""
+WHERE = "models/ultralytics/bbox or models/ultralytics/segm"
 
 
 def register_folders() -> None:
@@ -40,6 +44,26 @@ def file_of(choice: str) -> Path | None:
     """The file of a choice, None where there is none."""
     prefix, _, name = choice.partition("/")
     return host.folders.model_file(ALL, choice) or host.folders.model_file(FOLDERS.get(prefix, ALL), name)
+
+
+def file_needed(door: Door, path: Path | None, choice: str, folders: str = WHERE) -> Path:
+    """The file of a choice.
+
+    Raises:
+        InputError: where there is none; it says into which folders it belongs.
+    """
+    if path is None:
+        raise door.error("model_name", f"there is no file {choice}", f"Put it into {folders}, or choose another")
+    return path
+
+
+@contextmanager
+def readable(door: Door) -> Iterator[None]:
+    """What is wrong with a file becomes an error of the node that reads it."""
+    try:
+        yield
+    except YoloError as error:
+        raise door.error("model_name", error.found, error.fix) from error
 
 
 def state_of(path: Path | None) -> tuple[int, int] | str:
@@ -111,7 +135,7 @@ class UltralyticsDetectorProvider(Node, menu=PACK):
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
         which = (
-            "A YOLO file in models/ultralytics/bbox or models/ultralytics/segm: YOLOv8, v9, v10, 11 or 12, or YOLOv5u; "
+            f"A YOLO file in {WHERE}: YOLOv8, v9, v10, 11 or 12, or YOLOv5u; "
             "detectors, and segmenters such as person_yolov8m-seg.pt."
         )
         return {"required": {"model_name": (choices(), {"tooltip": which})}}
@@ -124,13 +148,8 @@ class UltralyticsDetectorProvider(Node, menu=PACK):
     def doit(self, model_name: str) -> tuple[YoloDetector, YoloDetector | NoOutlines]:
         from ..detailer.detection.yolo.detector import YoloDetector
 
-        path = file_of(model_name)
-        if path is None:
-            fix = "Put it into models/ultralytics/bbox or models/ultralytics/segm, or choose another"
-            raise self.door.error("model_name", f"there is no file {model_name}", fix)
-        try:
+        path = file_needed(self.door, file_of(model_name), model_name)
+        with readable(self.door):
             model = model_of(path)
-        except YoloError as error:
-            raise self.door.error("model_name", error.found, error.fix) from error
         outlines = YoloDetector(model, outlines=True) if model.has_outlines else NoOutlines(self.ID, model_name)
         return YoloDetector(model), outlines

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
-
-import torch
+from typing import TYPE_CHECKING, ClassVar
 
 from ..detailer import host
 from ..detailer.hooks.builtin import (
@@ -22,10 +20,9 @@ from ..detailer.hooks.builtin import (
     VariationNoiseHook,
 )
 from ..detailer.hooks.fixed_size import FIXED_SIZES, FixedSizeHook
-from ..detailer.values import KSampleCall
 from ..segs.filters import MEASURES, split_text
 from . import schema
-from .pipe_parts import NOT_NEEDED
+from .hook_parts import ENABLE, UnsamplerTexts, UnsamplerWidgets, noise_source, unsampler_call, unsampler_inputs
 from .registry import DETAILER, UPSCALE, UTIL, Node
 from .schema import Input, InputTypes
 from .segs_lists import LABELS
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
 HOOK_TOOLTIP = "Connect it to detailer_hook of a detailer, or to DetailerHookCombine."
 FILTER_TOOLTIP = "Connect it to detailer_hook of a detector, or of a detailer that has a detector of its own."
 SKIP_START, FROM_START = CYCLE_SCHEDULES
-DISABLE, ENABLE = "disable", "enable"
 
 
 def _schedule_for_cycle() -> Input:
@@ -46,13 +42,24 @@ def _schedule_for_cycle() -> Input:
     return list(CYCLE_SCHEDULES), {"tooltip": tooltip}
 
 
-class DetailerHookCombine(Node, menu=UPSCALE):
+class _HookProvider(Node):
+    """What the providers have in common."""
+
+    RETURN_TYPES = ("DETAILER_HOOK",)
+    OUTPUT_TOOLTIPS: ClassVar[tuple[str, ...]] = (HOOK_TOOLTIP,)
+
+
+class _FilterProvider(_HookProvider):
+    """Those of hooks for what is found."""
+
+    OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
+
+
+class DetailerHookCombine(_HookProvider, menu=UPSCALE):
     """Two hooks as one."""
 
     DESCRIPTION = "Makes one hook of two: wherever both do something, hook2 works on what hook1 gives."
     SEARCH_ALIASES = ("combine hooks", "chain hooks", "two hooks")
-    RETURN_TYPES = ("DETAILER_HOOK",)
-    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -67,7 +74,7 @@ class DetailerHookCombine(Node, menu=UPSCALE):
         return (CombinedHook(hook1, hook2),)
 
 
-class DenoiseSchedulerDetailerHookProvider(Node, menu=DETAILER):
+class DenoiseSchedulerDetailerHookProvider(_HookProvider, menu=DETAILER):
     """Denoise that changes from cycle to cycle."""
 
     DESCRIPTION = (
@@ -75,8 +82,6 @@ class DenoiseSchedulerDetailerHookProvider(Node, menu=DETAILER):
         "between in equal steps."
     )
     SEARCH_ALIASES = ("denoise schedule", "denoise per cycle")
-    RETURN_TYPES = ("DETAILER_HOOK",)
-    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -92,7 +97,7 @@ class DenoiseSchedulerDetailerHookProvider(Node, menu=DETAILER):
         return (DenoiseScheduleHook(target_denoise),)
 
 
-class NoiseInjectionDetailerHookProvider(Node, menu=DETAILER):
+class NoiseInjectionDetailerHookProvider(_HookProvider, menu=DETAILER):
     """Noise in the latent before a cycle."""
 
     DESCRIPTION = (
@@ -100,19 +105,16 @@ class NoiseInjectionDetailerHookProvider(Node, menu=DETAILER):
         "finds more to turn into detail."
     )
     SEARCH_ALIASES = ("inject noise", "noise injection", "add detail")
-    RETURN_TYPES = ("DETAILER_HOOK",)
-    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        source = "Where the noise is made. The CPU's is the same on every machine."
         strength: dict[str, object] = {"min": 0.0, "max": 200.0, "step": 0.01}
         start = "Strength when it begins, in units of the latent: 1 is noise as strong as that of a seed."
         end = "Where the strength goes to. It stops one step before: 2 to 1 in three cycles gives 2, 1.67, 1.33."
         return {
             "required": {
                 "schedule_for_cycle": _schedule_for_cycle(),
-                "source": (["CPU", "GPU"], {"tooltip": source}),
+                "source": noise_source(),
                 "seed": schema.seed(
                     "Seed of the noise, the same for all parts; two higher each time it is used in a part."
                 ),
@@ -128,15 +130,13 @@ class NoiseInjectionDetailerHookProvider(Node, menu=DETAILER):
         return (NoiseInjectionHook(source, seed, strength),)
 
 
-class VariationNoiseDetailerHookProvider(Node, menu=DETAILER):
+class VariationNoiseDetailerHookProvider(_HookProvider, menu=DETAILER):
     """A second seed mixed in."""
 
     DESCRIPTION = (
         "Mixes the noise of a second seed into the one each part starts from: small variations of a good result."
     )
     SEARCH_ALIASES = ("variation seed", "subseed", "variation noise")
-    RETURN_TYPES = ("DETAILER_HOOK",)
-    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -152,18 +152,11 @@ class VariationNoiseDetailerHookProvider(Node, menu=DETAILER):
         return (VariationNoiseHook(seed, strength),)
 
 
-class _UnsamplerWidgets(TypedDict):
-    steps: int
-    start_end_at_step: int
-    end_end_at_step: int
-    cfg: float
-    sampler_name: str
-    scheduler: str
-    normalize: str
+class _UnsamplerWidgets(UnsamplerWidgets):
     schedule_for_cycle: str
 
 
-class UnsamplerDetailerHookProvider(Node, menu=DETAILER):
+class UnsamplerDetailerHookProvider(_HookProvider, menu=DETAILER):
     """Sampling backwards before a cycle."""
 
     DESCRIPTION = (
@@ -171,55 +164,30 @@ class UnsamplerDetailerHookProvider(Node, menu=DETAILER):
         "that stays nearer to what was there."
     )
     SEARCH_ALIASES = ("unsampler", "inversion", "noise inversion")
-    RETURN_TYPES = ("DETAILER_HOOK",)
-    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        start = "The step to go back to when it begins. steps is none at all, 0 is back to pure noise."
-        end = "Where the step goes to from cycle to cycle. It stops one part of the way before."
-        normalize = "enable: shift and scale the result to mean 0 and deviation 1."
-        prompt = "It is not cut to the part: describe the part, without areas or masks."
-        return {
-            "required": {
-                "model": schema.link("MODEL", "Samples backwards; usually the detailer's."),
-                "steps": ("INT", {"default": 25, "min": 1, "max": 10000, "tooltip": "Steps of the whole way back."}),
-                "start_end_at_step": schema.step(21, start),
-                "end_end_at_step": schema.step(24, end),
-                "cfg": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "tooltip": "1 keeps nearest to the part."}),
-                "sampler_name": schema.sampler_name(),
-                "scheduler": (host.schedules.core_scheduler_names(), {"tooltip": "How noise rises, as in KSampler."}),
-                "normalize": ([DISABLE, ENABLE], {"tooltip": normalize}),
-                "positive": schema.link("CONDITIONING", f"What is seen. {prompt}"),
-                "negative": schema.link("CONDITIONING", f"What is not seen. {prompt}"),
-                "schedule_for_cycle": _schedule_for_cycle(),
-            }
+        texts: UnsamplerTexts = {
+            "model": "Samples backwards; usually the detailer's.",
+            "start": "The step to go back to when it begins. steps is none at all, 0 is back to pure noise.",
+            "end": "Where the step goes to from cycle to cycle. It stops one part of the way before.",
+            "cfg": "1 keeps nearest to the part.",
+            "prompt": " It is not cut to the part: describe the part, without areas or masks.",
         }
+        scheduler: Input = host.schedules.core_scheduler_names(), {"tooltip": "How noise rises, as in KSampler."}
+        return {"required": {**unsampler_inputs(texts, scheduler), "schedule_for_cycle": _schedule_for_cycle()}}
 
     def doit(
         self, *, model: object, positive: object, negative: object, **widgets: Unpack[_UnsamplerWidgets]
     ) -> tuple[DetailerHook]:
-        pipe = self.door.five_parts((model, None, NOT_NEEDED, positive, negative))
-        self.door.not_missing(pipe, None)
+        call = unsampler_call(self.door, model, positive, negative, widgets)
         end_at_step = CycleRamp(
             widgets["start_end_at_step"], widgets["end_end_at_step"], widgets["schedule_for_cycle"] == SKIP_START
-        )
-        call = KSampleCall(
-            model=pipe.model,
-            seed=0,
-            steps=widgets["steps"],
-            cfg=widgets["cfg"],
-            sampler_name=widgets["sampler_name"],
-            scheduler=widgets["scheduler"],
-            positive=pipe.positive,
-            negative=pipe.negative,
-            latent={"samples": torch.empty(0)},
-            denoise=1.0,
         )
         return (UnsamplerHook(call, widgets["normalize"] == ENABLE, end_at_step),)
 
 
-class CoreMLDetailerHookProvider(Node, menu=DETAILER):
+class CoreMLDetailerHookProvider(_HookProvider, menu=DETAILER):
     """One size and a batch of two, for models that take no other."""
 
     DESCRIPTION = (
@@ -227,8 +195,6 @@ class CoreMLDetailerHookProvider(Node, menu=DETAILER):
         "on at that size, and sampled two at a time."
     )
     SEARCH_ALIASES = ("core ml", "coreml", "apple", "fixed size")
-    RETURN_TYPES = ("DETAILER_HOOK",)
-    OUTPUT_TOOLTIPS = (HOOK_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -239,13 +205,11 @@ class CoreMLDetailerHookProvider(Node, menu=DETAILER):
         return (FixedSizeHook(FIXED_SIZES[mode]),)
 
 
-class SEGSOrderedFilterDetailerHookProvider(Node, menu=UTIL):
+class SEGSOrderedFilterDetailerHookProvider(_FilterProvider, menu=UTIL):
     """Some of what a detector finds, by order."""
 
     DESCRIPTION = "Sorts what a detector finds and keeps some of it, for example the two largest faces."
     SEARCH_ALIASES = ("filter largest", "sort detections", "top faces")
-    RETURN_TYPES = ("DETAILER_HOOK",)
-    OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -264,13 +228,11 @@ class SEGSOrderedFilterDetailerHookProvider(Node, menu=UTIL):
         return (OrderedFilterHook(target, order, take_start, take_count),)
 
 
-class SEGSRangeFilterDetailerHookProvider(Node, menu=UTIL):
+class SEGSRangeFilterDetailerHookProvider(_FilterProvider, menu=UTIL):
     """Some of what a detector finds, by size or place."""
 
     DESCRIPTION = "Keeps what a detector finds only if it measures from min_value to max_value, or only if it doesn't."
     SEARCH_ALIASES = ("filter by size", "filter detections", "skip small faces")
-    RETURN_TYPES = ("DETAILER_HOOK",)
-    OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -292,13 +254,11 @@ class SEGSRangeFilterDetailerHookProvider(Node, menu=UTIL):
         return (RangeFilterHook(target, mode, min_value, max_value),)
 
 
-class SEGSLabelFilterDetailerHookProvider(Node, menu=UTIL):
+class SEGSLabelFilterDetailerHookProvider(_FilterProvider, menu=UTIL):
     """Some of what a detector finds, by label."""
 
     DESCRIPTION = "Keeps only what a detector finds with certain labels."
     SEARCH_ALIASES = ("filter by label", "filter by class", "only faces")
-    RETURN_TYPES = ("DETAILER_HOOK",)
-    OUTPUT_TOOLTIPS = (FILTER_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:

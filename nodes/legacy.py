@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, NoReturn, Protocol, cast
 
 import torch
 
 from ..core import SEGS, Size
 from ..detailer import host
-from ..detailer.detection.detect import DetectionSettings
+from ..detailer.detection.detect import DetectionSettings, Detector
 from ..segs import to_combined_mask
 from . import schema
 from .detectors import IMAGE_TOOLTIP, SEGS_TOOLTIP
 from .finders import BBOX, SEGM
 from .registry import LEGACY, NODES, OPERATION, PACK, Node
-from .schema import Inputs, InputTypes
+from .schema import InputTypes
 from .segs_edits import ImpactSegsAndMask, ImpactSegsAndMaskForEach
 
 BBOX_MODEL, SEGM_MODEL = "BBOX_MODEL", "SEGM_MODEL"
 KINDS = {BBOX_MODEL: BBOX, SEGM_MODEL: SEGM}
+
+
+class _GivenAs(str):
+    """A kind of output that goes where the kind that it became goes too: ComfyUI asks whether two are not equal.
+
+    What is given is what that kind holds; so a link that was made while inputs had the older kind still counts.
+    """
+
+    __slots__ = ()
+
+    def __ne__(self, other: object) -> bool:
+        return str.__ne__(self, other) and KINDS[str(self)] != other
+
+    __eq__ = str.__eq__
+    __hash__ = str.__hash__
+
+
 LOADER = "UltralyticsDetectorProvider"
 # by how their names begin: the folders of files that can't be read, and those of files that can
 OLD_FOLDERS = {"bbox": "mmdets_bbox", "segm": "mmdets_segm"}
@@ -81,34 +99,44 @@ class SegsMaskCombine(Node, name="SegsMaskCombine (Legacy)", menu=LEGACY):
         return (mask.to(host.devices.intermediate_device()),)
 
 
-def _detection(kind: str, dilation: int) -> Inputs:
-    tooltip = "Pixels of the square that grows each mask: 10 moves each edge by about 5. 0 and 1 change nothing."
-    return {
-        kind.lower(): schema.link(kind, "The detector, from 'MMDetLoader (Legacy)'."),
-        "image": schema.link("IMAGE", IMAGE_TOOLTIP),
-        "threshold": schema.detector_threshold(),
-        "dilation": ("INT", {"default": dilation, "min": 0, "max": 255, "step": 1, "tooltip": tooltip}),
-    }
-
-
-class _FindsSegs(Node):
-    """What the two detectors have in common where they give segments."""
+class _Finds(Node):
+    """What the four detectors have in common."""
 
     KIND: ClassVar[str]
-    DROP_SIZE: ClassVar[int]
+    DILATION: ClassVar[int] = 10
     DEPRECATED = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> InputTypes:
+        grows = "Pixels of the square that grows each mask: 10 moves each edge by about 5. 0 and 1 change nothing."
+        return {
+            "required": {
+                cls.KIND.lower(): schema.link(cls.KIND, "The detector, from 'MMDetLoader (Legacy)'."),
+                "image": schema.link("IMAGE", IMAGE_TOOLTIP),
+                "threshold": schema.detector_threshold(),
+                "dilation": ("INT", {"default": cls.DILATION, "min": 0, "max": 255, "step": 1, "tooltip": grows}),
+            }
+        }
+
+    def _detector(self, given: Mapping[str, object]) -> Detector:
+        name = self.KIND.lower()
+        return self.door.detector(given[name], KINDS[self.KIND], name)
+
+
+class _FindsSegs(_Finds):
+    """Those that give segments."""
+
+    DROP_SIZE: ClassVar[int]
     RETURN_TYPES = ("SEGS",)
     OUTPUT_TOOLTIPS = (SEGS_TOOLTIP,)
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        return {"required": {**_detection(cls.KIND, 10), "crop_factor": schema.crop_factor(100)}}
+        return {"required": {**super().INPUT_TYPES()["required"], "crop_factor": schema.crop_factor(100)}}
 
     def doit(self, image: object, threshold: float, dilation: int, crop_factor: float, **model: object) -> tuple[SEGS]:
-        name = self.KIND.lower()
-        detector = self.door.detector(model[name], KINDS[self.KIND], name)
         settings = DetectionSettings(threshold, dilation, crop_factor, self.DROP_SIZE)
-        return (detector.detect(self.door.one_image(image), settings),)
+        return (self._detector(model).detect(self.door.one_image(image), settings),)
 
 
 class BboxDetectorForEach(_FindsSegs, name="BboxDetectorForEach (Legacy)", menu=LEGACY):
@@ -129,23 +157,15 @@ class SegmDetectorForEach(_FindsSegs, name="SegmDetectorForEach (Legacy)", menu=
     DROP_SIZE = 0
 
 
-class _FindsMask(Node):
-    """The same where they give one mask."""
+class _FindsMask(_Finds):
+    """Those that give one mask."""
 
-    KIND: ClassVar[str]
-    DILATION: ClassVar[int]
-    DEPRECATED = True
     RETURN_TYPES = ("MASK",)
     OUTPUT_TOOLTIPS = ("One mask of the picture's size; black where nothing was found.",)
 
-    @classmethod
-    def INPUT_TYPES(cls) -> InputTypes:
-        return {"required": _detection(cls.KIND, cls.DILATION)}
-
     def doit(self, image: object, threshold: float, dilation: int, **model: object) -> tuple[torch.Tensor]:
-        name = self.KIND.lower()
-        detector = self.door.detector(model[name], KINDS[self.KIND], name)
-        mask = detector.detect_combined(self.door.one_image(image), DetectionSettings(threshold, dilation))
+        settings = DetectionSettings(threshold, dilation)
+        mask = self._detector(model).detect_combined(self.door.one_image(image), settings)
         return (mask.to(host.devices.intermediate_device()),)
 
 
@@ -214,7 +234,7 @@ class MMDetLoader(_MMDet, name="MMDetLoader (Legacy)", menu=LEGACY):
 
     DESCRIPTION = "Stands in saved workflows for detectors of mmdet, which can't be loaded any more; YOLO files can."
     SEARCH_ALIASES = ("mmdet", "old detector loader")
-    RETURN_TYPES = (BBOX_MODEL, SEGM_MODEL)
+    RETURN_TYPES = (_GivenAs(BBOX_MODEL), _GivenAs(SEGM_MODEL))
 
 
 class MMDetDetectorProvider(_MMDet, menu=PACK):

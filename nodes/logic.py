@@ -117,7 +117,24 @@ class ImpactLogicalOperators(Node, menu=LOGIC):
         return (OPERATORS[operator](bool(bool_a), bool(bool_b)),)
 
 
-class ImpactCompare(Node, menu=LOGIC):
+class _OfTwo(Node):
+    """What two values are to each other."""
+
+    SIDES: ClassVar[Inputs] = {
+        "a": schema.link(ANY, "The left value."),
+        "b": schema.link(ANY, "The right value."),
+    }
+
+    def _holds(self, comparison: str, a: object, b: object) -> bool:
+        """Raises InputError for two values that have no order, where one is asked for."""
+        try:
+            return plain_values.COMPARISONS[comparison](a, b)
+        except plain_values.IncomparableError as error:
+            found = f"{shown(b)} can't be compared with a, {shown(a)}"
+            raise self.door.error("b", found, "Connect two numbers or two texts") from error
+
+
+class ImpactCompare(_OfTwo, menu=LOGIC):
     """Two values held against each other."""
 
     DESCRIPTION = "Compares two values. Of pictures and the like it must hold for all of their numbers."
@@ -129,25 +146,16 @@ class ImpactCompare(Node, menu=LOGIC):
     def INPUT_TYPES(cls) -> InputTypes:
         return {
             "required": {
-                "cmp": (
-                    list(plain_values.COMPARISONS),
-                    {"tooltip": COMPARED},
-                ),
-                "a": schema.link(ANY, "The left value."),
-                "b": schema.link(ANY, "The right value."),
+                "cmp": (list(plain_values.COMPARISONS), {"tooltip": COMPARED}),
+                **cls.SIDES,
             }
         }
 
     def doit(self, cmp: str, a: object, b: object) -> tuple[bool]:
-        """Raises InputError for two values that have no order, where one is asked for."""
-        try:
-            return (plain_values.COMPARISONS[cmp](a, b),)
-        except plain_values.IncomparableError as error:
-            found = f"{shown(b)} can't be compared with a, {shown(a)}"
-            raise self.door.error("b", found, "Connect two numbers or two texts") from error
+        return (self._holds(cmp, a, b),)
 
 
-class ImpactMinMax(Node, menu=LOGIC_TEST):
+class ImpactMinMax(_OfTwo, menu=LOGIC_TEST):
     """The larger or the smaller of two values."""
 
     DESCRIPTION = "Gives the larger or the smaller of two values."
@@ -160,19 +168,12 @@ class ImpactMinMax(Node, menu=LOGIC_TEST):
         return {
             "required": {
                 "mode": schema.switch(True, "max", "min", "The larger one, or the smaller."),
-                "a": schema.link(ANY, "The left value."),
-                "b": schema.link(ANY, "The right value."),
+                **cls.SIDES,
             }
         }
 
     def doit(self, mode: bool, a: object, b: object) -> tuple[object]:
-        """Raises InputError for two values that have no order."""
-        try:
-            takes_b = plain_values.COMPARISONS["a < b" if mode else "a > b"](a, b)
-        except plain_values.IncomparableError as error:
-            found = f"{shown(b)} can't be compared with a, {shown(a)}"
-            raise self.door.error("b", found, "Connect two numbers or two texts") from error
-        return (b if takes_b else a,)
+        return (b if self._holds("a < b" if mode else "a > b", a, b) else a,)
 
 
 class ImpactConvertDataType(Node, menu=LOGIC):

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from ..core import SEGS
 from ..detailer import host
-from ..detailer.detection.yolo.values import YoloError
 from . import schema
 from .core_detectors import DETECTOR_TOOLTIP
 from .detectors import BboxDetectorSEGS, MoreSegsWidgets
-from .file_detectors import ONNX, state_of
+from .file_detectors import ONNX, file_needed, readable, state_of
 from .finders import BBOX
 from .registry import DETECTOR, PACK, Node
 from .schema import InputTypes
@@ -52,14 +51,9 @@ class ONNXDetectorProvider(Node, menu=PACK):
     def doit(self, model_name: str) -> tuple[OnnxDetector]:
         from ..detailer.detection.onnx.detector import OnnxDetector, load_onnx
 
-        path = host.folders.model_file(FOLDER, model_name)
-        if path is None:
-            fix = "Put it into models/onnx, or choose another"
-            raise self.door.error("model_name", f"there is no file {model_name}", fix)
-        try:
+        path = file_needed(self.door, host.folders.model_file(FOLDER, model_name), model_name, "models/onnx")
+        with readable(self.door):
             return (OnnxDetector(load_onnx(path)),)
-        except YoloError as error:
-            raise self.door.error("model_name", error.found, error.fix) from error
 
 
 class ONNXDetectorSEGS(BboxDetectorSEGS, name="ONNX Detector (SEGS/legacy) - use BBOXDetector", menu=DETECTOR):

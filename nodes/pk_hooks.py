@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from ..detailer.hooks.builtin import (
     CombinedHook,
@@ -13,10 +13,9 @@ from ..detailer.hooks.builtin import (
     ScheduleHook,
 )
 from . import schema
-from .hooks import DISABLE, ENABLE
-from .pipe_parts import NOT_NEEDED
+from .hook_parts import ENABLE, UnsamplerTexts, UnsamplerWidgets, noise_source, unsampler_call, unsampler_inputs
 from .registry import UPSCALE, Node
-from .sampler_parts import call_of, core_scheduler
+from .sampler_parts import core_scheduler
 from .schema import Input, InputTypes
 
 if TYPE_CHECKING:
@@ -131,14 +130,13 @@ class NoiseInjectionHookProvider(_HookProvider, menu=UPSCALE):
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        source = "Where the noise is made. The CPU's is the same on every machine."
         strength: dict[str, object] = {"default": 1.0, "min": 0.0, "max": 200.0, "step": 0.01}
         start = "Strength in the first step, in units of the latent: 1 is noise as strong as that of a seed."
         end = "Where the strength goes to. It stops one step before: 2 to 1 in three steps gives 2, 1.67, 1.33."
         return {
             "required": {
                 "schedule_for_iteration": _schedule(),
-                "source": (["CPU", "GPU"], {"tooltip": source}),
+                "source": noise_source(),
                 "seed": schema.seed("Seed of the noise; two higher in each step."),
                 "start_strength": ("FLOAT", {**strength, "tooltip": start}),
                 "end_strength": ("FLOAT", {**strength, "tooltip": end}),
@@ -151,14 +149,7 @@ class NoiseInjectionHookProvider(_HookProvider, menu=UPSCALE):
         return (EncodedNoiseHook(source, seed, CycleRamp(start_strength, end_strength, skip_start=False)),)
 
 
-class _UnsamplerWidgets(TypedDict):
-    steps: int
-    start_end_at_step: int
-    end_end_at_step: int
-    cfg: float
-    sampler_name: str
-    scheduler: str
-    normalize: str
+class _UnsamplerWidgets(UnsamplerWidgets):
     schedule_for_iteration: str
 
 
@@ -173,33 +164,19 @@ class UnsamplerHookProvider(_HookProvider, menu=UPSCALE):
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        start = "The step to go back to in the first step. steps is none at all, 0 is back to pure noise."
-        end = "Where that step goes to from step to step. It stops one part of the way before."
-        normalize = "enable: shift and scale the result to mean 0 and deviation 1."
-        return {
-            "required": {
-                "model": schema.link("MODEL", "Samples backwards; usually the upscaler's."),
-                "steps": ("INT", {"default": 25, "min": 1, "max": 10000, "tooltip": "Steps of the whole way back."}),
-                "start_end_at_step": schema.step(21, start),
-                "end_end_at_step": schema.step(24, end),
-                "cfg": (
-                    "FLOAT",
-                    {"default": 1.0, "min": 0.0, "max": 100.0, "tooltip": "1 keeps nearest to the picture."},
-                ),
-                "sampler_name": schema.sampler_name(),
-                "scheduler": core_scheduler(),
-                "normalize": ([DISABLE, ENABLE], {"tooltip": normalize}),
-                "positive": schema.link("CONDITIONING", "What is seen."),
-                "negative": schema.link("CONDITIONING", "What is not seen."),
-                "schedule_for_iteration": _schedule(),
-            }
+        texts: UnsamplerTexts = {
+            "model": "Samples backwards; usually the upscaler's.",
+            "start": "The step to go back to in the first step. steps is none at all, 0 is back to pure noise.",
+            "end": "Where that step goes to from step to step. It stops one part of the way before.",
+            "cfg": "1 keeps nearest to the picture.",
+            "prompt": "",
         }
+        inputs = unsampler_inputs(texts, core_scheduler())
+        return {"required": {**inputs, "schedule_for_iteration": _schedule()}}
 
     def doit(
         self, *, model: object, positive: object, negative: object, **widgets: Unpack[_UnsamplerWidgets]
     ) -> tuple[DetailerHook]:
-        pipe = self.door.five_parts((model, None, NOT_NEEDED, positive, negative))
-        self.door.not_missing(pipe, None)
+        call = unsampler_call(self.door, model, positive, negative, widgets)
         end_at_step = CycleRamp(widgets["start_end_at_step"], widgets["end_end_at_step"], skip_start=False)
-        call = call_of(pipe.model, pipe.positive, pipe.negative, widgets)
         return (EncodedUnsamplerHook(call, widgets["normalize"] == ENABLE, end_at_step),)

@@ -43,6 +43,23 @@ def _shown(result: tuple[object, ...], *said: str | None) -> Shown:
     return {"ui": {"text": [text for text in said if text is not None]}, "result": result}
 
 
+class _Signalled(Node):
+    """What acts once a signal is there, and hands it on."""
+
+    RETURN_TYPES = (ANY,)
+    RETURN_NAMES = ("signal_opt",)
+    OUTPUT_TOOLTIPS = (SIGNAL_OUT,)
+    OUTPUT_NODE = True
+
+
+class _End(Node):
+    """What gives nothing."""
+
+    RETURN_TYPES = ()
+    OUTPUT_TOOLTIPS = ()
+    OUTPUT_NODE = True
+
+
 class ImpactControlBridge(Node, name="Control Bridge", menu=LOGIC):
     """What hangs on it, run or left out."""
 
@@ -90,14 +107,11 @@ class ImpactControlBridge(Node, name="Control Bridge", menu=LOGIC):
         return _shown((value if mode else host.nodes.blocked(),), said)
 
 
-class ImpactConditionalStopIteration(Node, menu=LOGIC):
+class ImpactConditionalStopIteration(_End, menu=LOGIC):
     """An end of queueing again and again."""
 
     DESCRIPTION = "Stops the browser from queueing again by itself, where a condition holds." + ALLOWED
     SEARCH_ALIASES = ("stop auto queue", "end loop", "stop iteration")
-    RETURN_TYPES = ()
-    OUTPUT_TOOLTIPS = ()
-    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -107,15 +121,11 @@ class ImpactConditionalStopIteration(Node, menu=LOGIC):
         return _shown((), steering.steer(self.ID, "stop") if cond else None)
 
 
-class ImpactQueueTrigger(Node, name="Queue Trigger", menu=LOGIC_TEST):
+class ImpactQueueTrigger(_Signalled, name="Queue Trigger", menu=LOGIC_TEST):
     """The workflow once more."""
 
     DESCRIPTION = "Has the browser queue the open workflow once more." + ALLOWED
     SEARCH_ALIASES = ("queue again", "loop", "repeat")
-    RETURN_TYPES = (ANY,)
-    RETURN_NAMES = ("signal_opt",)
-    OUTPUT_TOOLTIPS = (SIGNAL_OUT,)
-    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -156,15 +166,11 @@ class ImpactQueueTriggerCountdown(Node, name="Queue Trigger (Countdown)", menu=L
         return _shown((signal, count, total), said)
 
 
-class ImpactSetWidgetValue(Node, name="Set Widget Value", menu=LOGIC_TEST):
+class ImpactSetWidgetValue(_Signalled, name="Set Widget Value", menu=LOGIC_TEST):
     """A widget of another node changed."""
 
     DESCRIPTION = "Has the browser write a value into a widget, for the runs after this one." + ALLOWED
     SEARCH_ALIASES = ("change widget", "write widget")
-    RETURN_TYPES = (ANY,)
-    RETURN_NAMES = ("signal_opt",)
-    OUTPUT_TOOLTIPS = (SIGNAL_OUT,)
-    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -195,15 +201,11 @@ class ImpactSetWidgetValue(Node, name="Set Widget Value", menu=LOGIC_TEST):
         return _shown((signal,), steering.steer(self.ID, "widget", **about))
 
 
-class ImpactNodeSetMuteState(Node, name="Set Mute State", menu=LOGIC_TEST):
+class ImpactNodeSetMuteState(_Signalled, name="Set Mute State", menu=LOGIC_TEST):
     """Another node muted or not."""
 
     DESCRIPTION = "Has the browser mute a node, or switch it on again, for the runs after this one." + ALLOWED
     SEARCH_ALIASES = ("mute node", "unmute node")
-    RETURN_TYPES = (ANY,)
-    RETURN_NAMES = ("signal_opt",)
-    OUTPUT_TOOLTIPS = (SIGNAL_OUT,)
-    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -220,12 +222,8 @@ class ImpactNodeSetMuteState(Node, name="Set Mute State", menu=LOGIC_TEST):
         return _shown((signal,), steering.steer(self.ID, "modes", **about))
 
 
-class _Remote(Node):
+class _Remote(_End):
     """A value that another node of the prompt gets before it runs; see ``steering.set_remotely``."""
-
-    RETURN_TYPES = ()
-    OUTPUT_TOOLTIPS = ()
-    OUTPUT_NODE = True
 
     def doit(self, node_id: int, widget_name: str, value: object) -> Shown:
         about = {"target": str(node_id), "name": widget_name, "value": value}
@@ -254,15 +252,11 @@ class ImpactRemoteBoolean(_Remote, name="Remote Boolean (on prompt)", menu=LOGIC
         return {"required": {**_target(), "value": schema.switch(True, "True", "False", "The value to write.")}}
 
 
-class ImpactSleep(Node, name="Sleep", menu=LOGIC_TEST):
+class ImpactSleep(_Signalled, name="Sleep", menu=LOGIC_TEST):
     """A pause."""
 
     DESCRIPTION = "Waits a number of seconds. Stopping the run ends the wait."
     SEARCH_ALIASES = ("wait", "delay", "pause")
-    RETURN_TYPES = (ANY,)
-    RETURN_NAMES = ("signal_opt",)
-    OUTPUT_TOOLTIPS = (SIGNAL_OUT,)
-    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
@@ -277,14 +271,11 @@ class ImpactSleep(Node, name="Sleep", menu=LOGIC_TEST):
         return (signal,)
 
 
-class ImpactLogger(Node, menu=DEBUG):
+class ImpactLogger(_End, menu=DEBUG):
     """A value shown."""
 
     DESCRIPTION = "Writes a value into the log and into its own text."
     SEARCH_ALIASES = ("log", "print", "show value", "debug")
-    RETURN_TYPES = ()
-    OUTPUT_TOOLTIPS = ()
-    OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:

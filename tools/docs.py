@@ -48,7 +48,8 @@ python dev.py docs
 
 `python dev.py bench wild FOLDER` prints of how many saved workflows this pack serves every node that they have of the
 Impact Pack's, by date and kind, and which ids are still missing; `python dev.py bench old_files FOLDER` how many of
-their nodes are brought up to date, and what is wrong then.
+their nodes are brought up to date, and what is wrong then; `python dev.py bench wild_runs FOLDER` runs them end to end
+with small stand-ins, and looks at what each detailer changes.
 """
 
 TEXTS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...detailer import host
+from ..growing import AnyNumber
 from ..schema import InputTypes
 from .versions import NOTHING, VERSIONS, Versions
 
@@ -18,11 +19,13 @@ class Today:
     Attributes:
         types: its inputs.
         outputs: name and type of each.
+        gives_more: there may be links to more outputs than these.
         versions: what it was like before.
     """
 
     types: InputTypes
     outputs: tuple[tuple[str, str], ...]
+    gives_more: bool
     versions: Versions
 
 
@@ -44,7 +47,8 @@ def _today(node_id: str) -> Today | None:
     node = host.nodes.registered_nodes().get(node_id)
     if node is None or not node.__module__.startswith(f"{_PACK}."):
         return None
-    kinds = tuple(str(kind) for kind in getattr(node, "RETURN_TYPES", ()))
-    names = tuple(getattr(node, "RETURN_NAMES", kinds))
+    declared = getattr(node, "RETURN_TYPES", ())
+    kinds = tuple(str(kind) for kind in declared)
+    outputs = tuple(zip(getattr(node, "RETURN_NAMES", kinds), kinds, strict=True))
     types = node.INPUT_TYPES()  # type: ignore[attr-defined]
-    return Today(types, tuple(zip(names, kinds, strict=True)), VERSIONS.get(node_id, NOTHING))
+    return Today(types, outputs, isinstance(declared, AnyNumber), VERSIONS.get(node_id, NOTHING))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from .nodes import OurNodes, Today
@@ -23,6 +23,7 @@ def bring_up_to_date(sent: Mapping[str, object]) -> None:
     if not isinstance(prompt, dict):
         return
     ours = OurNodes()
+    found: dict[str, Today] = {}
     outputs: dict[str, list[int]] = {}
     said = []
     for node_id, node in prompt.items():
@@ -33,6 +34,7 @@ def bring_up_to_date(sent: Mapping[str, object]) -> None:
             inputs = cast(_Inputs, node["inputs"])
             outputs |= {str(node_id): moved} if (moved := _moved_outputs(today, inputs)) else {}
             changed = _upgrade(today, inputs)
+            found[str(node_id)] = today
         except Exception as error:  # whatever its sender wrote, and what INPUT_TYPES finds on the disk
             logger.debug("Mask Detailer: node %s of a prompt is left as it is (%s)", node_id, error)
             continue
@@ -40,6 +42,8 @@ def bring_up_to_date(sent: Mapping[str, object]) -> None:
             said.append(f"{node['class_type']} {node_id} ({', '.join(changed or ['outputs'])})")
     if outputs:
         _follow(prompt, outputs)
+    for lost in _without_lost(prompt, found):
+        logger.warning("Mask Detailer: %s, which there is not, so nothing is connected there", lost)
     if said:
         logger.info("Mask Detailer: a prompt of an older version, brought up to date: %s", "; ".join(said))
 
@@ -87,3 +91,21 @@ def _follow(prompt: Mapping[str, object], outputs: Mapping[str, list[int]]) -> N
                 places = outputs.get(str(value[0]), [])
                 if 0 <= value[1] < len(places):
                     value[1] = places[value[1]]
+
+
+def _without_lost(prompt: Mapping[str, object], found: Mapping[str, Today]) -> Iterator[str]:
+    """Take away links from optional inputs to outputs that our nodes don't have; in words which these were."""
+    for node_id, node in prompt.items():
+        today = found.get(str(node_id))
+        if today is None:
+            continue
+        said = cast("dict[str, object]", node)
+        kind, inputs = said["class_type"], cast(_Inputs, said["inputs"])
+        for name in today.types.get("optional", {}).keys() & inputs.keys():
+            link = inputs[name]
+            if not (isinstance(link, list) and len(link) == 2 and isinstance(link[1], int)):
+                continue
+            origin = found.get(str(link[0]))
+            if origin is not None and not origin.gives_more and link[1] >= len(origin.outputs):
+                del inputs[name]
+                yield f"{kind} {node_id}, input '{name}' leads to output {link[1] + 1} of node {link[0]}"

@@ -149,7 +149,10 @@ VERSIONS: Mapping[str, Versions] = {
     "LatentPixelScale": Versions(without={"use_tiled_vae": False}),
     # sampling
     "KSamplerAdvancedProvider": Versions(
-        ("-INT -CONTROL cfg sampler_name scheduler",), {"sigma_factor": 1.0}, gone=frozenset({"seed"})
+        # while it had a seed, the page lost the widget behind it when it was taken away
+        ("-INT -CONTROL cfg sampler_name scheduler", "cfg -CONTROL scheduler"),
+        {"sigma_factor": 1.0},
+        gone=frozenset({"seed"}),
     ),
     "TwoAdvancedSamplersForMask": Versions(
         ("steps denoise",),

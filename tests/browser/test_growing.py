@@ -35,6 +35,19 @@ GROWING = {
 }
 
 
+KINDS = """id => {
+    const node = window.app.graph.getNodeById(id);
+    return [...node.inputs, ...node.outputs]
+        .filter(slot => /^(in|out)put\\d*$|^selected_value$/.test(slot.name)).map(slot => slot.type);
+}"""
+
+
+def kinds(page: Any, node: int) -> set[str]:
+    """Of the slots through which a switch lets its value, once it has settled."""
+    page.wait_for_timeout(50)
+    return set(page.evaluate(KINDS, node))
+
+
 def numbered(page: Any, node: int, name: str, side: str = "inputs") -> list[str]:
     """The names of its slots that have that name and a number, once it has settled."""
     page.wait_for_timeout(50)
@@ -74,6 +87,35 @@ def test_outputs_grow(page: Any) -> None:
     page.wait_for_timeout(100)
     assert numbered(page, switch, "output", "outputs") == ["output1", "output2", "output3"]
     assert page.evaluate(CONVERT) == prompt
+
+
+@pytest.mark.parametrize("kind", ["ImpactSwitch", "LatentSwitch", "SEGSSwitch"])
+def test_a_switch_is_of_the_kind_of_its_first_link(page: Any, kind: str) -> None:
+    """So the page connects nothing else to it, nor it to anything else; with its last link that ends."""
+    number, picture = page.evaluate(ADD, "ImpactInt"), page.evaluate(ADD, "EmptyImage")
+    switch, target = page.evaluate(ADD, kind), page.evaluate(ADD, "PreviewImage")
+    assert kinds(page, switch) == {"*"}
+    page.evaluate(CONNECT, [picture, switch, "input1"])
+    assert kinds(page, switch) == {"IMAGE"}
+    page.evaluate(CONNECT, [number, switch, "input2"])
+    page.evaluate(CONNECT, [switch, target, "images"])
+    assert numbered(page, switch, "input") == ["input1", "input2"]
+    page.evaluate(LOAD, page.evaluate(SAVE))
+    assert kinds(page, switch) == {"IMAGE"}
+    page.evaluate(DISCONNECT, [target, "images"])
+    page.evaluate(DISCONNECT, [switch, "input1"])
+    assert kinds(page, switch) == {"*"}
+    page.evaluate(CONNECT, [number, switch, "input1"])
+    assert kinds(page, switch) == {"INT"}
+
+
+def test_an_inversed_switch_is_of_the_kind_of_its_link(page: Any) -> None:
+    switch, target = page.evaluate(ADD, "ImpactInversedSwitch"), page.evaluate(ADD, "PreviewImage")
+    page.evaluate(CONNECT_OUTPUT, [switch, "output1", target, "images"])
+    assert kinds(page, switch) == {"IMAGE"}
+    page.evaluate(DISCONNECT, [target, "images"])
+    page.evaluate(CONNECT, [page.evaluate(ADD, "ImpactInt"), switch, "input"])
+    assert kinds(page, switch) == {"INT"}
 
 
 def test_a_saved_switch_keeps_a_gap(page: Any) -> None:

@@ -146,6 +146,37 @@ def test_a_subgraph(page: Any) -> None:
     page.locator(TOASTS, has_text="Saved with an older version").wait_for(timeout=10_000)
 
 
+def group_file() -> dict[str, Any]:
+    """A group node of 2024: a picture and a detailer of an older version; its values one after another."""
+    values = [192, "bbox", SEED, "increment", *SAMPLED, "enabled", "disabled"]
+    picture = node(1, "EmptyImage", [64, 48, 1, 255], outputs=[to("IMAGE", "IMAGE")])
+    parts = [of("image", "IMAGE"), of("segs", "SEGS"), of("model", "MODEL"), of("vae", "VAE")]
+    detailer = node(2, "DetailerForEach", values, inputs=parts, outputs=[to("IMAGE", "IMAGE")])
+    inner = [{**one, "id": -1, "index": index} for index, one in enumerate((picture, detailer))]
+    group = {"nodes": inner, "links": [[0, 0, 1, 0, 1, "IMAGE"]], "external": []}
+    inputs = [of("segs", "SEGS", 5), *(of(name, name.upper()) for name in ("model", "clip", "vae"))]
+    outer = node(
+        9, "workflow/parts", [72, 56, 1, 0, *values], inputs=inputs, outputs=[to("DetailerForEach IMAGE", "IMAGE", 6)]
+    )
+    to_segs = node(2, "MaskToSEGS", [True, 3, False, 10, True], outputs=[to("SEGS", "SEGS", 5)])
+    shown = node(3, "PreviewImage", inputs=[of("images", "IMAGE", 6)])
+    links = [[5, 2, 0, 9, 0, "SEGS"], [6, 9, 0, 3, 0, "IMAGE"]]
+    return file([outer, to_segs, shown], links, extra={"groupNodes": {"parts": group}})
+
+
+def test_a_group_node(page: Any) -> None:
+    """ComfyUI makes a subgraph of it: every value and link of the nodes inside is where it was."""
+    page.evaluate(LOAD, group_file())
+    prompt = page.evaluate(CONVERT)
+    of_type = {step["class_type"]: (number, step["inputs"]) for number, step in prompt.items()}
+    detailer, values = of_type["DetailerForEach"]
+    assert {name: values[name] for name in DETAILED} == DETAILED
+    picture, sizes = of_type["EmptyImage"]
+    assert sizes == {"width": 72, "height": 56, "batch_size": 1, "color": 0}
+    assert values["segs"] == ["2", 0] and values["image"] == [picture, 0]
+    assert prompt["3"]["inputs"]["images"] == [detailer, 0]
+
+
 def test_todays_file_is_quiet(page: Any) -> None:
     """What the page saves of a file that was brought up to date is today's."""
     page.evaluate(LOAD, april_2023())

@@ -1,6 +1,7 @@
 """Saved workflows of a folder (``WILD_WORKFLOWS``), opened one by one: each value is one that its widget can have.
 
-By hand: `WILD_WORKFLOWS=folder python dev.py test tests/browser/test_wild_files.py -m by_hand -s`.
+By hand: `WILD_WORKFLOWS=folder python dev.py test tests/browser/test_wild_files.py -m by_hand -s`. Where WILD_PROMPTS
+names a folder, the prompts that the page makes of them are kept there: `bench wild_runs` runs them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from old_files import complaint
 logger = logging.getLogger(__name__)
 
 FOLDER = os.environ.get("WILD_WORKFLOWS", "")
+PROMPTS = os.environ.get("WILD_PROMPTS", "")
 LOOK = """() => {
     const graphs = [window.app.graph, ...window.app.graph.subgraphs.values()];
     const nodes = graphs.flatMap(graph => graph.nodes);
@@ -32,6 +34,18 @@ LOOK = """() => {
         id: node.id, type: node.type, values: widgets(node).map(widget => widget.value),
         linked: (node.inputs ?? []).filter(input => input.link != null).map(input => input.name),
     }));
+}"""
+
+# types that the page lacks have no class: they are told as the file has them, with what their outputs are
+CONVERT = """async () => {
+    const { output } = await window.app.graphToPrompt();
+    const found = path => path.split(":").reduce((graph, id) => (graph.subgraph ?? graph).getNodeById(id), app.graph);
+    for (const [id, step] of Object.entries(output)) {
+        const node = found(id);
+        step.class_type ??= node.type;
+        step.outputs = (node.outputs ?? []).map(slot => slot.type);
+    }
+    return output;
 }"""
 
 
@@ -55,6 +69,9 @@ def test_each_opens_right(page: Any, renderer: str) -> None:
             continue
         logger.info("%s: %s", renderer, file.stem)
         page.evaluate(LOAD, saved)
+        if PROMPTS:
+            prompt = page.evaluate(CONVERT)
+            (Path(PROMPTS) / file.name).write_text(json.dumps(prompt, indent=1), encoding="utf-8")
         links = wanted_links(saved)
         for node in page.evaluate(LOOK):
             if node["type"] not in NODE_CLASS_MAPPINGS:

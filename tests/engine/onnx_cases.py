@@ -106,12 +106,19 @@ def ssd_mobilenet(boxes: Array, scores: Array, classes: Array, count: int, **sai
     return saved(nodes, given, outputs, [constant(f"{name}_held", values) for name, values in held.items()], **said)
 
 
-def yolo(found: Array, given: Sequence[int | str] = (1, 3, 64, 64), **said: str) -> bytes:
-    """A net of pictures that gives this, whatever it is shown."""
-    nodes = [helper.make_node("Identity", ["held"], ["output0"])]
-    outputs = [info("output0", TensorProto.FLOAT, found.shape)]
-    held = [constant("held", found.astype(np.float32))]
-    return saved(nodes, info("images", TensorProto.FLOAT, given), outputs, held, **said)
+def yolo(
+    found: Array, given: Sequence[int | str] = (1, 3, 64, 64), *, prototypes: Array | None = None, **said: str
+) -> bytes:
+    """A net of pictures that gives this, whatever it is shown.
+
+    Args:
+        prototypes: what masks are sums of; None for a net without masks.
+    """
+    held = {"output0": found} | ({} if prototypes is None else {"output1": prototypes})
+    nodes = [helper.make_node("Identity", [f"{name}_held"], [name]) for name in held]
+    outputs = [info(name, TensorProto.FLOAT, values.shape) for name, values in held.items()]
+    constants = [constant(f"{name}_held", values.astype(np.float32)) for name, values in held.items()]
+    return saved(nodes, info("images", TensorProto.FLOAT, given), outputs, constants, **said)
 
 
 def with_weights_outside(place: str, path: str) -> bytes:

@@ -89,6 +89,25 @@ def test_detectors(kind: str) -> None:
         run(f"{kind}DetectorForEach", **{f"{kind.lower()}_model": None}, **given, crop_factor=2.0)
 
 
+def test_an_old_detector_goes_where_todays_does() -> None:
+    """A FaceDetailer of April 2023 was linked to the loader; its input has the kind of today."""
+    with registered():
+        prompt = {
+            "old": step("MMDetLoader", model_name="bbox/face.pth"),
+            "boxes": step(
+                "BboxDetectorCombined_v2", bbox_detector=["old", 0], image=["old", 0], threshold=0.5, dilation=0
+            ),
+            "outlines": step(
+                "SegmDetectorCombined_v2", segm_detector=["old", 0], image=["old", 0], threshold=0.5, dilation=0
+            ),
+            "kept": keep("boxes"), "too": keep("outlines"),
+        }  # fmt: skip
+        found = refused(prompt)
+    assert not any("bbox_detector" in one for one in found["boxes"])
+    assert any("segm_detector" in one for one in found["outlines"])
+    assert legacy.MMDetLoader.RETURN_TYPES == ("BBOX_MODEL", "SEGM_MODEL")
+
+
 def test_outlines_are_never_too_small() -> None:
     assert legacy.SegmDetectorForEach.DROP_SIZE == 0 and legacy.BboxDetectorForEach.DROP_SIZE == 1
 

@@ -106,6 +106,11 @@ LAYOUTS: dict[str, tuple[str, list[Any] | None, dict[str, Any]]] = {
     "binary mask without a widget": ("ToBinaryMask", None, {"threshold": 1}),
     "preview without widgets": ("SEGSPreview", None, {"alpha_mode": False, "min_alpha": 0.0}),
     "preview without min_alpha": ("SEGSPreview", [True], {"alpha_mode": True, "min_alpha": 0.0}),
+    "a sampler that a version had lost": (
+        "KSamplerAdvancedProvider",
+        [7, "fixed", "karras"],
+        {"cfg": 7, "sampler_name": "euler", "scheduler": "karras", "sigma_factor": 1.0},
+    ),
     "spoilt by a version that shifted it": (
         "DetailerForEachDebug",
         [256, True, SEED, "randomize", 20, 10, "euler", "euler", "normal", 3, "enabled", False, True, ""],
@@ -202,7 +207,8 @@ def test_each_past_order(node_id: str) -> None:
     for order in filter(None, versions.orders):
         names = order.replace(LATER, "").split()
         assert all(name.startswith(GONE) or name in widgets for name in names)
-        values = [told(name, place, widgets.get(name, ("INT", {"min": 0}))) for place, name in enumerate(names)]
+        kinds = {name: ("INT", {"min": 0}) for name in names} | {f"{GONE}CONTROL": (["fixed"], {})} | widgets
+        values = [told(name, place, kinds[name]) for place, name in enumerate(names)]
         made = upgraded(widgets, versions, values)
         assert made is not None
         made_by_name = dict(zip(widgets, made, strict=True))

@@ -205,6 +205,20 @@ def test_inputs_that_are_gone_go() -> None:
     assert "external_seed" not in prompt["1"]["inputs"]
 
 
+def test_a_link_to_an_output_that_there_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing need be connected nothing is; of a switch with outputs without end each link stays."""
+    prompt = {
+        "1": node("PreviewDetailerHookProvider", {"quality": 95}), "2": node("ImpactInversedSwitch", {"select": 1}),
+        "3": node("PixelKSampleUpscalerProviderPipe", {"pk_hook_opt": ["1", 2], "scheduler_func_opt": ["2", 7]}),
+        "4": node("DetailerHookCombine", {"hook1": ["1", 2]}),
+    }  # fmt: skip
+    prompts.bring_up_to_date({"prompt": prompt})
+    assert "pk_hook_opt" not in prompt["3"]["inputs"] and prompt["3"]["inputs"]["scheduler_func_opt"] == ["2", 7]
+    assert prompt["4"]["inputs"]["hook1"] == ["1", 2]
+    said = "PixelKSampleUpscalerProviderPipe 3, input 'pk_hook_opt' leads to output 3 of node 1, which there is not"
+    assert said in caplog.text
+
+
 def test_nodes_of_other_packs_stay(registered: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(registered, "MaskToSEGS", type("Theirs", (Source,), {"__module__": "custom_nodes.theirs"}))
     prompt = {"1": node("MaskToSEGS", {"combined": "True"}), "2": node("KSampler", {"noise_mask": "enabled"})}

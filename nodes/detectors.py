@@ -177,8 +177,8 @@ def _widgets_for_both() -> Inputs:
         "drop_size": schema.drop_size(),
         "sub_threshold": schema.threshold(sub),
         "sub_dilation": schema.dilation(0, sub_dilation),
-        "sub_bbox_expansion": schema.bbox_expansion(),
-        "sam_mask_hint_threshold": schema.threshold(hint, 0.7),
+        "sub_bbox_expansion": schema.advanced(schema.bbox_expansion()),
+        "sam_mask_hint_threshold": schema.advanced(schema.threshold(hint, 0.7)),
     }
 
 

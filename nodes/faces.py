@@ -42,13 +42,13 @@ def _detection() -> Inputs:
         "bbox_threshold": schema.detector_threshold(),
         "bbox_dilation": schema.dilation(),
         "bbox_crop_factor": schema.crop_factor(10),
-        "sam_detection_hint": schema.detection_hint(),
-        "sam_dilation": schema.dilation(0),
-        "sam_threshold": schema.sam_threshold(),
-        "sam_bbox_expansion": schema.bbox_expansion(),
-        "sam_mask_hint_threshold": schema.mask_hint_threshold(),
-        "sam_mask_hint_use_negative": schema.mask_hint_use_negative(),
-        "drop_size": schema.drop_size(),
+        "sam_detection_hint": schema.advanced(schema.detection_hint()),
+        "sam_dilation": schema.advanced(schema.dilation(0)),
+        "sam_threshold": schema.advanced(schema.sam_threshold()),
+        "sam_bbox_expansion": schema.advanced(schema.bbox_expansion()),
+        "sam_mask_hint_threshold": schema.advanced(schema.mask_hint_threshold()),
+        "sam_mask_hint_use_negative": schema.advanced(schema.mask_hint_use_negative()),
+        "drop_size": schema.advanced(schema.drop_size()),
     }
 
 

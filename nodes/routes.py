@@ -23,6 +23,12 @@ def _count(query: host.server.Query) -> host.server.Answer:
     return None if count is None else str(count)
 
 
+def _segments(query: host.server.Query) -> host.server.Answer:
+    """What the dialog writes under the thumbnails; no list where the node has not run yet, which is no error."""
+    found = candidates.of(query.get("id", ""), query.get("workflow"))
+    return {"segments": found and [{"label": one.label, "confidence": one.confidence} for one in found]}
+
+
 def _view(query: host.server.Query) -> host.server.Answer:
     index = query.get("idx", "")
     if not index.isdecimal() or len(index) > MOST_DIGITS:
@@ -72,6 +78,7 @@ def register() -> None:
     """Serve them under paths of our own, and under the Impact Pack's where it doesn't serve them."""
     for path, answer in {
         "/mask_detailer/picker/count": _count,
+        "/mask_detailer/picker/segments": _segments,
         "/mask_detailer/picker/view": _view,
         "/mask_detailer/live": _live,
         "/mask_detailer/steering": _steering,

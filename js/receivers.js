@@ -23,7 +23,7 @@ export const SETTING = {
 /* The receivers of a kind in the open workflow that listen to a number. One whose number comes by a link is left alone. */
 function* listening(kind, { link }, isOurs) {
   for (const node of everyNode()) {
-    const isLinked = node.inputs?.some((input) => input.name === "link_id" && input.link != null);
+    const isLinked = node.inputs?.some((input, slot) => input.name === "link_id" && node.isInputConnected(slot));
     if (node.comfyClass === kind && isOurs(node) && !isLinked && String(named(node, "link_id")?.value) === link) {
       yield node;
     }

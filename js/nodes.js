@@ -26,6 +26,12 @@ export function nodeAt(id) {
   return node;
 }
 
+/* What a node showed last, as its `onExecuted` was told it; ComfyUI keeps it over an undo. */
+export function lastOutput(node) {
+  const id = node.graph === rootGraph() ? node.id : `${node.graph?.id}:${node.id}`;
+  return app.nodeOutputs?.[id];
+}
+
 /* All nodes of the open workflow, those in subgraphs too, each once. */
 export function* everyNode(graph = rootGraph(), seen = new Set()) {
   if (seen.has(graph)) return;

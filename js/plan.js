@@ -1,16 +1,20 @@
 /* Detail Plan on its node: the table of its last run, and a button that writes its settings into the detailer that it
  * plans for. Only that click changes another node, and one undo takes it back. */
 import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+import { lastOutput } from "./nodes.js";
 import { text } from "./texts.js";
-import { addElement, named } from "./widgets.js";
+import { addElement, named, takePlace } from "./widgets.js";
 
+const TYPE = "mask_detailer_plan";
 const HEIGHT = 190; // pixels at the least; it grows with its node
-const WIDTH = 460;
+const WIDTH = 540;
+const SETTLED = 200; // ms after a picture is there
 const OWN = new Set(["control_after_generate"]); // of the page, not of the nodes
 const STYLE = `
 .mask-detailer-plan { box-sizing: border-box; height: 100%; min-height: ${HEIGHT}px; display: flex; gap: 6px;
-  flex-direction: column; padding: 4px; color: var(--input-text, #ddd); font: 12px/17px sans-serif; }
-.mask-detailer-plan .table { flex: 1; overflow: auto; scrollbar-width: thin; border-radius: 6px;
+  flex-direction: column; width: 100%; overflow: hidden; padding: 4px; color: var(--input-text, #ddd); font: 12px/17px sans-serif; }
+.mask-detailer-plan .table { flex: 1; min-height: 0; overflow: auto; scrollbar-width: thin; border-radius: 6px;
   background: var(--comfy-input-bg, #222); }
 .mask-detailer-plan table { border-collapse: collapse; width: 100%; }
 .mask-detailer-plan th { position: sticky; top: 0; background: var(--comfy-menu-bg, #333); font-weight: 600; }
@@ -29,6 +33,7 @@ const STYLE = `
   -webkit-line-clamp: 2; }
 `;
 const shown = new WeakMap(); // node: where its table stands
+const planned = new WeakMap(); // node: the seed that its table is for, and what its widget said when that came
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -37,14 +42,14 @@ function element(tag, properties = {}, ...children) {
 }
 
 const columns = () => [
-  [text("plan_segment", "part"), (row, several) => (several ? `${row.picture}.${row.segment}` : row.segment)],
-  [text("plan_label", "label"), (row) => row.label, "text"],
-  [text("plan_size", "sampled at"), (row) => row.working.join("\u00d7")],
-  [text("plan_scale", "enlarged"), (row) => `${row.scale.toFixed(2)}\u00d7`],
-  [text("plan_crop", "crop"), ({ crop: [x1, y1, x2, y2] }) => `${x2 - x1}\u00d7${y2 - y1}`],
-  [text("plan_seed", "seed"), (row) => row.seed],
-  [text("plan_batch", "batch"), (row) => row.batch],
-  [text("plan_share", "of the work"), (row) => `${(100 * row.share).toFixed(1)} %`],
+  [text("plan_segment", "Part"), (row, several) => (several ? `${row.picture}.${row.segment}` : row.segment)],
+  [text("plan_label", "Label"), (row) => row.label, "text"],
+  [text("plan_size", "Sampled at"), (row) => row.working.join("\u00d7")],
+  [text("plan_scale", "Enlarged"), (row) => `${row.scale.toFixed(2)}\u00d7`],
+  [text("plan_crop", "Crop"), ({ crop: [x1, y1, x2, y2] }) => `${x2 - x1}\u00d7${y2 - y1}`],
+  [text("plan_seed", "Seed"), (row) => row.seed],
+  [text("plan_batch", "Batch"), (row) => row.batch],
+  [text("plan_share", "Of the work"), (row) => `${(100 * row.share).toFixed(1)} %`],
 ];
 
 function tableOf(rows) {
@@ -58,7 +63,7 @@ function tableOf(rows) {
     }
     if (row.skipped) {
       made.className = "skipped";
-      const why = `${text("plan_skipped", "left out:")} ${row.skipped}`;
+      const why = `${text("plan_skipped", "Left out:")} ${row.skipped}`;
       made.append(element("td", { className: "why", colSpan: all.length - 2, textContent: why }));
     }
     return made;
@@ -74,6 +79,12 @@ const slotOf = (node, name) => node.inputs?.findIndex((input) => input.name === 
 function isLinked(node, name) {
   const slot = slotOf(node, name);
   return slot >= 0 && node.isInputConnected(slot);
+}
+
+/* The seed that the table shows, where the page alone has chosen another for the next run. */
+function valueOf(plan, { name, value }) {
+  const { seed, then } = planned.get(plan) ?? {};
+  return name === "seed" && seed !== undefined && value === then ? seed : value;
 }
 
 /* What both hold in a widget, and neither gets by a link; an empty text has nothing to say. */
@@ -109,8 +120,8 @@ function send(plan, isDetailer) {
   const written = new Set();
   plan.graph.beforeChange();
   for (const node of targets) {
-    for (const { name, value } of common(plan, node)) {
-      const widget = named(node, name);
+    for (const one of common(plan, node)) {
+      const [{ name }, value, widget] = [one, valueOf(plan, one), named(node, one.name)];
       if (widget.value === value) continue;
       widget.value = value;
       widget.callback?.(value, app.canvas, node);
@@ -140,18 +151,42 @@ export function addPlan(node, isDetailer) {
   });
   const all = element("div", { className: "mask-detailer-plan" }, table, element("div", { className: "send" }, button, sent));
   const around = element("div", {}, element("style", { textContent: STYLE }), all);
-  addElement(node, "plan", "mask_detailer_plan", around, { getMinHeight: () => HEIGHT });
+  const widget = addElement(node, "plan", TYPE, around, { getMinHeight: () => HEIGHT });
   node.setSize([Math.max(node.size[0], WIDTH), Math.max(node.size[1], node.computeSize()[1])]);
+  takePlace(node, widget); // marks it
   shown.set(node, table);
+  const { onConfigure } = node;
+  node.onConfigure = function (...args) {
+    onConfigure?.apply(this, args);
+    setTimeout(() => {
+      takePlace(node, widget);
+      show(node, lastOutput(node));
+    });
+  };
+}
+
+function show(node, { rows } = {}) {
+  if (!Array.isArray(rows)) return;
+  const none = text("plan_none", "Nothing to detail: no segments, or a mask with nothing larger than drop_size.");
+  shown.get(node)?.replaceChildren(rows.length ? tableOf(rows) : hint(none));
+}
+
+/* As high as what is on it needs: ComfyUI puts the picture below once it is there. */
+function fitTo(node, [item]) {
+  const image = new Image();
+  image.onload = () => setTimeout(() => {
+    node.setSize([node.size[0], Math.max(node.size[1], node.computeSize()[1])]);
+    node.graph?.setDirtyCanvas(true, true);
+  }, SETTLED);
+  if (item) image.src = api.apiURL(`/view?${new URLSearchParams(item)}`);
 }
 
 export function showPlans(nodeType) {
   const { onExecuted } = nodeType.prototype;
   nodeType.prototype.onExecuted = function (output, ...rest) {
     onExecuted?.call(this, output, ...rest);
-    const rows = output?.rows;
-    if (!Array.isArray(rows)) return;
-    const none = text("plan_none", "Nothing to detail: no segments, or a mask with nothing larger than drop_size.");
-    shown.get(this)?.replaceChildren(rows.length ? tableOf(rows) : hint(none));
+    show(this, output);
+    fitTo(this, output?.images ?? []);
+    planned.set(this, { seed: output?.seed?.[0], then: named(this, "seed")?.value });
   };
 }

@@ -50,6 +50,14 @@ export function addElement(node, name, type, element, options) {
   return widget;
 }
 
+/* Nodes 2.0 go on showing the element of a node that an undo made anew: the new one takes its place. */
+export function takePlace(node, widget) {
+  const { element, type } = widget;
+  element.dataset.widget = type;
+  if (element.isConnected) return;
+  document.querySelector(`[data-node-id="${node.id}"] [data-widget="${type}"]`)?.replaceWith(element);
+}
+
 /* Workflows of years ago hold some toggles as text: "true" or the label that the toggle shows when it is on. */
 export function readOldToggles(nodeType, nodeData) {
   const { required, optional } = nodeData.input ?? {};

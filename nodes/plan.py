@@ -99,6 +99,7 @@ class MaskDetailerPlan(Node, name="Detail Plan", menu=DETAILER, own=True):
                 "images": host.folders.save_previews((picture[0] for picture in shown), "mask_detailer_plan"),
                 "text": [text],
                 "rows": as_dicts(rows),
+                "seed": [recipe.settings.seed],
             },
             "result": (torch.cat([drawn, alpha], dim=-1).to(host.devices.intermediate_device()), text, as_json(rows)),
         }

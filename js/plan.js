@@ -14,7 +14,7 @@ const OWN = new Set(["control_after_generate"]); // of the page, not of the node
 const STYLE = `
 .mask-detailer-plan { box-sizing: border-box; height: 100%; min-height: ${HEIGHT}px; display: flex; gap: 6px;
   flex-direction: column; width: 100%; overflow: hidden; padding: 4px; color: var(--input-text, #ddd); font: 12px/17px sans-serif; }
-.mask-detailer-plan .table { flex: 1; min-height: 0; overflow: auto; scrollbar-width: thin; border-radius: 6px;
+.mask-detailer-plan .sheet { flex: 1; min-height: 0; overflow: auto; scrollbar-width: thin; border-radius: 6px;
   background: var(--comfy-input-bg, #222); }
 .mask-detailer-plan table { border-collapse: collapse; width: 100%; }
 .mask-detailer-plan th { position: sticky; top: 0; background: var(--comfy-menu-bg, #333); font-weight: 600; }
@@ -87,6 +87,19 @@ function valueOf(plan, { name, value }) {
   return name === "seed" && seed !== undefined && value === then ? seed : value;
 }
 
+/* A run that ComfyUI has in its cache is over before the page has chosen the next seed. */
+function followSeed(plan) {
+  const [seed, control] = [named(plan, "seed"), named(plan, "control_after_generate")];
+  const { afterQueued } = control ?? {};
+  if (!seed || !afterQueued) return;
+  control.afterQueued = function (...args) {
+    const [about, before] = [planned.get(plan), seed.value];
+    const made = afterQueued.apply(this, args);
+    if (about?.then === before) about.then = seed.value;
+    return made;
+  };
+}
+
 /* What both hold in a widget, and neither gets by a link; an empty text has nothing to say. */
 function common(plan, node) {
   return (plan.widgets ?? []).filter(
@@ -138,7 +151,7 @@ function send(plan, isDetailer) {
 /* ``isDetailer`` says whether a node of the open graph is one that plans are for. */
 export function addPlan(node, isDetailer) {
   const empty = text("plan_empty", "Run the workflow: what a detailer would do stands here then.");
-  const table = element("div", { className: "table" }, hint(empty));
+  const table = element("div", { className: "sheet" }, hint(empty));
   const sent = element("span", { className: "sent" });
   sent.setAttribute("role", "status");
   const button = element("button", {
@@ -155,6 +168,7 @@ export function addPlan(node, isDetailer) {
   node.setSize([Math.max(node.size[0], WIDTH), Math.max(node.size[1], node.computeSize()[1])]);
   takePlace(node, widget); // marks it
   shown.set(node, table);
+  followSeed(node);
   const { onConfigure } = node;
   node.onConfigure = function (...args) {
     onConfigure?.apply(this, args);

@@ -4,15 +4,15 @@ import { isOpen, nodeAt } from "./nodes.js";
 import { text } from "./texts.js";
 import { addElement } from "./widgets.js";
 
-const STYLE = "box-sizing: border-box; padding: 4px 8px; font: 12px/16px sans-serif; color: #f0b429; overflow: hidden;";
-const HEIGHT = 40; // pixels: two lines
+const STYLE = "box-sizing: border-box; padding: 4px 8px; font: 12px/16px sans-serif; color: #f0b429;";
+const HEIGHT = 58; // pixels: two lines, and what the classic renderer leaves around them
 const lines = new WeakMap(); // node: its widget
 
 const WORDS = {
   mask_rescaled: (facts) =>
     text(
       "told_mask_rescaled",
-      "The mask (%mask%) has another size than the picture (%picture%) and was stretched to it. Is it this picture's?",
+      "The mask is %mask%, the picture %picture%: the mask was stretched to fit.",
       facts,
     ),
 };

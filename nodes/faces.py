@@ -131,7 +131,16 @@ class FaceDetailer(Detailer, menu=SIMPLE):
         "Finds faces, hands or whatever the detector knows, cuts each out, enlarges it, samples it anew and puts it "
         "back without a seam. SAM, or a detector of outlines, can limit the masks to what was found."
     )
-    SEARCH_ALIASES = ("face detailer", "adetailer", "hands", "eyes", "face fix", "hand fix", "fix hands", "restore faces")
+    SEARCH_ALIASES = (
+        "face detailer",
+        "adetailer",
+        "hands",
+        "eyes",
+        "face fix",
+        "hand fix",
+        "fix hands",
+        "restore faces",
+    )
     RETURN_TYPES = ("IMAGE", "IMAGE", "IMAGE", "MASK", "DETAILER_PIPE", "IMAGE")
     RETURN_NAMES = ("image", "cropped_refined", "cropped_enhanced_alpha", "mask", "detailer_pipe", "cnet_images")
     OUTPUT_IS_LIST = (False, True, True, False, False, True)

@@ -17,7 +17,7 @@ TABLE = """element => [...element.querySelectorAll("tr")].map(
 UNDO = "() => window.app.extensionManager.workflow.activeWorkflow.changeTracker.undo()"
 INSIDE = """() => {
     const all = document.querySelector(".mask-detailer-plan");
-    const [outer, inner] = [all, all.querySelector(".table")].map(element => element.getBoundingClientRect());
+    const [outer, inner] = [all, all.querySelector(".sheet")].map(element => element.getBoundingClientRect());
     return inner.left >= outer.left - 1 && inner.right <= outer.right + 1;
 }"""
 
@@ -84,9 +84,7 @@ def test_which_detailer_is_meant(page: Any, plan: int) -> None:
     assert page.evaluate(WIDGETS, other)["guide_size"] == 512
     page.evaluate("id => window.app.canvas.selectNode(window.app.graph.getNodeById(id))", other)
     set_widget(page, plan, "guide_size", 320)
-    page.evaluate(
-        "id => window.app.graph.getNodeById(id).widgets.at(-1).element.querySelector('button').click()", plan
-    )
+    page.evaluate("id => window.app.graph.getNodeById(id).widgets.at(-1).element.querySelector('button').click()", plan)
     assert page.evaluate(WIDGETS, other)["guide_size"] == 320
     assert page.evaluate(WIDGETS, DETAILER)["guide_size"] == 96
     page.evaluate("() => window.app.canvas.deselectAll()")
@@ -98,9 +96,7 @@ def test_which_detailer_is_meant(page: Any, plan: int) -> None:
         })""",
         [plan],
     )
-    page.evaluate(
-        "id => window.app.graph.getNodeById(id).widgets.at(-1).element.querySelector('button').click()", plan
-    )
+    page.evaluate("id => window.app.graph.getNodeById(id).widgets.at(-1).element.querySelector('button').click()", plan)
     assert "Select the detailer" in page.locator(".mask-detailer-plan .sent").inner_text()
 
 
@@ -108,7 +104,7 @@ def test_neither_the_prompt_nor_the_file_knows_of_it(page: Any, plan: int) -> No
     made = page.evaluate(CONVERT)[str(plan)]["inputs"]
     assert "plan" not in made and made["guide_size"] == 96
     saved = page.evaluate("() => window.app.graph.serialize()")
-    values = next(node for node in saved["nodes"] if node["id"] == plan)["widgets_values"]
+    values = next(node for node in saved["nodes"] if str(node["id"]) == str(plan))["widgets_values"]
     page.evaluate(LOAD, saved)
     assert page.evaluate(CONVERT)[str(plan)]["inputs"] == made
     assert len(values) == len(made) - 3 + 1  # links are no widgets; the seed has a second place

@@ -12,9 +12,6 @@ FEW_TURN = {
     "guide_size_for", "mask_mode", "drop_size", "refiner_ratio", "batch_size", "cycle", "inpaint_model",
     "noise_mask_feather", "bbox_fill", "contour_fill", "crop_batch",
 }  # fmt: skip
-SHOWN = """id => [...document.querySelectorAll(`[data-node-id="${id}"] [data-testid="node-widget"]`)]
-    .map(row => row.querySelector('[data-testid="widget-layout-field-label"]')?.textContent.trim())
-    .filter(name => name)"""
 NAMES = "id => window.app.graph.getNodeById(id).widgets.filter(w => w.options.advanced).map(w => w.name)"
 GREY = """id => window.app.graph.getNodeById(id).widgets.filter(widget => widget.disabled).map(widget => widget.name)"""
 TURN = """([id, name, value]) => {
@@ -23,13 +20,11 @@ TURN = """([id, name, value]) => {
     widget.value = value;
     widget.callback?.(value, window.app.canvas, node);
 }"""
-OPACITY = """([id, name]) => {
-    const rows = [...document.querySelectorAll(`[data-node-id="${id}"] [data-testid="node-widget"]`)];
-    const row = rows.find(row => row.textContent.includes(name));
-    const input = row.querySelector("input");
-    return [input.disabled, row.textContent];
-}"""
 FIXED, SHORT, BUDGET = {"width", "height"}, {"short_side"}, {"megapixels"}
+DEFAULTS = {
+    "colour": "off", "blend": "feather", "size_mode": "guide_size", "min_context": 0, "denoise_by_size": "off",
+    "width": 1024, "height": 1024, "short_side": 1024,
+}  # fmt: skip
 REST = {"colour_limit", "blend_width", "border", "full_denoise_up_to"}
 
 
@@ -75,6 +70,8 @@ def test_what_is_hidden_counts(page: Any) -> None:
 @pytest.fixture
 def options(page: Any) -> int:
     node = page.evaluate(ADD, "MaskDetailerOptions")
+    for name, value in DEFAULTS.items():  # the page gives a node the values of one that had its id before
+        page.evaluate(TURN, [node, name, value])
     look_at(page, node)
     return node
 

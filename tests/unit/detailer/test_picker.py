@@ -68,7 +68,10 @@ def test_what_they_are_called(given: Any, wanted: float | None) -> None:
     candidates.keep("7", ((4, 6), [one, one._replace(label=None)]), None)
     found = candidates.of("7")
     assert found is not None and candidates.of("8") is None
-    assert [(each.label, each.confidence) for each in found] == [("a" * picker.MOST_LETTERS_SHOWN, wanted), ("", wanted)]
+    assert [(each.label, each.confidence) for each in found] == [
+        ("a" * picker.MOST_LETTERS_SHOWN, wanted),
+        ("", wanted),
+    ]
 
 
 def kept(candidates: Candidates, node_id: str, count: int, workflow: str | None = None, side: int = 4) -> None:

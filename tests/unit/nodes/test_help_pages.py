@@ -65,7 +65,9 @@ GERMAN = {
 
 def test_a_page() -> None:
     made = help_pages.translated(PAGE, KNOWN, GERMAN, help_pages.HEADINGS["de"])
-    assert made == """\
+    assert (
+        made
+        == """\
 # Pinsel
 
 Malt.
@@ -104,6 +106,7 @@ Dip it.
 
 - It dries.
 """
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

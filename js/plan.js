@@ -8,7 +8,7 @@ import { addElement, named, takePlace } from "./widgets.js";
 
 const TYPE = "mask_detailer_plan";
 const HEIGHT = 190; // pixels at the least; it grows with its node
-const WIDTH = 540;
+const WIDTH = 600;
 const SETTLED = 200; // ms after a picture is there
 const OWN = new Set(["control_after_generate"]); // of the page, not of the nodes
 const STYLE = `
@@ -18,7 +18,7 @@ const STYLE = `
   background: var(--comfy-input-bg, #222); }
 .mask-detailer-plan table { border-collapse: collapse; width: 100%; }
 .mask-detailer-plan th { position: sticky; top: 0; background: var(--comfy-menu-bg, #333); font-weight: 600; }
-.mask-detailer-plan th, .mask-detailer-plan td { padding: 4px 8px; text-align: right; white-space: nowrap;
+.mask-detailer-plan th, .mask-detailer-plan td { padding: 4px 7px; text-align: right; white-space: nowrap;
   border-bottom: 1px solid color-mix(in srgb, currentcolor 12%, transparent); }
 .mask-detailer-plan .text { text-align: left; }
 .mask-detailer-plan td.text { max-width: 140px; overflow: hidden; text-overflow: ellipsis; }

@@ -1,8 +1,8 @@
 """The nodes' help pages in the language of the page.
 
-ComfyUI's page asks for ``docs/<node id>/<language>.md`` before ``docs/<node id>.md``. What it gets is made here: what the
-node, its inputs and outputs are, in the words and by the names that the page shows (``locales/``), then what the English
-page has beyond that.
+ComfyUI's page asks for ``docs/<node id>/<language>.md`` before ``docs/<node id>.md``. What it gets is made here: what
+the node, its inputs and outputs are, in the words and by the names that the page shows (``locales/``), then what the
+English page has beyond that.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ ROUTE = "docs/{node}/{language}.md"
 
 # By language: what the two lists are called, and what stands before the English text.
 HEADINGS: Mapping[str, tuple[str, str, str]] = {
-    "zh": ("输入", "输出", "更多内容（英文）"),
-    "ja": ("入力", "出力", "詳細（英語）"),
-    "ko": ("입력", "출력", "더 알아보기(영어)"),
+    "zh": ("输入", "输出", "更多内容 (英文)"),
+    "ja": ("入力", "出力", "詳細 (英語)"),
+    "ko": ("입력", "출력", "더 알아보기 (영어)"),
     "fr": ("Entrées", "Sorties", "Pour en savoir plus (en anglais)"),
     "de": ("Eingänge", "Ausgänge", "Mehr dazu (auf Englisch)"),
     "es": ("Entradas", "Salidas", "Más información (en inglés)"),
@@ -41,7 +41,7 @@ Texts = Mapping[str, object]
 
 
 def page(node_id: str, language: str) -> str | None:
-    """The page as Markdown: the English one for other languages than those of ``HEADINGS``; None where there is none."""
+    """The page as Markdown, in English for languages that ``HEADINGS`` hasn't; None where there is none."""
     file = PAGES / f"{node_id}.md"
     if node_id not in NODES or not file.is_file():
         return None

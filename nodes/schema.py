@@ -318,8 +318,8 @@ def beyond() -> Inputs:
 def crop_batch() -> Input:
     tooltip = (
         "How many parts of the same working size are sampled at once, over all pictures and variants: 0 as many as fit "
-        "into a GPU's memory, on a CPU only small ones together; 1 one after another. Each comes out as it would alone; "
-        "more at once is faster on a GPU."
+        "into a GPU's memory, on a CPU only small ones together; 1 one after another. Each comes out as it would "
+        "alone; more at once is faster on a GPU."
     )
     return "INT", {"default": 0, "min": 0, "max": 64, "step": 1, "tooltip": tooltip, "advanced": True}
 

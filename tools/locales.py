@@ -1,9 +1,10 @@
 """`dev.py locales`: the texts of the nodes and the browser side, in English and in the languages of `locales/`.
 
 The English files are made from the code: `nodeDefs.json` from the nodes, `main.json` from the `text("key", "English")`
-calls under `js/` and the words on the nodes' toggles. Other English files there (`settings.json`, `commands.json`) are written by hand. Every language
-follows them all: what a key had stays while its English text does, a new key takes the translation of an equal text,
-and what is no longer used goes. What lacks a translation goes into a JSON file; filled in, `--add` takes it.
+calls under `js/` and the words on the nodes' toggles. Other English files there (`settings.json`, `commands.json`) are
+written by hand. Every language follows them all: what a key had stays while its English text does, a new key takes the
+translation of an equal text, and what is no longer used goes. What lacks a translation goes into a JSON file; filled
+in, `--add` takes it.
 """
 
 from __future__ import annotations

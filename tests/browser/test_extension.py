@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from support import workflow
-from support.client import Client
-from support.page import ADD, CONNECT, CONVERT, LOAD, SCREENSHOTS, look_at, run_prompt
+from support.page import ADD, CONNECT, CONVERT, LOAD, SCREENSHOTS, look_at
 
 INPUT_NAMES = "id => window.app.graph.getNodeById(id).inputs.map(input => input.name)"
 DISCONNECT = """([id, slot]) => {

@@ -37,7 +37,7 @@ def rows(page: Any, node: int) -> list[str]:
 
 
 def test_few_turn_them(page: Any, renderer: str) -> None:
-    """Nodes 2.0 hide them until asked; the classic renderer has no such section and shows all, as of ComfyUI's nodes."""
+    """Nodes 2.0 hide them until asked; the classic renderer has no place for that and shows all, as ComfyUI's own."""
     node = page.evaluate(ADD, "MaskDetailerPipe")
     look_at(page, node)
     assert set(page.evaluate(NAMES, node)) == FEW_TURN

@@ -66,8 +66,7 @@ def test_each_widget_turns_one_option(name: str) -> None:
 
 @pytest.mark.parametrize("name", IDLE)
 def test_what_is_idle(name: str) -> None:
-    """Each such widget has values of another with which it does nothing, as the node stands, and at least one with which
-    it does something."""
+    """With some values of another widget, the default among them, it does nothing; with at least one it does."""
     other, values = IDLE[name]
     kind, facts = WIDGETS[other]
     assert WIDGETS[name][1]["idle_with"] == [other, list(values)]

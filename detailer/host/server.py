@@ -179,10 +179,8 @@ def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
 
 def paths_of_pages(folder: Path) -> list[str]:
     """Where the server has the files of a pack's web folder: ``/extensions/NAME``, as a rule one."""
-    import nodes
-
-    names = [name for name, at in nodes.EXTENSION_WEB_DIRS.items() if Path(at).resolve() == folder.resolve()]
-    return [f"/extensions/{name}" for name in names]
+    served: Mapping[str, str] = getattr(sys.modules.get("nodes"), "EXTENSION_WEB_DIRS", {})
+    return [f"/extensions/{name}" for name, at in served.items() if Path(at).resolve() == folder.resolve()]
 
 
 def serve_get(path: str, answer: Callable[[Query], Answer]) -> None:

@@ -2,6 +2,9 @@
  * an input's options). They keep their values, which go into the prompt as ever. */
 import { named } from "./widgets.js";
 
+const style = document.createElement("style");
+const dimmed = new Set(); // ids of nodes
+
 function idleWith(nodeData) {
   const { required, optional } = nodeData.input ?? {};
   return Object.entries({ ...required, ...optional }).flatMap(([name, [, options]]) =>
@@ -15,7 +18,17 @@ function isLinked(node, name) {
   return slot >= 0 && node.isInputConnected(slot);
 }
 
+/* Later pages of Nodes 2.0 dim no more than a field's buttons: of our nodes the whole row is. */
+function dim(node) {
+  if (dimmed.has(node.id) || node.id < 0) return;
+  dimmed.add(node.id);
+  if (!style.isConnected) document.head.append(style);
+  const rows = [...dimmed].map((id) => `[data-node-id="${id}"] .lg-node-widget:has(input:disabled)`);
+  style.textContent = `${rows.join(", ")} { opacity: 0.5; }`;
+}
+
 function look(node, table) {
+  dim(node);
   for (const [name, other, values] of table) {
     const [widget, decides] = [named(node, name), named(node, other)];
     if (!widget || !decides) continue;
@@ -43,6 +56,7 @@ export function greyIdle(node, nodeData) {
     const decides = named(node, other);
     if (decides) after(decides, "callback", again);
   }
+  after(node, "onAdded", again);
   after(node, "onConfigure", again);
   after(node, "onConnectionsChange", again);
   again();

@@ -50,11 +50,14 @@ export function addElement(node, name, type, element, options) {
   return widget;
 }
 
+const ROOM = 80; // pixels: of a node at the least
+
 /* Nodes 2.0 hide what few turn, and make a node as high as what it shows; ComfyUI gives new ones room for all. */
 export function leaveNoRoom(node) {
-  if (window.LiteGraph?.vueNodesMode && node.widgets?.some((widget) => widget.options?.advanced)) {
-    node.setSize([node.size[0], 1]);
-  }
+  const hidden = node.widgets?.filter((widget) => widget.options?.advanced).length ?? 0;
+  if (!window.LiteGraph?.vueNodesMode || !hidden) return;
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width), Math.max(height - hidden * (window.LiteGraph.NODE_WIDGET_HEIGHT + 4), ROOM)]);
 }
 
 /* Nodes 2.0 go on showing the element of a node that an undo made anew: the new one takes its place. */

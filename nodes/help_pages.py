@@ -30,6 +30,10 @@ HEADINGS: Mapping[str, tuple[str, str, str]] = {
     "es": ("Entradas", "Salidas", "Más información (en inglés)"),
 }
 
+# Where a long name in a title may break: the panel is narrower than some.
+_LONG_TITLE = re.compile(r"\A# \S{20,}$", re.M)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
 _SECTION = re.compile(r"^(?=## )", re.M)
 _OWN = re.compile(r"^## (Inputs|Outputs)\n")
 _ENTRY = re.compile(r"^\*\*`.*?(?=^\*\*`|^!\[|\Z)", re.M | re.S)
@@ -45,10 +49,10 @@ def page(node_id: str, language: str) -> str | None:
     file = PAGES / f"{node_id}.md"
     if node_id not in NODES or not file.is_file():
         return None
-    english = file.read_text(encoding="utf-8")
-    if language not in HEADINGS:
-        return english
-    return translated(english, _texts("en").get(node_id, {}), _texts(language).get(node_id, {}), HEADINGS[language])
+    made = file.read_text(encoding="utf-8")
+    if language in HEADINGS:
+        made = translated(made, _texts("en").get(node_id, {}), _texts(language).get(node_id, {}), HEADINGS[language])
+    return _LONG_TITLE.sub(lambda title: _HUMP.sub("<wbr>", title[0]), made)
 
 
 def translated(english: str, known: Texts, texts: Texts, headings: tuple[str, str, str]) -> str:

@@ -13,6 +13,10 @@ FEW_TURN = {
     "noise_mask_feather", "bbox_fill", "contour_fill", "crop_batch",
 }  # fmt: skip
 NAMES = "id => window.app.graph.getNodeById(id).widgets.filter(w => w.options.advanced).map(w => w.name)"
+DIMMED = """id => [...document.querySelectorAll(`[data-node-id="${id}"] .lg-node-widget`)]
+    .filter(row => getComputedStyle(row).opacity === "0.5")"""
+HEIGHT = """id => document.querySelector(`[data-node-id="${id}"]`).getBoundingClientRect().height"""
+SAVED_HEIGHTS = "() => window.app.graph.serialize().nodes.map(node => node.size[1])"
 GREY = """id => window.app.graph.getNodeById(id).widgets.filter(widget => widget.disabled).map(widget => widget.name)"""
 TURN = """([id, name, value]) => {
     const node = window.app.graph.getNodeById(id);
@@ -43,12 +47,13 @@ def test_few_turn_them(page: Any, renderer: str) -> None:
     assert set(page.evaluate(NAMES, node)) == FEW_TURN
     if renderer == "vue":
         assert not FEW_TURN & set(rows(page, node)) and {"guide_size", "denoise"} <= set(rows(page, node))
-        height = page.evaluate("id => window.app.graph.getNodeById(id).size[1]", node)
+        height, (saved,) = page.evaluate(HEIGHT, node), page.evaluate(SAVED_HEIGHTS)
+        assert 250 < saved <= height + 40 < 620
         page.screenshot(path=SCREENSHOTS / f"few_turn_{renderer}.png")
         page.locator(f'[data-node-id="{node}"]').get_by_text("Show advanced inputs").click()
         page.wait_for_timeout(300)
         assert set(rows(page, node)) >= FEW_TURN
-        assert page.evaluate("id => window.app.graph.getNodeById(id).size[1]", node) > height + 150
+        assert page.evaluate(HEIGHT, node) > height + 150
     page.screenshot(path=SCREENSHOTS / f"all_widgets_{renderer}.png")
 
 
@@ -93,8 +98,10 @@ def test_what_does_nothing_is_grey(page: Any, options: int, renderer: str) -> No
     if renderer == "vue":
         shown = page.locator(f'[data-node-id="{options}"]')
         page.wait_for_timeout(300)
-        grey = [field.is_disabled() for field in shown.locator("input[inputmode], input[type=number]").all()]
-        assert any(grey) and not all(grey)
+        page.wait_for_function(f"id => ({DIMMED})(id).length === 4", arg=options, timeout=10_000)
+        fields = shown.locator(".lg-node-widget").all()
+        grey = [field.evaluate("row => getComputedStyle(row).opacity") for field in fields]
+        assert grey.count("0.5") == len(FIXED | BUDGET | SHORT) and set(grey) == {"0.5", "1"}
     page.screenshot(path=SCREENSHOTS / f"grey_{renderer}.png")
     made = page.evaluate(CONVERT)[str(options)]["inputs"]
     assert made | {"width": 1024, "height": 1024, "short_side": 1024} == made  # as they were, grey or not

@@ -36,3 +36,4 @@ for module in (test_widgets, test_plan, test_picker, test_told, test_search_and_
     for name, test in vars(module).items():
         if name.startswith("test_"):
             globals()[f"{name}_here"] = pytest.mark.slow(test)
+del module, name, test

@@ -26,7 +26,8 @@ TOO_WIDE = """async ([pages, languages]) => {
         for (const one of [content, ...content.querySelectorAll("table, pre, p, li")]) {
             const scrolls = one.tagName === "PRE";
             if (!scrolls && one.scrollWidth > one.clientWidth + MARGIN && one.clientWidth) {
-                wide.push([page, language, one.tagName, one.scrollWidth - one.clientWidth, one.textContent.slice(0, 80)]);
+                const by = one.scrollWidth - one.clientWidth;
+                wide.push([page, language, one.tagName, by, one.textContent.slice(0, 80)]);
             }
         }
     }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..core import SEG, SEGS, Size, crop_region, encoded, resample, resize_mask, seg_mask, to_bytes
-from ..segs import to_image_list
+from ..segs import confidence, to_image_list
 
 LONGEST_SIDE = 512
 SHORTEST_SIDE = 32
@@ -18,6 +19,16 @@ MOST_BYTES = 64 * 2**20  # of all thumbnails; those of one node are made smaller
 MOST_NODES = 256
 MOST_SEGMENTS = 2000  # of a node; those after them are not shown
 MOST_LETTERS = 200  # of an id
+MOST_LETTERS_SHOWN = 100  # of a label
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A segment to choose: its thumbnail as ``[h,w,3]`` bytes, what it is and how sure the detector was, 0 to 1."""
+
+    picture: np.ndarray
+    label: str
+    confidence: float | None
 
 
 class Candidates:
@@ -28,7 +39,7 @@ class Candidates:
     """
 
     def __init__(self) -> None:
-        self._pictures: dict[tuple[str | None, str], list[np.ndarray]] = {}  # the last ones made come last
+        self._kept: dict[tuple[str | None, str], list[Candidate]] = {}  # the last ones made come last
         self._lock = threading.Lock()
 
     def keep(self, node_id: str, segs: SEGS, image: torch.Tensor | None, workflow: str | None = None) -> None:
@@ -43,42 +54,45 @@ class Candidates:
         longest = _longest_side(len(segs[1]))
         pictures = to_image_list(segs, image) if segs[1] else []
         shown = [
-            _thumbnail(_black(seg) if image is None and seg.cropped_image is None else picture, seg, longest)
+            _candidate(_black(seg) if image is None and seg.cropped_image is None else picture, seg, longest)
             for picture, seg in zip(pictures, segs[1], strict=True)
         ]
         with self._lock:
-            self._pictures.pop((workflow, node_id), None)
-            self._pictures[workflow, node_id] = shown
-            while len(self._pictures) > 1 and (len(self._pictures) > MOST_NODES or self._bytes() > MOST_BYTES):
-                self._pictures.pop(next(iter(self._pictures)))
+            self._kept.pop((workflow, node_id), None)
+            self._kept[workflow, node_id] = shown
+            while len(self._kept) > 1 and (len(self._kept) > MOST_NODES or self._bytes() > MOST_BYTES):
+                self._kept.pop(next(iter(self._kept)))
 
-    def count(self, node_id: str, workflow: str | None = None) -> int | None:
-        """How many segments a node had; None where nothing is known of it.
+    def of(self, node_id: str, workflow: str | None = None) -> list[Candidate] | None:
+        """The segments that a node had, in their order; None where nothing is known of it.
 
         Args:
             workflow: the node is looked for there, and in runs that named none; None: wherever it ran last.
         """
         with self._lock:
-            pictures = self._of(node_id, workflow)
-        return None if pictures is None else len(pictures)
+            return self._of(node_id, workflow)
+
+    def count(self, node_id: str, workflow: str | None = None) -> int | None:
+        """How many they are; None where nothing is known of the node."""
+        candidates = self.of(node_id, workflow)
+        return None if candidates is None else len(candidates)
 
     def png(self, node_id: str, index: int, workflow: str | None = None) -> bytes | None:
         """A segment's thumbnail as a PNG file, counted from 0; None where there is none."""
-        with self._lock:
-            pictures = self._of(node_id, workflow) or []
-        if not 0 <= index < len(pictures):
+        candidates = self.of(node_id, workflow) or []
+        if not 0 <= index < len(candidates):
             return None
-        return encoded(pictures[index], "png")
+        return encoded(candidates[index].picture, "png")
 
-    def _of(self, node_id: str, workflow: str | None) -> list[np.ndarray] | None:
-        places = [place for place in self._pictures if place[1] == node_id]
+    def _of(self, node_id: str, workflow: str | None) -> list[Candidate] | None:
+        places = [place for place in self._kept if place[1] == node_id]
         if workflow is not None:
             places = [place for place in places if place[0] in (None, workflow)]
             places.sort(key=lambda place: place[0] is not None)
-        return self._pictures[places[-1]] if places else None
+        return self._kept[places[-1]] if places else None
 
     def _bytes(self) -> int:
-        return sum(picture.nbytes for pictures in self._pictures.values() for picture in pictures)
+        return sum(one.picture.nbytes for candidates in self._kept.values() for one in candidates)
 
 
 def _longest_side(count: int) -> int:
@@ -90,6 +104,12 @@ def _black(seg: SEG) -> torch.Tensor:
     """``[1,h,w,3]`` of the crop's size, a pixel at the least."""
     size = crop_region(seg).size
     return torch.zeros(1, max(size.height, 1), max(size.width, 1), 3)
+
+
+def _candidate(picture: torch.Tensor, seg: SEG, longest: int) -> Candidate:
+    sure = float(confidence(seg))
+    label = str(seg.label or "")[:MOST_LETTERS_SHOWN]
+    return Candidate(_thumbnail(picture, seg, longest), label, round(sure, 2) if math.isfinite(sure) else None)
 
 
 def _thumbnail(picture: torch.Tensor, seg: SEG, longest: int) -> np.ndarray:

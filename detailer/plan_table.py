@@ -86,29 +86,41 @@ def _row(picture: int, crop: CropPlan, batch: int | None, everything: int) -> Pl
     )
 
 
+def as_dicts(rows: Iterable[PlanRow]) -> list[dict[str, object]]:
+    """Objects with the fields of ``PlanRow``, for JSON."""
+    return [asdict(row) for row in rows]
+
+
 def as_json(rows: Iterable[PlanRow]) -> str:
     """A list of objects with the fields of ``PlanRow``."""
-    return json.dumps([asdict(row) for row in rows], indent=1)
+    return json.dumps(as_dicts(rows), indent=1)
 
 
 def as_text(rows: Sequence[PlanRow]) -> str:
-    """A table to read, columns aligned; the column of pictures only where there are several."""
-    several = len({row.picture for row in rows}) > 1
-    head = ["picture"] * several + ["segment", "label", "bbox", "crop", "scale", "size", "seed", "batch", "share"]
-    lines = [head, *([str(row.picture)] * several + _cells(row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*(line[: len(head)] for line in lines), strict=True)]
-    aligned = (
-        [cell.ljust(width) for cell, width in zip(line, widths, strict=False)] + line[len(head) :] for line in lines
-    )
-    return "\n".join("  ".join(line).rstrip() for line in aligned)
+    """A Markdown table, its columns aligned so that it reads as plain text too.
+
+    The column of pictures is there only where there are several, the one that says why only where one is skipped.
+    """
+    several, skips = len({row.picture for row in rows}) > 1, any(row.skipped for row in rows)
+    head = ["segment", "label", "size", "scale", "crop", "bbox", "seed", "batch", "share"]
+    lines = [_line("picture", head, "skipped", several, skips)]
+    lines += (_line(str(row.picture), _cells(row), row.skipped or "", several, skips) for row in rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
+
+
+def _line(picture: str, cells: list[str], skipped: str, several: bool, skips: bool) -> list[str]:
+    line = [picture] * several + cells + [skipped] * skips
+    return [" ".join(cell.replace("|", "\\|").split()) for cell in line]
 
 
 def _cells(row: PlanRow) -> list[str]:
-    where = [str(row.segment), row.label, _box(row.bbox), _box(row.crop)]
+    crop, box, seed = _box(row.crop), _box(row.bbox), str(row.seed)
     if row.skipped:
-        return [*where, "-", "-", str(row.seed), "-", "-", f"skipped: {row.skipped}"]
-    width, height = row.working
-    return [*where, f"{row.scale:.2f}", f"{width}x{height}", str(row.seed), str(row.batch), f"{row.share:.1%}"]
+        return [str(row.segment), row.label, "-", "-", crop, box, seed, "-", "-"]
+    size, scale = "x".join(map(str, row.working)), f"{row.scale:.2f}"
+    return [str(row.segment), row.label, size, scale, crop, box, seed, str(row.batch), f"{row.share:.1%}"]
 
 
 def _box(box: tuple[int, int, int, int]) -> str:

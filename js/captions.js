@@ -23,7 +23,7 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-function captionOf({ number, label, confidence }) {
+export function captionOf({ number, label, confidence }) {
   if (label === NO_LABEL) return String(number); // and a mask is sure of itself
   return [number, label, confidence?.toFixed(2)].filter((part) => part !== undefined && part !== "").join(" ");
 }

@@ -3,16 +3,21 @@
 import { app } from "../../scripts/app.js";
 import { readOldFiles } from "./bridges.js";
 import { showCaptions } from "./captions.js";
+import { colourLinks } from "./colours.js";
 import { growInputs, growOutputs } from "./growing.js";
+import { greyIdle } from "./idle.js";
 import { listen, SETTING as LIVE, showAgain, showSegments } from "./live.js";
 import { bringUpToDate, tellChoicesAnew } from "./old_files.js";
 import { addPicker } from "./picker.js";
+import { addPlan, showPlans } from "./plan.js";
 import { showPreviews } from "./preview.js";
 import { receive, saveOnlyIfWanted, SETTING as RECEIVERS } from "./receivers.js";
 import { SETTING as STEERING, showLogged, steer } from "./steer.js";
 import { loadTexts } from "./texts.js";
+import { translateToggles } from "./toggles.js";
+import { listenToTold } from "./told.js";
 import { addTouchUp, followTouchUps, goOn, showTouchUps, TOUCH_UP } from "./touch_up.js";
-import { appendChoice, readOldToggles, stepSeed } from "./widgets.js";
+import { appendChoice, leaveNoRoom, named, readOldToggles, stepSeed } from "./widgets.js";
 import { followMode, listenToPopulated, showPopulated } from "./wildcards.js";
 
 const PACK = decodeURIComponent(new URL(import.meta.url).pathname.split("/").at(-2));
@@ -36,6 +41,7 @@ const GROWING = {
 };
 
 const BRIDGES = new Set(["PreviewBridge", "PreviewBridgeLatent", "MaskPainter"]);
+const isDetailer = (node) => ours.has(node.comfyClass) && named(node, "guide_size") && named(node, "steps");
 const WILDCARDS = new Set(["ImpactWildcardProcessor", "ImpactWildcardEncode"]);
 
 function serves(nodeData) {
@@ -58,6 +64,8 @@ app.registerExtension({
     listenToPopulated((node) => ours.has(node.comfyClass));
     showPreviews((node) => ours.has(node.comfyClass));
     followTouchUps();
+    listenToTold((node) => ours.has(node.comfyClass));
+    colourLinks();
     await loadTexts();
   },
 
@@ -67,6 +75,7 @@ app.registerExtension({
     readOldToggles(nodeType, nodeData);
     showSegments(nodeType);
     if (nodeData.name === "SEGSPreview") showCaptions(nodeType);
+    if (nodeData.name === "MaskDetailerPlan") showPlans(nodeType);
     if (nodeData.name in GROWING) growInputs(nodeType, ...GROWING[nodeData.name]);
     if (nodeData.name === "ImpactInversedSwitch") growOutputs(nodeType, "output", "*", "input");
     if (nodeData.name === "ImpactLogger") showLogged(nodeType);
@@ -86,6 +95,8 @@ app.registerExtension({
 
   nodeCreated(node) {
     if (!ours.has(node.comfyClass)) return;
+    translateToggles(node);
+    greyIdle(node, node.constructor.nodeData);
     appendChoice(node, "preset", "labels", { separator: ", " });
     const text = WILDCARDS.has(node.comfyClass) ? "wildcard_text" : "wildcard";
     appendChoice(node, "Select to add LoRA", text, {
@@ -94,9 +105,11 @@ app.registerExtension({
     });
     appendChoice(node, "Select to add Wildcard", text, { separator: ", ", stays: false });
     if (node.comfyClass === "ImpactSEGSPicker") addPicker(node);
+    if (node.comfyClass === "MaskDetailerPlan") addPlan(node, isDetailer);
     if (node.comfyClass === "ImageReceiver") saveOnlyIfWanted(node);
     if (WILDCARDS.has(node.comfyClass)) followMode(node);
     if (node.comfyClass === TOUCH_UP) addTouchUp(node);
     stepSeed(node, "seed_2nd", "seed_2nd_mode");
+    leaveNoRoom(node);
   },
 });

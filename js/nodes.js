@@ -32,6 +32,12 @@ export function idsAround(id) {
   return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join(":")).reverse();
 }
 
+/* What a node showed last, as its `onExecuted` was told it; ComfyUI keeps it over an undo. */
+export function lastOutput(node) {
+  const id = node.graph === rootGraph() ? node.id : `${node.graph?.id}:${node.id}`;
+  return app.nodeOutputs?.[id];
+}
+
 /* All nodes of the open workflow, those in subgraphs too, each once. */
 export function* everyNode(graph = rootGraph(), seen = new Set()) {
   if (seen.has(graph)) return;

@@ -50,6 +50,24 @@ export function addElement(node, name, type, element, options) {
   return widget;
 }
 
+const ROOM = 80; // pixels: of a node at the least
+
+/* Nodes 2.0 hide what few turn, and make a node as high as what it shows; ComfyUI gives new ones room for all. */
+export function leaveNoRoom(node) {
+  const hidden = node.widgets?.filter((widget) => widget.options?.advanced).length ?? 0;
+  if (!window.LiteGraph?.vueNodesMode || !hidden) return;
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width), Math.max(height - hidden * (window.LiteGraph.NODE_WIDGET_HEIGHT + 4), ROOM)]);
+}
+
+/* Nodes 2.0 go on showing the element of a node that an undo made anew: the new one takes its place. */
+export function takePlace(node, widget) {
+  const { element, type } = widget;
+  element.dataset.widget = type;
+  if (element.isConnected) return;
+  document.querySelector(`[data-node-id="${node.id}"] [data-widget="${type}"]`)?.replaceWith(element);
+}
+
 /* Workflows of years ago hold some toggles as text: "true" or the label that the toggle shows when it is on. */
 export function readOldToggles(nodeType, nodeData) {
   const { required, optional } = nodeData.input ?? {};

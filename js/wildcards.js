@@ -10,7 +10,7 @@ function settle(node) {
   const [text, mode] = [named(node, "populated_text"), named(node, "mode")];
   if (!text || !mode) return;
   text.disabled = mode.value === "populate";
-  if (text.inputEl) text.inputEl.disabled = text.disabled;
+  if (text.element) text.element.disabled = text.disabled;
 }
 
 function show(node, made) {

@@ -38,7 +38,10 @@ class MaskDetailerPipe(Detailer, name="MaskDetailer (pipe)", menu=DETAILER):
         "The mask says where: each separate part of it is cut out with some context, enlarged, sampled anew and put "
         "back without a seam. Everything outside the feathered mask stays as it is, bit for bit."
     )
-    SEARCH_ALIASES = ("mask detailer", "inpaint mask", "detail masked area", "enhance masked area", "face detail")
+    SEARCH_ALIASES = (
+        "inpaint", "hands", "eyes", "mask detailer", "inpaint mask", "detail masked area", "enhance masked area",
+        "face detail", "fix hands", "fix eyes",
+    )  # fmt: skip
     RETURN_TYPES = ("IMAGE", "IMAGE", "IMAGE", "BASIC_PIPE", "BASIC_PIPE")
     RETURN_NAMES = ("image", "cropped_refined", "cropped_enhanced_alpha", "basic_pipe", "refiner_basic_pipe_opt")
     OUTPUT_IS_LIST = (False, True, True, False, False)
@@ -65,12 +68,12 @@ class MaskDetailerPipe(Detailer, name="MaskDetailer (pipe)", menu=DETAILER):
                 "guide_size": schema.guide_size(384),
                 "guide_size_for": schema.guide_size_for("mask bbox", "crop region"),
                 "max_size": schema.max_size(),
-                "mask_mode": schema.switch(True, "masked only", "whole", masked),
+                "mask_mode": schema.switch(True, "masked only", "whole", masked, advanced=True),
                 **schema.sampling(),
                 "denoise": schema.denoise(),
                 "feather": schema.feather(),
                 "crop_factor": schema.crop_factor(10),
-                "drop_size": schema.drop_size(),
+                "drop_size": schema.advanced(schema.drop_size()),
                 "refiner_ratio": schema.refiner_ratio(),
                 "batch_size": schema.batch_size("How many finished variants of each picture, each with the next seed."),
                 "cycle": schema.cycle(),
@@ -80,8 +83,8 @@ class MaskDetailerPipe(Detailer, name="MaskDetailer (pipe)", menu=DETAILER):
                 "detailer_hook": schema.detailer_hook(),
                 "inpaint_model": schema.inpaint_model(),
                 "noise_mask_feather": schema.noise_mask_feather(),
-                "bbox_fill": schema.bbox_fill(),
-                "contour_fill": schema.contour_fill(True),
+                "bbox_fill": schema.advanced(schema.bbox_fill()),
+                "contour_fill": schema.advanced(schema.contour_fill(True)),
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.beyond(),
                 **schema.choices(),
@@ -120,7 +123,7 @@ class DetailerForEach(Detailer, name="Detailer (SEGS)", menu=DETAILER):
     """Details each segment of a picture."""
 
     DESCRIPTION = "Cuts out each segment, enlarges it, samples it anew and puts it back without a seam."
-    SEARCH_ALIASES = ("detailer", "segs detailer", "enhance segments", "inpaint segments")
+    SEARCH_ALIASES = ("detailer", "inpaint", "hands", "eyes", "segs detailer", "enhance segments", "inpaint segments")
     RETURN_TYPES = ("IMAGE",)
     OUTPUT_TOOLTIPS = ("The picture with every segment detailed.",)
 

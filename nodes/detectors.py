@@ -98,7 +98,7 @@ class BboxDetectorSEGS(_FindsSegs, name="BBOX Detector (SEGS)", menu=DETECTOR):
     """What a detector of rectangles finds."""
 
     DESCRIPTION = "Finds things in a picture with a detector of rectangles, each as a segment."
-    SEARCH_ALIASES = ("detect faces", "bbox detector", "yolo", "find objects")
+    SEARCH_ALIASES = ("detect faces", "detect hands", "bbox detector", "yolo", "find objects")
     KIND = BBOX
 
     def doit(self, bbox_detector: object, image: object, **widgets: Unpack[MoreSegsWidgets]) -> tuple[SEGS]:
@@ -177,8 +177,8 @@ def _widgets_for_both() -> Inputs:
         "drop_size": schema.drop_size(),
         "sub_threshold": schema.threshold(sub),
         "sub_dilation": schema.dilation(0, sub_dilation),
-        "sub_bbox_expansion": schema.bbox_expansion(),
-        "sam_mask_hint_threshold": schema.threshold(hint, 0.7),
+        "sub_bbox_expansion": schema.advanced(schema.bbox_expansion()),
+        "sam_mask_hint_threshold": schema.advanced(schema.threshold(hint, 0.7)),
     }
 
 

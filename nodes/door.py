@@ -19,6 +19,7 @@ from ..detailer.host import protocols
 from ..detailer.host.protocols import Latent, Vae
 from ..detailer.options import UNTURNED, DetailOptions
 from ..detailer.values import BasicPipe, DetailerPipe, Refiner
+from . import told
 from .advice import BROKEN_DETECTOR, DETECTOR_SOURCES, SAM_SOURCE, SEG_SOURCE, SEGS_SOURCE
 from .pipe_parts import KINDS, NOT_NEEDED, PARTS, SOURCES
 from .validate import InputError
@@ -77,8 +78,7 @@ class Door:
         """
         masks = self.mask_of_any_size(mask, name, size)
         if tuple(masks.shape[-2:]) != size:
-            found = Size(*masks.shape[-2:])
-            logger.info("%s: the %s mask is rescaled to the %s picture", self.node, found, size)
+            told.mask_rescaled(self.node, Size(*masks.shape[-2:]), size)
         return resize_mask(masks, size)
 
     def mask_of_any_size(self, mask: object, name: str = "mask", size: Size | None = None) -> torch.Tensor:

@@ -41,13 +41,13 @@ def _detection() -> Inputs:
         "bbox_threshold": schema.detector_threshold(),
         "bbox_dilation": schema.dilation(),
         "bbox_crop_factor": schema.crop_factor(10),
-        "sam_detection_hint": schema.detection_hint(),
-        "sam_dilation": schema.dilation(0),
-        "sam_threshold": schema.sam_threshold(),
-        "sam_bbox_expansion": schema.bbox_expansion(),
-        "sam_mask_hint_threshold": schema.mask_hint_threshold(),
-        "sam_mask_hint_use_negative": schema.mask_hint_use_negative(),
-        "drop_size": schema.drop_size(),
+        "sam_detection_hint": schema.advanced(schema.detection_hint()),
+        "sam_dilation": schema.advanced(schema.dilation(0)),
+        "sam_threshold": schema.advanced(schema.sam_threshold()),
+        "sam_bbox_expansion": schema.advanced(schema.bbox_expansion()),
+        "sam_mask_hint_threshold": schema.advanced(schema.mask_hint_threshold()),
+        "sam_mask_hint_use_negative": schema.advanced(schema.mask_hint_use_negative()),
+        "drop_size": schema.advanced(schema.drop_size()),
     }
 
 
@@ -169,7 +169,16 @@ class FaceDetailer(Detailer, menu=SIMPLE):
         "Finds faces, hands or whatever the detector knows, cuts each out, enlarges it, samples it anew and puts it "
         "back without a seam. SAM, or a detector of outlines, can limit the masks to what was found."
     )
-    SEARCH_ALIASES = ("face detailer", "adetailer", "face fix", "hand fix", "restore faces")
+    SEARCH_ALIASES = (
+        "face detailer",
+        "adetailer",
+        "hands",
+        "eyes",
+        "face fix",
+        "hand fix",
+        "fix hands",
+        "restore faces",
+    )
     RETURN_TYPES = ("IMAGE", "IMAGE", "IMAGE", "MASK", "DETAILER_PIPE", "IMAGE")
     RETURN_NAMES = ("image", "cropped_refined", "cropped_enhanced_alpha", "mask", "detailer_pipe", "cnet_images")
     OUTPUT_IS_LIST = (False, True, True, False, False, True)

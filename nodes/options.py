@@ -32,6 +32,19 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired, Unpack
 
 
+# What does nothing while another widget holds one of these values: the page greys it, and its value stays.
+IDLE: dict[str, tuple[str, tuple[object, ...]]] = {
+    "colour_limit": ("colour", ("off",)),
+    "blend_width": ("blend", ("feather",)),
+    "short_side": ("size_mode", tuple(mode for mode in SIZE_MODES if mode != "short_side")),
+    "megapixels": ("size_mode", tuple(mode for mode in SIZE_MODES if mode != "pixel_budget")),
+    "width": ("size_mode", tuple(mode for mode in SIZE_MODES if mode != "fixed_size")),
+    "height": ("size_mode", tuple(mode for mode in SIZE_MODES if mode != "fixed_size")),
+    "border": ("min_context", (0,)),
+    "full_denoise_up_to": ("denoise_by_size", ("off",)),
+}
+
+
 def _choice(choices: Iterable[str], tooltip: str, **more: object) -> Input:
     names = list(choices)
     return names, {"default": names[0], "tooltip": tooltip, **more}
@@ -203,7 +216,10 @@ class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        return {"required": {**_colour(), **_blend(), **_size(), **_rest()}, "optional": _later()}
+        required = {**_colour(), **_blend(), **_size(), **_rest()}
+        for name, (other, values) in IDLE.items():
+            required[name] = schema.idle_with(required[name], other, values)
+        return {"required": required, "optional": _later()}
 
     def doit(self, **widgets: Unpack[_Widgets]) -> tuple[DetailOptions]:
         multiple = widgets["multiple"]

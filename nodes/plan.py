@@ -8,7 +8,7 @@ import torch
 
 from ..detailer import host
 from ..detailer.pipeline import run
-from ..detailer.plan_table import as_json, as_text, drawn_over, rows_of
+from ..detailer.plan_table import as_dicts, as_json, as_text, drawn_over, rows_of
 from ..detailer.values import wrapped_seed
 from . import schema
 from .registry import DETAILER, Node
@@ -24,14 +24,14 @@ class MaskDetailerPlan(Node, name="Detail Plan", menu=DETAILER, own=True):
 
     DESCRIPTION = (
         "Shows which crops a detailer would work on, at which size, with which seed and in which batches, and why it "
-        "would leave a segment out. Takes the widgets of the detailers and samples nothing."
+        "would leave a segment out. Takes the widgets of the detailers, which a button sends on, and samples nothing."
     )
     SEARCH_ALIASES = ("detailer plan", "preview crops", "crop regions", "segment sizes", "dry run")
     RETURN_TYPES = ("IMAGE", "STRING", "STRING")
     RETURN_NAMES = ("image", "text", "json")
     OUTPUT_TOOLTIPS = (
         "The picture with masks tinted, bounding boxes thin and crop regions thick; a colour for each batch.",
-        "A table: segment, label, bbox, crop, scale, working size, seed, batch and share of all work.",
+        "A Markdown table: segment, label, working size, scale, crop, bbox, seed, batch and share of all work.",
         "The same as a JSON list, for scripts.",
     )
     OUTPUT_NODE = True
@@ -49,7 +49,7 @@ class MaskDetailerPlan(Node, name="Detail Plan", menu=DETAILER, own=True):
                 "feather": schema.feather(),
                 "force_inpaint": schema.force_inpaint(),
                 "crop_factor": schema.crop_factor(10),
-                "drop_size": schema.drop_size(),
+                "drop_size": schema.advanced(schema.drop_size()),
                 "batch_size": schema.batch_size(variants),
             },
             "optional": {
@@ -57,8 +57,8 @@ class MaskDetailerPlan(Node, name="Detail Plan", menu=DETAILER, own=True):
                 "segs": schema.link("SEGS", "The segments of a 'Detailer (SEGS)', instead of a mask."),
                 "detailer_hook": schema.detailer_hook(),
                 "wildcard": schema.segment_text(),
-                "bbox_fill": schema.bbox_fill(),
-                "contour_fill": schema.contour_fill(True),
+                "bbox_fill": schema.advanced(schema.bbox_fill()),
+                "contour_fill": schema.advanced(schema.contour_fill(True)),
                 **schema.beyond(),
                 **schema.choices(),
             },
@@ -99,6 +99,8 @@ class MaskDetailerPlan(Node, name="Detail Plan", menu=DETAILER, own=True):
             "ui": {
                 "images": host.folders.save_previews((picture[0] for picture in shown), "mask_detailer_plan"),
                 "text": [text],
+                "rows": as_dicts(rows),
+                "seed": [recipe.settings.seed],
             },
             "result": (torch.cat([drawn, alpha], dim=-1).to(host.devices.intermediate_device()), text, as_json(rows)),
         }

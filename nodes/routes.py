@@ -11,6 +11,7 @@ from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 from ..detailer.prompts.wildcards import expand
 from ..detailer.review import AFTER, BEFORE, CANDIDATE, Node, View
 from ..detailer.values import wrapped_seed
+from . import help_pages
 from .past import files, prompts
 
 MOST_DIGITS = 9  # of a segment's number
@@ -23,6 +24,12 @@ candidates = Candidates()
 def _count(query: host.server.Query) -> host.server.Answer:
     count = candidates.count(query.get("id", ""), query.get("workflow"))
     return None if count is None else str(count)
+
+
+def _segments(query: host.server.Query) -> host.server.Answer:
+    """What the dialog writes under the thumbnails; no list where the node has not run yet, which is no error."""
+    found = candidates.of(query.get("id", ""), query.get("workflow"))
+    return {"segments": found and [{"label": one.label, "confidence": one.confidence} for one in found]}
 
 
 def _view(query: host.server.Query) -> host.server.Answer:
@@ -56,6 +63,11 @@ def _expanded(sent: object) -> host.server.Answer:
         return None
     seed = secrets.randbits(64) if seed is None else seed
     return {"text": expand(text, wrapped_seed(seed), Wildcards(wildcard_folders()))}
+
+
+def _help(query: host.server.Query) -> host.server.Answer:
+    """A node's help page in a language."""
+    return help_pages.page(query["node"], query["language"])
 
 
 def _live(query: host.server.Query) -> host.server.Answer:
@@ -92,10 +104,16 @@ def _steering(query: host.server.Query) -> host.server.Answer:
     return ""
 
 
+def _serve_help() -> None:
+    for path in host.server.paths_of_pages(help_pages.PAGES.parent):
+        host.server.serve_get(f"{path}/{help_pages.ROUTE}", _help)
+
+
 def register() -> None:
     """Serve them under paths of our own, and under the Impact Pack's where it doesn't serve them."""
     for path, answer in {
         "/mask_detailer/picker/count": _count,
+        "/mask_detailer/picker/segments": _segments,
         "/mask_detailer/picker/view": _view,
         "/mask_detailer/live": _live,
         "/mask_detailer/steering": _steering,
@@ -108,6 +126,7 @@ def register() -> None:
         host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer))
     for path, answer in {"/mask_detailer/review": _reviewed, "/mask_detailer/review/state": _state}.items():
         host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer, takes_long=True))
+    host.server.when_serving(_serve_help)
     host.server.when_serving(lambda: host.server.serve_post("/impact/wildcards", _expanded))
     host.server.when_serving(lambda: host.server.serve_post("/mask_detailer/old_file", files.upgrades))
     host.server.when_queued(prompts.bring_up_to_date)

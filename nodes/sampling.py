@@ -231,7 +231,7 @@ class ImpactSchedulerAdapter(Node, name="Impact Scheduler Adapter", menu=UTIL):
         extra = "Replaces scheduler; None: doesn't."
         return {
             "required": {
-                "scheduler": (host.schedules.core_scheduler_names(), {"defaultInput": True, "tooltip": scheduler}),
+                "scheduler": (host.schedules.core_scheduler_names(), {"tooltip": scheduler}),
                 "extra_scheduler": ([NO_EXTRA_SCHEDULER, *host.schedules.extra_scheduler_names()], {"tooltip": extra}),
             }
         }

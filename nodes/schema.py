@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ..detailer import host
 from ..detailer.detection.detect import HINTS, NEGATIVES
@@ -42,6 +42,18 @@ def switch(default: bool, on: str, off: str, tooltip: str, **more: object) -> In
     return "BOOLEAN", {"default": default, "label_on": on, "label_off": off, "tooltip": tooltip, **more}
 
 
+def advanced(given: Input) -> Input:
+    """The same, for those few who turn it: Nodes 2.0 show it only after *Show advanced inputs*; its value counts."""
+    kind, facts = given
+    return kind, {**facts, "advanced": True}
+
+
+def idle_with(given: Input, other: str, values: Collection[object]) -> Input:
+    """The same, which does nothing while the widget ``other`` holds one of ``values``: the page greys it then."""
+    kind, facts = given
+    return kind, {**facts, "idle_with": [other, list(values)]}
+
+
 def guide_size(default: int) -> Input:
     tooltip = (
         "Each part is enlarged until its shorter side has this many pixels, as far as max_size allows. The "
@@ -56,7 +68,7 @@ def guide_size_for(on: str, off: str) -> Input:
         "What guide_size measures: the part's own rectangle, or the crop with its surroundings. For the crop, set "
         "guide_size near the size your model was trained at (512 for SD1.5, 1024 for SDXL and later)."
     )
-    return switch(True, on, off, tooltip)
+    return switch(True, on, off, tooltip, advanced=True)
 
 
 def max_size(default: int = 1024) -> Input:
@@ -115,7 +127,7 @@ def noise_mask_feather() -> Input:
         "Differential Diffusion: the rim of a part changes less than its middle. Use 0 for small parts. No "
         "effect where the whole crop is sampled; feather, which only blends, is another thing."
     )
-    return "INT", {"default": 20, "min": 0, "max": 100, "step": 1, "tooltip": tooltip}
+    return "INT", {"default": 20, "min": 0, "max": 100, "step": 1, "tooltip": tooltip, "advanced": True}
 
 
 def crop_factor(maximum: int) -> Input:
@@ -133,7 +145,7 @@ def drop_size(default: int = 10) -> Input:
 
 def cycle() -> Input:
     tooltip = "How many times each part is sampled, each time on the result before and with the next seed."
-    return "INT", {"default": 1, "min": 1, "max": 10, "step": 1, "tooltip": tooltip}
+    return "INT", {"default": 1, "min": 1, "max": 10, "step": 1, "tooltip": tooltip, "advanced": True}
 
 
 def bbox_fill() -> Input:
@@ -153,7 +165,7 @@ def inpaint_model() -> Input:
         "On for checkpoints made for inpainting: they are told what the picture shows and where the mask is. "
         "Needs sampling under the mask (mask_mode or noise_mask on)."
     )
-    return switch(False, "enabled", "disabled", tooltip)
+    return switch(False, "enabled", "disabled", tooltip, advanced=True)
 
 
 def detailer_hook() -> Input:
@@ -249,7 +261,7 @@ def denoise_and_masks() -> Inputs:
 
 def noise_mask() -> Input:
     masked = "Sample only under the mask; off: the whole crop. Either way only what is under the mask is put back."
-    return switch(True, "enabled", "disabled", masked)
+    return switch(True, "enabled", "disabled", masked, advanced=True)
 
 
 def force_inpaint() -> Input:
@@ -257,7 +269,7 @@ def force_inpaint() -> Input:
         "Detail every segment. Off: skip those that reach guide_size already or would not be enlarged; the log names "
         "them."
     )
-    return switch(True, "enabled", "disabled", forced)
+    return switch(True, "enabled", "disabled", forced, advanced=True)
 
 
 def segment_text() -> Input:
@@ -271,7 +283,7 @@ def segment_text() -> Input:
 
 def refiner_ratio() -> Input:
     ratio = "The share of the steps, at the end, that a connected refiner pipe runs: 0 none, 1 all."
-    return "FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "tooltip": ratio}
+    return "FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "tooltip": ratio, "advanced": True}
 
 
 def basic_pipe() -> Input:
@@ -284,7 +296,7 @@ def refiner_pipe() -> Input:
 
 
 def batch_size(tooltip: str) -> Input:
-    return "INT", {"default": 1, "min": 1, "max": 100, "tooltip": tooltip}
+    return "INT", {"default": 1, "min": 1, "max": 100, "tooltip": tooltip, "advanced": True}
 
 
 def vae_tiles() -> Inputs:
@@ -292,8 +304,8 @@ def vae_tiles() -> Inputs:
     encode = "Encode crops in tiles: less memory, a little slower. Where memory runs out this happens by itself."
     decode = "Decode crops in tiles: less memory, a little slower. Where memory runs out this happens by itself."
     return {
-        "tiled_encode": switch(False, "enabled", "disabled", encode),
-        "tiled_decode": switch(False, "enabled", "disabled", decode),
+        "tiled_encode": switch(False, "enabled", "disabled", encode, advanced=True),
+        "tiled_decode": switch(False, "enabled", "disabled", decode, advanced=True),
     }
 
 
@@ -317,7 +329,8 @@ def choices() -> Inputs:
 def crop_batch() -> Input:
     tooltip = (
         "How many parts of the same working size are sampled at once, over all pictures and variants: 0 as many as fit "
-        "into memory, 1 one after another. Each comes out as it would alone; more at once is faster on a GPU."
+        "into a GPU's memory, on a CPU only small ones together; 1 one after another. Each comes out as it would "
+        "alone; more at once is faster on a GPU."
     )
     return "INT", {"default": 0, "min": 0, "max": 64, "step": 1, "tooltip": tooltip, "advanced": True}
 

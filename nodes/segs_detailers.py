@@ -45,7 +45,7 @@ class SEGSDetailer(Detailer, menu=DETAILER):
                 **schema.sizes(longest=768),
                 **schema.sampling(),
                 "denoise": schema.denoise(),
-                "noise_mask": schema.switch(True, "enabled", "disabled", masked),
+                "noise_mask": schema.switch(True, "enabled", "disabled", masked, advanced=True),
                 "force_inpaint": schema.force_inpaint(),
                 "basic_pipe": schema.basic_pipe(),
                 "refiner_ratio": schema.refiner_ratio(),

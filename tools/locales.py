@@ -1,9 +1,10 @@
 """`dev.py locales`: the texts of the nodes and the browser side, in English and in the languages of `locales/`.
 
 The English files are made from the code: `nodeDefs.json` from the nodes, `main.json` from the `text("key", "English")`
-calls under `js/`. Other English files there (`settings.json`, `commands.json`) are written by hand. Every language
-follows them all: what a key had stays while its English text does, a new key takes the translation of an equal text,
-and what is no longer used goes. What lacks a translation goes into a JSON file; filled in, `--add` takes it.
+calls under `js/` and the words on the nodes' toggles. Other English files there (`settings.json`, `commands.json`) are
+written by hand. Every language follows them all: what a key had stays while its English text does, a new key takes the
+translation of an equal text, and what is no longer used goes. What lacks a translation goes into a JSON file; filled
+in, `--add` takes it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ ENGLISH = "en"
 LANGUAGES = ("zh", "ja", "ko", "fr", "de", "es")
 FILES = ("main.json", "nodeDefs.json", "commands.json", "settings.json")  # those that ComfyUI reads
 NODES, BROWSER = "nodeDefs.json", "main.json"
+WORDS = "maskDetailerWords"  # in main.json: the words on toggles, which ComfyUI doesn't translate; js/toggles.js does
 
 Path_ = tuple[str, ...]
 Texts = dict[Path_, str]
@@ -49,6 +51,14 @@ def node_texts(node_id: str, node: Any, display_name: str) -> Iterator[tuple[Pat
         yield (*place, "tooltip"), tooltips[index] if index < len(tooltips) else ""
 
 
+def toggle_words(node: Any) -> Iterator[str]:
+    """What stands on a node's toggles."""
+    for inputs in node.INPUT_TYPES().values():
+        for kind, *more in inputs.values():
+            if kind == "BOOLEAN" and more:
+                yield from (more[0][name] for name in ("label_on", "label_off") if name in more[0])
+
+
 def english_texts() -> Texts:
     """What the code says now."""
     from mask_detailer.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
@@ -57,6 +67,8 @@ def english_texts() -> Texts:
     for script in sorted((ROOT / "js").glob("*.js")):
         for key, english in _CALL.findall(script.read_text(encoding="utf-8")):
             texts[BROWSER, "maskDetailer", key] = english
+    words = {word for node in NODE_CLASS_MAPPINGS.values() for word in toggle_words(node)}
+    texts |= {(BROWSER, WORDS, word): word for word in sorted(words)}
     for node_id, node in NODE_CLASS_MAPPINGS.items():
         texts |= {path: text for path, text in node_texts(node_id, node, NODE_DISPLAY_NAME_MAPPINGS[node_id]) if text}
     return texts

@@ -21,6 +21,8 @@ class NonsenseError(ValueError):
         where: the node and the segment, "" where they are not known yet.
     """
 
+    __module__ = "builtins"  # as InputError's
+
     def __init__(self, found: str, where: str = "") -> None:
         super().__init__(printable(f"{where}: {found}" if where else found))
         self.found, self.where = found, where

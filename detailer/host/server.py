@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -190,8 +191,16 @@ def when_queued(look: Callable[[Mapping[str, object]], None]) -> None:
     running.add_on_prompt_handler(handler)
 
 
+def paths_of_pages(folder: Path) -> list[str]:
+    """Where the server has the files of a pack's web folder: ``/extensions/NAME``, as a rule one."""
+    served: Mapping[str, str] = getattr(sys.modules.get("nodes"), "EXTENSION_WEB_DIRS", {})
+    return [f"/extensions/{name}" for name, at in served.items() if Path(at).resolve() == folder.resolve()]
+
+
 def serve_get(path: str, answer: Callable[[Query], Answer], *, takes_long: bool = False) -> None:
     """Answer GET requests for a path, unless another pack does already.
+
+    What stands in a path's ``{name}`` comes with the query, and goes before it.
 
     Args:
         takes_long: the answer is made in a thread, so that the server serves others meanwhile.
@@ -201,8 +210,8 @@ def serve_get(path: str, answer: Callable[[Query], Answer], *, takes_long: bool 
         return
 
     async def handler(request: web.Request) -> web.Response:
-        found = await asyncio.to_thread(answer, request.query) if takes_long else answer(request.query)
-        return _response(found)
+        query = {**request.query, **request.match_info}
+        return _response(await asyncio.to_thread(answer, query) if takes_long else answer(query))
 
     for prefix in PREFIXES:
         running.app.router.add_get(prefix + path, handler)

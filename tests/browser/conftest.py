@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,19 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    base = tmp_path_factory.mktemp("comfyui")
+    with serve(tmp_path_factory.mktemp("comfyui")) as running:
+        yield running
+
+
+@contextmanager
+def serve(base: Path, *arguments: str) -> Iterator[Server]:
+    """A server with what the tests' workflows need, and more of ComfyUI's arguments."""
     make_checkpoint(base / "models" / "checkpoints" / workflow.CHECKPOINT, zero_last_layer=True)
     workflow.write_inputs(base / "input")
     settings = base / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps(SETTINGS))
-    with Server(base, log=base / "server.log") as running:
+    with Server(base, log=base / "server.log", arguments=arguments) as running:
         yield running
 
 
@@ -73,20 +80,25 @@ class Opened:
         self.page.on("pageerror", lambda error: self._heard("error", f"{error}\n{error.stack}", ""))
 
     def _heard(self, kind: str, text: str, url: str | None) -> None:
-        if "/docs/" in (url or ""):  # the front end asks for a page in its language first, and bears that there is none
-            return
         if kind in ("error", "warning") and "/extensions/mask_detailer" in f"{text} {url}":
             self.complaints.append(text)
 
 
 @pytest.fixture(scope="package", params=RENDERERS)
 def opened(request: pytest.FixtureRequest, chromium: Any, server: Server) -> Iterator[Opened]:
-    Client(server.url).request("/settings/Comfy.VueNodes.Enabled", json.dumps(RENDERERS[request.param]).encode())
+    with open_page(chromium, server, request.param) as opened:
+        yield opened
+
+
+@contextmanager
+def open_page(chromium: Any, server: Server, renderer: str) -> Iterator[Opened]:
+    """The server's page in one of ``RENDERERS``."""
+    Client(server.url).request("/settings/Comfy.VueNodes.Enabled", json.dumps(RENDERERS[renderer]).encode())
     context = chromium.new_context(viewport={"width": 1600, "height": 1000})
-    opened = Opened(request.param, context.new_page())
+    opened = Opened(renderer, context.new_page())
     opened.page.goto(server.url)
     opened.page.wait_for_function(READY, timeout=120_000)
-    assert opened.page.evaluate("() => window.LiteGraph.vueNodesMode === true") is RENDERERS[request.param]
+    assert opened.page.evaluate("() => window.LiteGraph.vueNodesMode === true") is RENDERERS[renderer]
     yield opened
     context.close()
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from support import workflow
-from support.client import Client
-from support.page import ADD, CONNECT, CONVERT, LOAD, SCREENSHOTS, look_at, run_prompt
+from support.page import ADD, CONNECT, CONVERT, LOAD, SCREENSHOTS, look_at
 
 INPUT_NAMES = "id => window.app.graph.getNodeById(id).inputs.map(input => input.name)"
 DISCONNECT = """([id, slot]) => {
@@ -124,47 +123,3 @@ def test_preview_event_of_other_nodes(page: Any) -> None:
         show_preview(page, node_id)
     page.wait_for_timeout(300)
     assert page.locator(".mask-detailer-preview").count() == 0
-
-
-def pressed(page: Any) -> list[str]:
-    return [button.get_attribute("aria-pressed") for button in page.locator(".mask-detailer-picker .segment").all()]
-
-
-def test_picker(page: Any, client: Client, renderer: str) -> None:
-    """Run, open the dialog, take the third beside the first: the widget says so, and the dialog opened once more."""
-    saved, prompt = workflow.saved("segs_and_masks")
-    saved = copy.deepcopy(saved)
-    picker = next(int(node) for node, step in prompt.items() if step["class_type"] == "ImpactSEGSPicker")
-    segs = next(int(node) for node, step in prompt.items() if step["class_type"] == "MaskToSEGS")
-    page.evaluate(LOAD, saved)
-    page.evaluate(CONNECT, [segs, picker, "segs"])
-    run_prompt(page, client)
-    look_at(page, picker)
-
-    def open_dialog() -> None:
-        if renderer == "vue":
-            node = page.locator(f'[data-node-id="{picker}"]')
-            node.get_by_role("button", name="pick", exact=True).click()
-        else:  # drawn on the canvas
-            page.evaluate(PRESS, [picker, "pick"])
-
-    open_dialog()
-    thumbnails = page.locator(".mask-detailer-picker img")
-    thumbnails.nth(2).wait_for(timeout=10_000)
-    assert thumbnails.count() == 3
-    for image in range(3):
-        page.wait_for_function(
-            "image => image.complete && image.naturalWidth > 0", arg=thumbnails.nth(image).element_handle()
-        )
-    assert pressed(page) == ["true", "false", "false"]  # the file has "1"
-    thumbnails.nth(2).click()
-    page.screenshot(path=SCREENSHOTS / f"picker_{renderer}.png")
-    page.locator(".mask-detailer-picker button", has_text="OK").click()
-    assert page.evaluate(VALUE, [picker, "picks"]) == "1, 3"
-    assert page.evaluate(SAVED, picker) == ["1, 3"]
-    run_prompt(page, client)
-    open_dialog()
-    thumbnails.nth(2).wait_for(timeout=10_000)
-    assert pressed(page) == ["true", "false", "true"]
-    page.locator(".mask-detailer-picker button", has_text="Cancel").click()
-    assert page.locator(".mask-detailer-picker").count() == 0

@@ -12,6 +12,28 @@ from support.server import CHECKOUT
 SELECT = "id => window.app.canvas.selectNode(window.app.graph.getNodeById(id))"
 EXAMPLES = sorted((CHECKOUT / "example_workflows").glob("*.json"))
 TYPES = "() => window.app.graph.nodes.map(node => node.type)"
+# the panel leaves 16 pixels on either side
+TOO_WIDE = """async ([pages, languages]) => {
+    const content = document.querySelector(".node-help-content .markdown-content");
+    const before = content.innerHTML;
+    const MARGIN = 12;
+    const wide = [];
+    for (const page of pages) for (const language of languages) {
+        const answer = await fetch(`/extensions/mask_detailer/docs/${encodeURIComponent(page)}/${language}.md`);
+        if (!answer.ok) { wide.push([page, language, answer.status]); continue; }
+        content.innerHTML = window.app.extensionManager.renderMarkdownToHtml(await answer.text());
+        content.querySelectorAll("img").forEach(image => image.remove());
+        for (const one of [content, ...content.querySelectorAll("table, pre, p, li")]) {
+            const scrolls = one.tagName === "PRE";
+            if (!scrolls && one.scrollWidth > one.clientWidth + MARGIN && one.clientWidth) {
+                const by = one.scrollWidth - one.clientWidth;
+                wide.push([page, language, one.tagName, by, one.textContent.slice(0, 80)]);
+            }
+        }
+    }
+    content.innerHTML = before;
+    return wide;
+}"""
 UNKNOWN = "types => types.filter(type => !(type in window.LiteGraph.registered_node_types))"
 IN_THE_BROWSER = {"MarkdownNote", "Note"}
 
@@ -27,6 +49,20 @@ def test_help_page_opens(page: Any, renderer: str) -> None:
     assert title[:60] in help_page.inner_text()
     page.screenshot(path=SCREENSHOTS / f"help_{renderer}.png")
     page.evaluate("() => window.app.canvas.deselectAll()")
+
+
+def test_help_pages_fit_their_panel(page: Any, renderer: str) -> None:
+    """None of our pages is wider than ComfyUI's panel, whose contents would be cut off; in English and in French."""
+    node = page.evaluate(ADD, "MaskDetailerPlan")
+    look_at(page, node)
+    page.evaluate(SELECT, node)
+    page.get_by_test_id("info-button").click(timeout=20_000)
+    page.locator(".node-help-content h1", has_text="Detail Plan").wait_for(timeout=20_000)
+    pages = sorted(file.stem for file in (CHECKOUT / "js" / "docs").glob("*.md"))
+    wide = page.evaluate(TOO_WIDE, [pages, ["en", "fr"] if renderer == "classic" else ["en"]])
+    page.screenshot(path=SCREENSHOTS / f"help_fits_{renderer}.png")
+    page.evaluate("() => window.app.canvas.deselectAll()")
+    assert not wide, "\n".join(map(str, wide))
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from typing import Any
 
 import comfy.sample
@@ -29,6 +30,7 @@ def plan(image: torch.Tensor, pipe: Any, **changes: Any) -> tuple[list[dict[str,
     made = MaskDetailerPlan().doit(image, pipe, **(PLANNED | changes))
     shown, text, rows = made["result"]
     assert made["ui"]["text"] == [text]
+    assert json.loads(json.dumps(made["ui"]["rows"])) == json.loads(rows)
     assert len(made["ui"]["images"]) == len(shown)
     return json.loads(rows), text, shown
 
@@ -111,27 +113,29 @@ def test_table_is_what_happens(unet: Pipe, encoder: Any, monkeypatch: pytest.Mon
         assert sum(row["share"] for row in rows) == pytest.approx(1.0)
 
 
+def cells(text: str) -> list[list[str]]:
+    """The lines of a Markdown table without the rule under its head."""
+    lines = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines()]
+    assert all(set(cell) == {"-"} for cell in lines.pop(1))
+    return lines
+
+
 def test_text_is_a_table(unet: Pipe) -> None:
     mask = mask_of(*SIZE, (10, 10, 30, 30), (80, 60, 90, 70))
     _, text, _ = plan(picture(*SIZE), unet, mask=mask)
-    head, first, second = text.splitlines()
-    assert head.split() == ["segment", "label", "bbox", "crop", "scale", "size", "seed", "batch", "share"]
-    assert first.split() == [
-        "1",
-        "A",
-        "10x10",
-        "at",
-        "80,60",
-        "20x20",
-        "at",
-        "75,55",
-        "6.40",
-        "128x128",
-        "7",
-        "1",
-        "50.0%",
-    ]
-    assert second.split()[-4:] == ["128x128", "8", "1", "50.0%"]
+    head, first, second = cells(text)
+    assert head == ["segment", "label", "size", "scale", "crop", "bbox", "seed", "batch", "share"]
+    assert first == ["1", "A", "128x128", "6.40", "20x20 at 75,55", "10x10 at 80,60", "7", "1", "50.0%"]
+    assert second[2] == "128x128" and second[-3:] == ["8", "1", "50.0%"]
+    assert len({len(line) for line in text.splitlines()}) == 1
+
+
+def test_labels_stay_in_their_cells(unet: Pipe) -> None:
+    (height, width), [seg] = mask_to_segs(mask_of(*SIZE, (10, 10, 30, 30)), False, 2.0, False, 2)
+    segs = (height, width), [seg._replace(label="a|b\n| c")]
+    _, text, _ = plan(picture(*SIZE), unet, segs=segs)
+    head, row = cells(text)
+    assert len(row) == len(head) and row[1] == "a\\|b \\| c"
 
 
 def test_says_why_a_segment_is_skipped(unet: Pipe) -> None:
@@ -139,7 +143,8 @@ def test_says_why_a_segment_is_skipped(unet: Pipe) -> None:
     (row,), text, _ = plan(picture(*SIZE), unet, segs=segs, force_inpaint=False)
     assert row["batch"] is None and row["share"] == 0.0
     assert row["skipped"] == "its box 80x80 already reaches guide_size 64 (force_inpaint is off)"
-    assert f"skipped: {row['skipped']}" in text
+    head, line = cells(text)
+    assert (head[-1], line[-1]) == ("skipped", row["skipped"])
 
 
 def test_picture_shows_the_regions(unet: Pipe) -> None:
@@ -157,7 +162,7 @@ def test_picture_shows_the_regions(unet: Pipe) -> None:
 def test_empty(unet: Pipe) -> None:
     rows, text, shown = plan(picture(*SIZE), unet, mask=torch.zeros(1, *SIZE))
     assert rows == []
-    assert len(text.splitlines()) == 1
+    assert len(cells(text)) == 1
     assert torch.equal(shown, picture(*SIZE))
 
 

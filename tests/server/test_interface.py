@@ -16,6 +16,7 @@ from support.server import CHECKOUT, Server
 NODES = tuple(NODE_CLASS_MAPPINGS)
 # of newer releases of the Impact Pack, and our own: optional and last
 PARTS = {"parts_labels", "parts_order", "parts_most", "parts_only"}
+OUTDATED = {"defaultInput"}  # the page warns of it: a widget has its socket in any case
 LATER_INPUTS = {
     "tiled_encode",
     "tiled_decode",
@@ -102,6 +103,8 @@ def test_inputs(object_info: dict[str, Any], shared_node: str) -> None:
             else:
                 assert given[name][0] == kind
             for option, value in (options[0] if options else {}).items():
+                if option in OUTDATED:
+                    continue
                 assert given[name][1][option] == value, f"{name}.{option}"
 
 

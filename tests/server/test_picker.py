@@ -75,6 +75,14 @@ def test_unknown(client: Client, query: str) -> None:
         assert refused(client, COUNT + query) == 400
 
 
+def test_what_stands_under_the_thumbnails(client: Client) -> None:
+    """Before a node's first run there is nothing, which is no error."""
+    path = "/mask_detailer/picker/segments"
+    assert client.get(f"{path}?id=never") == {"segments": None} == client.get(path)
+    run(client, picking("7"))
+    assert client.get(f"{path}?id=7") == {"segments": [{"label": "A", "confidence": 1.0}] * 3}
+
+
 def test_other_prompts_refused_ones_and_cached_runs_take_nothing(client: Client) -> None:
     run(client, picking("7"))
     run(client, picking("8"))

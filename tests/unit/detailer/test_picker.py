@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,19 @@ def test_what_is_known_of_nodes() -> None:
         candidates.keep(node_id, ((4, 6), [seg(4, 6)] * count), torch.rand(1, 4, 6, 3))
     assert [candidates.count(node_id) for node_id in ("1", "12:5", "3", "4")] == [2, 1, 0, None]
     assert candidates.png("1", 2) is candidates.png("1", -1) is candidates.png("4", 0) is None
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(0.876, 0.88), (np.array([0.5], np.float32), 0.5), (math.nan, None)])
+def test_what_they_are_called(given: Any, wanted: float | None) -> None:
+    candidates = Candidates()
+    one = seg(4, 6)._replace(label="a" * 5000, confidence=given)
+    candidates.keep("7", ((4, 6), [one, one._replace(label=None)]), None)
+    found = candidates.of("7")
+    assert found is not None and candidates.of("8") is None
+    assert [(each.label, each.confidence) for each in found] == [
+        ("a" * picker.MOST_LETTERS_SHOWN, wanted),
+        ("", wanted),
+    ]
 
 
 def kept(candidates: Candidates, node_id: str, count: int, workflow: str | None = None, side: int = 4) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mask_detailer.detailer.options import UNTURNED
-from mask_detailer.nodes.options import MaskDetailerOptions
+from mask_detailer.nodes.options import IDLE, MaskDetailerOptions
 
 TYPES = MaskDetailerOptions.INPUT_TYPES()
 WIDGETS = {**TYPES["required"], **TYPES["optional"]}
@@ -62,3 +62,14 @@ def test_each_widget_turns_one_option(name: str) -> None:
         ((key, found),) = changed.items()
         assert key.split(".")[1] == NAMED.get(name, name)
         assert found == (int(value) if name == "multiple" else value)
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_what_is_idle(name: str) -> None:
+    """With some values of another widget, the default among them, it does nothing; with at least one it does."""
+    other, values = IDLE[name]
+    kind, facts = WIDGETS[other]
+    assert WIDGETS[name][1]["idle_with"] == [other, list(values)]
+    assert facts["default"] in values
+    possible = set(kind) if isinstance(kind, list) else set(range(facts["min"], facts["max"] + 1))
+    assert set(values) < possible

@@ -318,10 +318,10 @@ def beyond() -> Inputs:
 def choices() -> Inputs:
     """What is chosen for single segments. The last widget of all: saved workflows count on the places before."""
     tooltip = (
-        'Choices for single parts, by the numbers in the strip: {"3": {"seed": 4711}, "5": {"keep": true}}; "2.3" is '
-        "the third part of the second picture. Each takes seed, denoise, text, keep (the picture stays as it is "
-        "there), skip, candidates (2 to 8 seeds to choose from) and box (where the part was). The strip's buttons "
-        "write it. Parts for which nothing changed are not sampled again."
+        'Choices for single parts, as JSON by the numbers in the strip: "3", or "2.3" for the third part of the second '
+        "picture. Each takes seed, denoise, text, keep (the picture stays as it is there), skip, candidates (2 to 8 "
+        "seeds to choose from) and box (where the part was). The strip's buttons write it, the help page shows how it "
+        "looks. Parts for which nothing changed are not sampled again."
     )
     return {"choices": ("STRING", {"default": "", "multiline": False, "tooltip": tooltip, "advanced": True})}
 

@@ -15,7 +15,7 @@ import re
 import threading
 import types
 import weakref
-from collections import deque
+from collections import deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import cast
@@ -234,6 +234,7 @@ _LOOKS: list[tuple[type | tuple[type, ...], Callable[..., bytes]]] = [
     (functools.partial, lambda look, value: look.all("partial", (value.func, value.args, value.keywords))),
     ((types.BuiltinFunctionType, types.MethodWrapperType, types.WrapperDescriptorType), Look._builtin),
     ((types.MethodDescriptorType, types.MemberDescriptorType, types.GetSetDescriptorType), Look._builtin),
+    (type(vars(namedtuple("_", "field"))["field"]), Look._named),  # a named tuple's fields
     ((property, staticmethod, classmethod, functools.cached_property), Look._descriptor),
     (type(functools.lru_cache(lambda: None)), Look._descriptor),
     (types.ModuleType, lambda look, value: look.of(value.__name__)),

@@ -1,0 +1,376 @@
+"""The templates: what each consists of, in which columns it stands, and what it shows as an app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from templates import blueprints
+from templates.graph import BYPASSED, MUTED, Graph, Model, Node, Output
+from templates.layout import Cell, Template
+
+HUB = "https://huggingface.co"
+SD15, SDXL, REFINER = "v1-5-pruned-emaonly-fp16.safetensors", "sd_xl_base_1.0.safetensors", "sd_xl_refiner_1.0.safetensors"
+INPAINTING, FACES = "512-inpainting-ema.safetensors", "mediapipe_face_fp32.safetensors"
+YOLO_FACES, YOLO_HANDS = "bbox/face_yolov8m.pt", "bbox/hand_yolov8s.pt"
+MODELS = (
+    Model(SD15, f"{HUB}/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/{SD15}", "checkpoints"),
+    Model(SDXL, f"{HUB}/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/{SDXL}", "checkpoints"),
+    Model(REFINER, f"{HUB}/stabilityai/stable-diffusion-xl-refiner-1.0/resolve/main/{REFINER}", "checkpoints"),
+    Model(INPAINTING, f"{HUB}/Comfy-Org/stable_diffusion_2.1_repackaged/resolve/main/{INPAINTING}", "checkpoints"),
+    Model(FACES, f"{HUB}/Comfy-Org/mediapipe/resolve/main/detection/{FACES}", "detection"),
+    # the page compares the name with the widget's value, which has the folder before it
+    Model(YOLO_FACES, f"{HUB}/Bingsu/adetailer/resolve/main/face_yolov8m.pt", "ultralytics"),
+    Model(YOLO_HANDS, f"{HUB}/Bingsu/adetailer/resolve/main/hand_yolov8s.pt", "ultralytics"),
+)
+PICTURE = "example.png"  # comes with ComfyUI
+SAMPLING = {"steps": 20, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras"}
+PAINT = "**Load Image**: choose a picture. Right-click it, *Open in MaskEditor*, and paint over what needs detail."
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """A checkpoint with its prompts."""
+
+    checkpoint: Node
+    positive: Node
+    negative: Node
+
+    def parts(self) -> dict[str, Output]:
+        outputs = {name.lower(): self.checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
+        ends = {"positive": self.positive, "negative": self.negative}
+        return outputs | {name: node.out("CONDITIONING") for name, node in ends.items()}
+
+
+def prompted(graph: Graph, text: str, checkpoint: str = SD15, name: str = "") -> Prompted:
+    loader = graph.add("CheckpointLoaderSimple", 290, name or None, ckpt_name=checkpoint)
+    clip = loader.out("CLIP")
+    of = f" of the {name.lower()}" if name else ""
+    return Prompted(
+        loader,
+        graph.add("CLIPTextEncode", (280, 90), f"Prompt{of}", "green", clip=clip, text=text),
+        graph.add("CLIPTextEncode", (280, 90), f"Negative{of}", "red", clip=clip, text="blurry, low quality"),
+    )
+
+
+def painted(graph: Graph, title: str = "Picture: paint the mask", height: int = 360) -> Node:
+    return graph.add("LoadImage", (290, height), title, image=PICTURE)
+
+
+def mask_detailer(graph: Graph, title: str | None = None, look: int = 0, **given: Any) -> Node:
+    """The mask detailer with settings for Stable Diffusion 1.5."""
+    usual = {"guide_size": 512, "crop_factor": 2.0, "noise_mask_feather": 20, "feather": 5, "denoise": 0.5}
+    return graph.add("MaskDetailerPipe", 320, title, look, **(SAMPLING | usual | given))
+
+
+def saver(graph: Graph, images: Output, title: str = "Result", look: int = 0, width: int = 350) -> Node:
+    return graph.add("SaveImage", (width, 380), title, look, images=images, filename_prefix="mask_detailer")
+
+
+def detail_a_mask(graph: Graph) -> Template:
+    picture = painted(graph)
+    prompt = prompted(graph, "a detailed, sharp photo")
+    pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
+    note = graph.note(
+        f"""
+1. {PAINT} Parts that don't touch are detailed one by one.
+2. **Load Checkpoint**: any model. The settings suit SD 1.5.
+3. Say in the prompt what the parts show, and run.
+
+Too little changes: raise **denoise**. Too much: lower it. With SDXL and later set **guide_size** to 1024.
+
+Outside the mask the picture stays as it is, bit for bit.
+""",
+        560,
+    )
+    detailer = mask_detailer(
+        graph, image=picture.out("IMAGE"), mask=picture.out("MASK"), basic_pipe=pipe.out("basic_pipe")
+    )
+    result = saver(graph, detailer.out("image"))
+    crops = graph.add("PreviewImage", (350, 300), "The parts, enlarged", images=detailer.out("cropped_refined"))
+    cells = painted_cells(picture, note, prompt, pipe, [detailer], [result, crops])
+    asked = [(picture, "image"), (prompt.positive, "text"), (detailer, "denoise"), (detailer, "seed")]
+    return Template(graph, cells, PAINTED_PANELS, asked, [result])
+
+
+def several_masks(graph: Graph) -> Template:
+    faces = painted(graph, "Picture: paint the faces", 300)
+    hands = painted(graph, "The same: paint the hands", 300)
+    prompt = prompted(graph, "a detailed, sharp photo")
+    note = graph.note(
+        """
+1. **Load Image**, twice the same picture: paint the faces in one, the hands in the other (right-click, *Open in MaskEditor*).
+2. Each mask becomes segments, and each gets a label.
+3. **wildcard** of the detailer begins with **[LAB]**; each line has a label and its prompt. Run.
+
+Another mask: the same three nodes once more, connected to **SEGS Concat**, which grows an input.
+
+By place instead of label: begin with **[ASC]**, part the prompts with **[SEP]**.
+""",
+        530,
+    )
+    labelled = [segments(graph, faces, "face"), segments(graph, hands, "hand")]
+    both = graph.add("ImpactSEGSConcat", 220, **{f"segs{n}": label.out("SEGS") for n, (_, label) in enumerate(labelled, 1)})
+    seen = graph.add("SEGSPreview", (220, 250), "What was marked", segs=both.out("SEGS"))
+    text = "[LAB]\n[face] portrait of a woman, detailed eyes, sharp photo\n[hand] a hand with five fingers, sharp photo"
+    parts = {"image": faces.out("IMAGE"), "segs": both.out("SEGS"), **prompt.parts(), "wildcard": text}
+    detailer = graph.add("DetailerForEach", 330, **(SAMPLING | {"guide_size": 512} | parts))
+    result = saver(graph, detailer.out("IMAGE"), width=320)
+    (first, face), (second, hand) = labelled
+    cells = [
+        Cell(0, 0, [faces]), Cell(0, 1, [hands]), Cell(0, 2, [prompt.checkpoint]),
+        Cell(1, 0, [first, face], 60), Cell(1, 1, [second, hand]), Cell(1, 2, [prompt.positive, prompt.negative], 110),
+        Cell(2, 0, [both, seen], 60), Cell(3, 0, [detailer]), Cell(4, 0, [result, note]),
+    ]  # fmt: skip
+    panels = [("1  Masks and model", 1), ("2  Labels and prompt", 2), ("3  Detail", 1), ("4  Result", 1)]
+    return Template(graph, cells, panels, [(faces, "image"), (hands, "image"), (detailer, "wildcard")], [result])
+
+
+def segments(graph: Graph, picture: Node, label: str) -> tuple[Node, Node]:
+    made = graph.add("MaskToSEGS", 260, mask=picture.out("MASK"), crop_factor=2.5, contour_fill=True)
+    return made, graph.add("ImpactSEGSLabelAssign", 260, segs=made.out("SEGS"), labels=label)
+
+
+def faces(graph: Graph) -> Template:
+    checkpoint, picture = checkpoint_and_picture(graph)
+    model = {name.lower(): checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
+    fixed = graph.put(blueprints.fix_faces(graph.inside()), 400, image=picture.out("IMAGE"), **model)
+    note = graph.note(
+        """
+1. **Load Checkpoint**: any model. The settings suit SD 1.5.
+2. Choose a picture, describe the **face** in the prompt, and run. ComfyUI offers the files that are missing.
+
+- Needs ComfyUI 0.24 or later, and no other pack.
+- Fewer false faces: raise **bbox_threshold**.
+- Too little changes: raise **denoise**. Too much: lower it.
+- A double click, or *Enter subgraph*, shows what is inside: all of the detailer's settings, **part** for eyes or mouths only, and what turns leaning faces upright for the sampling.
+""",
+        400,
+    )
+    result = graph.add("SaveImage", (420, 420), "Result", images=fixed.out("image"), filename_prefix="mask_detailer")
+    crops = graph.add("PreviewImage", (420, 320), "The faces, enlarged", images=fixed.out("parts"))
+    cells = [Cell(0, 0, [checkpoint, picture]), Cell(1, 0, [fixed, note]), Cell(2, 0, [result, crops])]
+    panels = [("1  Model and picture", 1), ("2  Faces", 1), ("3  Result", 1)]
+    asked = [(picture, "image"), (fixed, "prompt"), (fixed, "denoise"), (fixed, "seed")]
+    return Template(graph, cells, panels, asked, [result])
+
+
+def checkpoint_and_picture(graph: Graph) -> tuple[Node, Node]:
+    checkpoint = graph.add("CheckpointLoaderSimple", 290, ckpt_name=SD15)
+    return checkpoint, graph.add("LoadImage", (290, 360), "Picture", image=PICTURE)
+
+
+def faces_hands_and_eyes(graph: Graph) -> Template:
+    checkpoint, picture = checkpoint_and_picture(graph)
+    model = {name.lower(): checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
+    inner = graph.inside()
+    text = "portrait of a person, detailed eyes, sharp photo"
+    found = blueprints.fixer(inner, "Faces", blueprints.yolo(inner, YOLO_FACES), text, denoise=0.45)
+    face = graph.put(found, 320, image=picture.out("IMAGE"), **model)
+    inner = graph.inside()
+    text = "a hand with five fingers, detailed skin, sharp photo"
+    found = blueprints.fixer(inner, "Hands", blueprints.yolo(inner, YOLO_HANDS), text, denoise=0.4, bbox_crop_factor=3.0)
+    hand = graph.put(found, 320, BYPASSED, image=face.out("image"), **model)
+    inner = graph.inside()
+    found = blueprints.face_landmarks(inner, FACES, "eyes")
+    text = "detailed eyes, round iris, sharp photo"
+    found = blueprints.fixer(inner, "Eyes", found, text, denoise=0.35, bbox_crop_factor=3.0, guide_size=384)
+    eyes = graph.put(found, 320, BYPASSED, image=hand.out("image"), **model)
+    note = graph.note(
+        """
+1. **Load Checkpoint**: any model. The settings suit SD 1.5.
+2. Choose a picture, describe the **face** in the prompt, and run. ComfyUI offers the files that are missing; of a YOLO file only numbers and names are read, nothing in it can run.
+3. **Hands** and **Eyes** are bypassed (purple). To use them select the node and press **Ctrl+B**. Eyes need ComfyUI 0.24 or later.
+
+Each works on what the one before has made. A double click, or *Enter subgraph*, shows what is inside: all of the detailer's settings.
+
+Another detector: choose its file under **detector**. It belongs in **models/ultralytics/bbox**, or **segm**.
+""",
+        1072,
+    )
+    result = saver(graph, eyes.out("image"))
+    cells = [
+        Cell(0, 0, [checkpoint, picture]), Cell(1, 0, [face, note]),
+        Cell(2, 0, [hand]), Cell(3, 0, [eyes]), Cell(4, 0, [result]),
+    ]  # fmt: skip
+    panels = [("1  Model and picture", 1), ("2  Faces, then hands, then eyes", 3), ("3  Result", 1)]
+    asked = [(picture, "image"), (face, "prompt"), (face, "denoise"), (face, "seed")]
+    return Template(graph, cells, panels, asked, [result])
+
+
+def frames(graph: Graph) -> Template:
+    picture = painted(graph, "First frame: paint the mask")
+    prompt = prompted(graph, "a detailed, sharp photo")
+    clip = graph.add("RepeatImageBatch", 290, "A clip, for a try: the frame 8 times", image=picture.out("IMAGE"), amount=8)
+    video = graph.add("LoadVideo", (290, 130), "Your clip (off)", MUTED, file="")
+    parts = graph.add("GetVideoComponents", 280, "Its frames (off)", MUTED, video=video.out("VIDEO"))
+    pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
+    note = graph.note(
+        """
+1. **Load Image**: a picture, or a clip's first frame. Right-click it, *Open in MaskEditor*, and paint.
+2. Run: the mask holds for all frames.
+3. **Your own clip**: choose it in **Load Video**, select both nodes that are off and press **Ctrl+M**; then connect **images** to **image** of the detailer, and **fps** to **Create Video**.
+
+Every frame starts from the same seed; nothing else holds them together. Keep **denoise** low. A mask that moves: a clip of masks, through **Convert Image to Mask**.
+""",
+        560,
+    )
+    detailer = mask_detailer(
+        graph, image=clip.out("IMAGE"), mask=picture.out("MASK"), basic_pipe=pipe.out("basic_pipe"), denoise=0.35, after="fixed"
+    )
+    made = graph.add("CreateVideo", 230, images=detailer.out("image"), fps=8.0)
+    saved = graph.add("SaveVideo", (300, 340), video=made.out("VIDEO"), filename_prefix="video/mask_detailer")
+    cells = [
+        Cell(0, 0, [picture]), Cell(0, 1, [prompt.checkpoint]), Cell(0, 2, [video]),
+        Cell(1, 0, [note], 190), Cell(1, 1, [prompt.positive, prompt.negative], 110), Cell(1, 2, [parts]),
+        Cell(1, 0, [clip]),
+        Cell(2, 1, [pipe]), Cell(3, 0, [detailer]), Cell(4, 0, [made]), Cell(5, 0, [saved]),
+    ]  # fmt: skip
+    panels = [("1  Picture and model", 1), ("2  Frames and prompt", 2), ("3  Detail", 1), ("4  Result", 2)]
+    asked = [(picture, "image"), (prompt.positive, "text"), (detailer, "denoise"), (clip, "amount")]
+    return Template(graph, cells, panels, asked, [saved])
+
+
+def inpainting_model(graph: Graph) -> Template:
+    picture = painted(graph)
+    prompt = prompted(graph, "a bunch of red flowers, sharp photo", INPAINTING)
+    pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
+    note = graph.note(
+        f"""
+Puts something new in the mask's place: a model made for inpainting sees what is around it.
+
+1. {PAINT}
+2. **Load Checkpoint**: a model for inpainting, here SD 2. It works with **inpaint_model** on, all others with it off.
+3. Say in the prompt what shall be there, and run.
+
+**denoise** 1.0: what was there doesn't count. **crop_factor** 3: more surroundings, so that light and style fit.
+""",
+        560,
+    )
+    detailer = mask_detailer(
+        graph, image=picture.out("IMAGE"), mask=picture.out("MASK"), basic_pipe=pipe.out("basic_pipe"),
+        max_size=768, denoise=1.0, feather=8, crop_factor=3.0, inpaint_model=True, noise_mask_feather=0,
+        guide_size_for=False,
+    )  # fmt: skip
+    result = saver(graph, detailer.out("image"))
+    crops = graph.add("PreviewImage", (350, 300), "The parts, enlarged", images=detailer.out("cropped_refined"))
+    cells = painted_cells(picture, note, prompt, pipe, [detailer], [result, crops])
+    asked = [(picture, "image"), (prompt.positive, "text"), (detailer, "seed")]
+    return Template(graph, cells, PAINTED_PANELS, asked, [result])
+
+
+def refiner(graph: Graph) -> Template:
+    picture = painted(graph, height=330)
+    base = prompted(graph, "a detailed, sharp photo", SDXL, "First model")
+    second = prompted(graph, "a detailed, sharp photo", REFINER, "Refiner")
+    pipes = [graph.add("ToBasicPipe", 230, **each.parts()) for each in (base, second)]
+    note = graph.note(
+        f"""
+1. {PAINT}
+2. **Load Checkpoint**, twice: the first model and the refiner, here SDXL's. Both must have the same kind of latents.
+3. The refiner has prompts of its own. Run.
+
+**refiner_ratio** is its share of the steps: 0.3 is the last 6 of 20. Its VAE is not used.
+""",
+        560,
+    )
+    detailer = mask_detailer(
+        graph, image=picture.out("IMAGE"), mask=picture.out("MASK"), basic_pipe=pipes[0].out("basic_pipe"),
+        refiner_basic_pipe_opt=pipes[1].out("basic_pipe"), guide_size=1024, max_size=1536, guide_size_for=False,
+        refiner_ratio=0.3,
+    )  # fmt: skip
+    result = saver(graph, detailer.out("image"))
+    crops = graph.add("PreviewImage", (350, 300), "The parts, enlarged", images=detailer.out("cropped_refined"))
+    cells = [
+        *painted_cells(picture, note, base, pipes[0], [detailer], [result, crops]),
+        Cell(0, 2, [second.checkpoint]), Cell(1, 2, [second.positive, second.negative], 110), Cell(2, 2, [pipes[1]]),
+    ]  # fmt: skip
+    panels = [("1  Picture and models", 1), ("2  Prompts", 2), ("3  Detail", 1), ("4  Result", 1)]
+    asked = [(picture, "image"), (base.positive, "text"), (detailer, "denoise"), (detailer, "seed")]
+    return Template(graph, cells, panels, asked, [result])
+
+
+def options_compared(graph: Graph) -> Template:
+    picture = painted(graph, height=330)
+    prompt = prompted(graph, "a detailed, sharp photo")
+    pipe = graph.add("ToBasicPipe", 280, **prompt.parts())
+    options = graph.add("MaskDetailerOptions", 280, colour="covariance", blend="multiband", detail="match")
+    wires = {"image": picture.out("IMAGE"), "mask": picture.out("MASK"), "basic_pipe": pipe.out("basic_pipe")}
+    with_them = mask_detailer(graph, "With options", after="fixed", detail_options=options.out("detail_options"), **wires)
+    without = mask_detailer(graph, "Without options", after="fixed", **wires)
+    note = graph.note(
+        f"""
+Two detailers with the same picture, pipe and seed. Only one has **Detailer Options**.
+
+1. {PAINT}
+2. **Load Checkpoint**: any model. The settings suit SD 1.5.
+3. Run, change **one** option, run again: only that detailer works anew.
+
+A tint: **colour**. An edge: **blend**. Too smooth or too crisp: **detail**. Moved content: **drift**.
+
+Change other settings in both, and keep the seeds *fixed* and equal.
+""",
+        610,
+    )
+    result = saver(graph, with_them.out("image"), "With options", width=300)
+    other = graph.add("PreviewImage", (300, 300), "Without options", images=without.out("image"))
+    both = graph.add(
+        "ImageCompare", (300, 300), "Slide (in Nodes 2.0)", image_a=without.out("image"), image_b=with_them.out("image")
+    )
+    cells = painted_cells(picture, note, prompt, pipe, [with_them], [without])
+    next(cell for cell in cells if pipe in cell.nodes).nodes.append(options)
+    cells.append(Cell(5, 0, [both, other, result]))
+    panels = [("1  Picture and model", 1), ("2  Prompt and options", 2), ("3  Detail, twice", 2), ("4  Result", 1)]
+    return Template(graph, cells, panels, [(picture, "image"), (prompt.positive, "text")], [other, result])
+
+
+def plan_first(graph: Graph) -> Template:
+    picture = painted(graph)
+    prompt = prompted(graph, "a detailed, sharp photo")
+    pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
+    wires = {"image": picture.out("IMAGE"), "mask": picture.out("MASK"), "basic_pipe": pipe.out("basic_pipe")}
+    sizes = {"guide_size": 512, "crop_factor": 2.0}
+    plan = graph.add("MaskDetailerPlan", (400, 760), after="fixed", sampler_name="dpmpp_2m", **sizes, **wires)
+    table = graph.add("PreviewAny", (400, 220), "The plan as a table", source=plan.out("text"))
+    detailer = mask_detailer(graph, "Detail (off)", MUTED, after="fixed", **wires)
+    result = saver(graph, detailer.out("image"), "Result (off)", MUTED, 300)
+    note = graph.note(
+        f"""
+1. {PAINT}
+2. Run. **Detail Plan** samples nothing: it draws crops, sizes and order. Crops of one colour are sampled at once; grey ones are left out, and the table says why.
+3. Change **guide_size**, **max_size**, **crop_factor** and **drop_size** until you like it.
+4. Write the same values into the detailer, select both nodes that are off, press **Ctrl+M**, and run.
+""",
+        560,
+    )
+    cells = painted_cells(picture, note, prompt, pipe, [plan, table], [detailer])
+    cells.append(Cell(5, 0, [result]))
+    panels = [("1  Picture and model", 1), ("2  Prompt", 2), ("3  Plan", 1), ("4  Detail", 2)]
+    return Template(graph, cells, panels, [(picture, "image"), (plan, "guide_size"), (plan, "crop_factor")], [plan, table])
+
+
+PAINTED_PANELS = [("1  Picture and model", 1), ("2  Prompt", 2), ("3  Detail", 1), ("4  Result", 1)]
+
+
+def painted_cells(
+    picture: Node, note: Node, prompt: Prompted, pipe: Node, work: list[Node], results: list[Node]
+) -> list[Cell]:
+    """The picture's wires run straight over the note, the model's over the prompts."""
+    return [
+        Cell(0, 0, [picture]), Cell(0, 1, [prompt.checkpoint]), Cell(1, 0, [note], 90),
+        Cell(1, 1, [prompt.positive, prompt.negative], 110), Cell(2, 1, [pipe]), Cell(3, 0, work), Cell(4, 0, results),
+    ]  # fmt: skip
+
+
+TEMPLATES: dict[str, Callable[[Graph], Template]] = {
+    "Detail a Mask": detail_a_mask,
+    "Faces": faces,
+    "Faces Hands and Eyes": faces_hands_and_eyes,
+    "Frames of a Clip": frames,
+    "Inpainting Model": inpainting_model,
+    "Options Compared": options_compared,
+    "Plan First": plan_first,
+    "Refiner": refiner,
+    "Several Masks": several_masks,
+}

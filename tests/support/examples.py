@@ -44,6 +44,11 @@ def load(name: str) -> Workflow:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def blueprint(name: str) -> Workflow:
+    """The workflow that holds that subgraph, and nothing else."""
+    return json.loads((CHECKOUT / "subgraphs" / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def run_by_server(workflow: Workflow) -> list[dict[str, Any]]:
     """The nodes that the server knows of, those inside subgraphs too."""
     return [node for node in subgraphs.flat(workflow, muted=True)[0] if node["type"] not in _IN_BROWSER_ONLY]

@@ -12,6 +12,7 @@ TITLE = 30  # a node's title bar, above its position
 BETWEEN = 30  # from a node to the title of the one below
 APART = 56  # from one column to the next
 LANE, STEP = 18, 12  # from one wire that goes around to the next: beside it, and where they turn
+STEEP = 220  # a wire that climbs further swings out: it is held where it turns
 PANEL, PANEL_TITLE = 18, 40  # how far a panel reaches beyond its nodes, and more above them
 
 Point = tuple[float, float]
@@ -40,6 +41,7 @@ class Template:
     panels: list[tuple[str, int]]
     inputs: list[tuple[Node, str]] = field(default_factory=list)  # what the app asks for
     outputs: list[Node] = field(default_factory=list)  # and shows
+    room: dict[int, int] = field(default_factory=dict)  # more space before a column, for wires that come from far
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ def _lefts(template: Template) -> list[int]:
     for cell in template.cells:
         narrow = min(node.size[0] for node in cell.nodes)  # what is wider reaches into the next column
         widths[cell.column] = min(widths.get(cell.column, narrow), narrow)
-    return [sum(widths[before] + APART for before in widths if before < column) for column in sorted(widths)]
+    return [
+        sum(widths[before] + APART + template.room.get(before + 1, 0) for before in widths if before < column)
+        for column in sorted(widths)
+    ]
 
 
 def finished(template: Template, sizes: Sizes) -> Saved:
@@ -173,7 +178,13 @@ def _around(template: Template, sizes: Sizes) -> tuple[list[Saved], list[Saved]]
         before = min(box_of(node)[0] for node in between(link)) - 10 - STEP * (len(lanes) - 1 - lane)
         behind = link.target.position[0] - 10 - STEP * lane
         parent = None
-        for spot in ((before, y), (behind, y)):
+        start, end = _ends(link, sizes, 0)
+        spots = [(before, y), (behind, y)]
+        if start[1] - y > STEEP:
+            spots.insert(0, (before, start[1]))
+        if end[1] - y > STEEP:
+            spots.append((behind, end[1]))
+        for spot in spots:
             known = {"id": len(reroutes) + 1, "pos": list(spot), "linkIds": []}
             reroute = reroutes.setdefault(spot, known | ({"parentId": parent} if parent else {}))
             reroute["linkIds"].append(link.id)

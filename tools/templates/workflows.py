@@ -64,8 +64,9 @@ def mask_detailer(graph: Graph, title: str | None = None, look: int = 0, **given
     return graph.add("MaskDetailerPipe", 320, title, look, **(SAMPLING | usual | given))
 
 
-def saver(graph: Graph, images: Output, title: str = "Result", look: int = 0, width: int = 350) -> Node:
-    return graph.add("SaveImage", (width, 380), title, look, images=images, filename_prefix="mask_detailer")
+def saver(graph: Graph, images: Output, title: str = "Result", look: int = 0, width: int = 350, height: int = 380) -> Node:
+    size = (width, height)
+    return graph.add("SaveImage", size, title, look, images=images, filename_prefix="mask_detailer")
 
 
 def detail_a_mask(graph: Graph) -> Template:
@@ -95,9 +96,12 @@ Outside the mask the picture stays as it is, bit for bit.
 
 
 def several_masks(graph: Graph) -> Template:
-    faces = painted(graph, "Picture: paint the faces", 300)
-    hands = painted(graph, "The same: paint the hands", 300)
+    faces = painted(graph, "Picture: paint the faces", 240)
+    hands = painted(graph, "The same: paint the hands", 240)
     prompt = prompted(graph, "a detailed, sharp photo")
+    labelled = [segments(graph, faces, "face"), segments(graph, hands, "hand")]
+    both = graph.add("ImpactSEGSConcat", 230, **{f"segs{n}": label.out("SEGS") for n, (_, label) in enumerate(labelled, 1)})
+    pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
     note = graph.note(
         """
 1. **Load Image**, twice the same picture: paint the faces in one, the hands in the other (right-click, *Open in MaskEditor*).
@@ -108,28 +112,27 @@ Another mask: the same three nodes once more, connected to **SEGS Concat**, whic
 
 By place instead of label: begin with **[ASC]**, part the prompts with **[SEP]**.
 """,
-        530,
+        300,
     )
-    labelled = [segments(graph, faces, "face"), segments(graph, hands, "hand")]
-    both = graph.add("ImpactSEGSConcat", 220, **{f"segs{n}": label.out("SEGS") for n, (_, label) in enumerate(labelled, 1)})
-    seen = graph.add("SEGSPreview", (220, 250), "What was marked", segs=both.out("SEGS"))
     text = "[LAB]\n[face] portrait of a woman, detailed eyes, sharp photo\n[hand] a hand with five fingers, sharp photo"
-    parts = {"image": faces.out("IMAGE"), "segs": both.out("SEGS"), **prompt.parts(), "wildcard": text}
-    detailer = graph.add("DetailerForEach", 330, **(SAMPLING | {"guide_size": 512} | parts))
-    result = saver(graph, detailer.out("IMAGE"), width=320)
+    parts = {"image": faces.out("IMAGE"), "segs": both.out("SEGS"), "basic_pipe": pipe.out("basic_pipe"), "wildcard": text}
+    detailer = graph.add("DetailerForEachPipe", 330, **(SAMPLING | {"guide_size": 512} | parts))
+    result = saver(graph, detailer.out("image"), width=300)
     (first, face), (second, hand) = labelled
     cells = [
         Cell(0, 0, [faces]), Cell(0, 1, [hands]), Cell(0, 2, [prompt.checkpoint]),
-        Cell(1, 0, [first, face], 60), Cell(1, 1, [second, hand]), Cell(1, 2, [prompt.positive, prompt.negative], 110),
-        Cell(2, 0, [both, seen], 60), Cell(3, 0, [detailer]), Cell(4, 0, [result, note]),
+        Cell(1, 0, [first], 60), Cell(1, 1, [second]), Cell(1, 2, [prompt.positive, prompt.negative], 96),
+        Cell(2, 0, [face], 60), Cell(2, 1, [hand]), Cell(3, 0, [both], 60), Cell(3, 2, [pipe]),
+        Cell(4, 0, [detailer]), Cell(5, 0, [result, note]),
     ]  # fmt: skip
-    panels = [("1  Masks and model", 1), ("2  Labels and prompt", 2), ("3  Detail", 1), ("4  Result", 1)]
-    return Template(graph, cells, panels, [(faces, "image"), (hands, "image"), (detailer, "wildcard")], [result])
+    panels = [("1  Masks and model", 1), ("2  Labels and prompt", 3), ("3  Detail", 1), ("4  Result", 1)]
+    asked = [(faces, "image"), (hands, "image"), (detailer, "wildcard"), (detailer, "denoise")]
+    return Template(graph, cells, panels, asked, [result], {4: 30})
 
 
 def segments(graph: Graph, picture: Node, label: str) -> tuple[Node, Node]:
     made = graph.add("MaskToSEGS", 260, mask=picture.out("MASK"), crop_factor=2.5, contour_fill=True)
-    return made, graph.add("ImpactSEGSLabelAssign", 260, segs=made.out("SEGS"), labels=label)
+    return made, graph.add("ImpactSEGSLabelAssign", 230, segs=made.out("SEGS"), labels=label)
 
 
 def faces(graph: Graph) -> Template:
@@ -223,7 +226,7 @@ Every frame starts from the same seed; nothing else holds them together. Keep **
     saved = graph.add("SaveVideo", (300, 340), video=made.out("VIDEO"), filename_prefix="video/mask_detailer")
     cells = [
         Cell(0, 0, [picture]), Cell(0, 1, [prompt.checkpoint]), Cell(0, 2, [video]),
-        Cell(1, 0, [note], 190), Cell(1, 1, [prompt.positive, prompt.negative], 110), Cell(1, 2, [parts]),
+        Cell(1, 0, [note], 190), Cell(1, 1, [prompt.positive, prompt.negative], 96), Cell(1, 2, [parts]),
         Cell(1, 0, [clip]),
         Cell(2, 1, [pipe]), Cell(3, 0, [detailer]), Cell(4, 0, [made]), Cell(5, 0, [saved]),
     ]  # fmt: skip
@@ -261,7 +264,7 @@ Puts something new in the mask's place: a model made for inpainting sees what is
 
 
 def refiner(graph: Graph) -> Template:
-    picture = painted(graph, height=330)
+    picture = painted(graph, height=220)
     base = prompted(graph, "a detailed, sharp photo", SDXL, "First model")
     second = prompted(graph, "a detailed, sharp photo", REFINER, "Refiner")
     pipes = [graph.add("ToBasicPipe", 230, **each.parts()) for each in (base, second)]
@@ -284,15 +287,15 @@ def refiner(graph: Graph) -> Template:
     crops = graph.add("PreviewImage", (350, 300), "The parts, enlarged", images=detailer.out("cropped_refined"))
     cells = [
         *painted_cells(picture, note, base, pipes[0], [detailer], [result, crops]),
-        Cell(0, 2, [second.checkpoint]), Cell(1, 2, [second.positive, second.negative], 110), Cell(2, 2, [pipes[1]]),
+        Cell(0, 2, [second.checkpoint]), Cell(1, 2, [second.positive, second.negative], 96), Cell(2, 2, [pipes[1]]),
     ]  # fmt: skip
     panels = [("1  Picture and models", 1), ("2  Prompts", 2), ("3  Detail", 1), ("4  Result", 1)]
     asked = [(picture, "image"), (base.positive, "text"), (detailer, "denoise"), (detailer, "seed")]
-    return Template(graph, cells, panels, asked, [result])
+    return Template(graph, cells, panels, asked, [result], {3: 30})
 
 
 def options_compared(graph: Graph) -> Template:
-    picture = painted(graph, height=330)
+    picture = painted(graph, height=220)
     prompt = prompted(graph, "a detailed, sharp photo")
     pipe = graph.add("ToBasicPipe", 280, **prompt.parts())
     options = graph.add("MaskDetailerOptions", 280, colour="covariance", blend="multiband", detail="match")
@@ -313,16 +316,16 @@ Change other settings in both, and keep the seeds *fixed* and equal.
 """,
         610,
     )
-    result = saver(graph, with_them.out("image"), "With options", width=300)
-    other = graph.add("PreviewImage", (300, 300), "Without options", images=without.out("image"))
+    result = saver(graph, with_them.out("image"), "With options", width=300, height=320)
+    other = graph.add("PreviewImage", (300, 250), "Without options", images=without.out("image"))
     both = graph.add(
-        "ImageCompare", (300, 300), "Slide (in Nodes 2.0)", image_a=without.out("image"), image_b=with_them.out("image")
+        "ImageCompare", (300, 250), "Slide (in Nodes 2.0)", image_a=without.out("image"), image_b=with_them.out("image")
     )
     cells = painted_cells(picture, note, prompt, pipe, [with_them], [without])
     next(cell for cell in cells if pipe in cell.nodes).nodes.append(options)
     cells.append(Cell(5, 0, [both, other, result]))
     panels = [("1  Picture and model", 1), ("2  Prompt and options", 2), ("3  Detail, twice", 2), ("4  Result", 1)]
-    return Template(graph, cells, panels, [(picture, "image"), (prompt.positive, "text")], [other, result])
+    return Template(graph, cells, panels, [(picture, "image"), (prompt.positive, "text")], [other, result], {3: 30, 5: 30})
 
 
 def plan_first(graph: Graph) -> Template:
@@ -332,7 +335,7 @@ def plan_first(graph: Graph) -> Template:
     wires = {"image": picture.out("IMAGE"), "mask": picture.out("MASK"), "basic_pipe": pipe.out("basic_pipe")}
     sizes = {"guide_size": 512, "crop_factor": 2.0}
     plan = graph.add("MaskDetailerPlan", (400, 760), after="fixed", sampler_name="dpmpp_2m", **sizes, **wires)
-    table = graph.add("PreviewAny", (400, 220), "The plan as a table", source=plan.out("text"))
+    table = graph.add("PreviewAny", (320, 160), "The plan as a table", source=plan.out("text"))
     detailer = mask_detailer(graph, "Detail (off)", MUTED, after="fixed", **wires)
     result = saver(graph, detailer.out("image"), "Result (off)", MUTED, 300)
     note = graph.note(
@@ -344,10 +347,11 @@ def plan_first(graph: Graph) -> Template:
 """,
         560,
     )
-    cells = painted_cells(picture, note, prompt, pipe, [plan, table], [detailer])
+    cells = painted_cells(picture, note, prompt, pipe, [plan], [table, detailer])
     cells.append(Cell(5, 0, [result]))
-    panels = [("1  Picture and model", 1), ("2  Prompt", 2), ("3  Plan", 1), ("4  Detail", 2)]
-    return Template(graph, cells, panels, [(picture, "image"), (plan, "guide_size"), (plan, "crop_factor")], [plan, table])
+    panels = [("1  Picture and model", 1), ("2  Prompt", 2), ("3  Plan", 1), ("4  Table and detail", 2)]
+    asked = [(picture, "image"), (plan, "guide_size"), (plan, "crop_factor")]
+    return Template(graph, cells, panels, asked, [plan, table], {4: 30})
 
 
 PAINTED_PANELS = [("1  Picture and model", 1), ("2  Prompt", 2), ("3  Detail", 1), ("4  Result", 1)]
@@ -359,7 +363,7 @@ def painted_cells(
     """The picture's wires run straight over the note, the model's over the prompts."""
     return [
         Cell(0, 0, [picture]), Cell(0, 1, [prompt.checkpoint]), Cell(1, 0, [note], 90),
-        Cell(1, 1, [prompt.positive, prompt.negative], 110), Cell(2, 1, [pipe]), Cell(3, 0, work), Cell(4, 0, results),
+        Cell(1, 1, [prompt.positive, prompt.negative], 96), Cell(2, 1, [pipe]), Cell(3, 0, work), Cell(4, 0, results),
     ]  # fmt: skip
 
 

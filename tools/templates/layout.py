@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from templates.graph import Graph, Link, Node, Saved
 
 TITLE = 30  # a node's title bar, above its position
-BETWEEN = 30  # from a node to the title of the one below
+BETWEEN = 22  # from a node to the title of the one below
 APART = 56  # from one column to the next
 LANE, STEP = 18, 12  # from one wire that goes around to the next: beside it, and where they turn
 STEEP = 220  # a wire that climbs further swings out: it is held where it turns

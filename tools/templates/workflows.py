@@ -43,25 +43,26 @@ class Prompted:
         return outputs | {name: node.out("CONDITIONING") for name, node in ends.items()}
 
 
-def prompted(graph: Graph, text: str, checkpoint: str = SD15, name: str = "") -> Prompted:
-    loader = graph.add("CheckpointLoaderSimple", 290, name or None, ckpt_name=checkpoint)
+def prompted(graph: Graph, text: str, checkpoint: str = SD15, name: str = "", width: int = 280) -> Prompted:
+    loader = graph.add("CheckpointLoaderSimple", min(width + 10, 290), name or None, ckpt_name=checkpoint)
     clip = loader.out("CLIP")
     of = f" of the {name.lower()}" if name else ""
     return Prompted(
         loader,
-        graph.add("CLIPTextEncode", (280, 90), f"Prompt{of}", "green", clip=clip, text=text),
-        graph.add("CLIPTextEncode", (280, 90), f"Negative{of}", "red", clip=clip, text="blurry, low quality"),
+        graph.add("CLIPTextEncode", (width, 90), f"Prompt{of}", "green", clip=clip, text=text),
+        graph.add("CLIPTextEncode", (width, 90), f"Negative{of}", "red", clip=clip, text="blurry, low quality"),
     )
 
 
-def painted(graph: Graph, title: str = "Picture: paint the mask", height: int = 360) -> Node:
-    return graph.add("LoadImage", (290, height), title, image=PICTURE)
+def painted(graph: Graph, title: str = "Picture: paint the mask", height: int = 360, width: int = 290) -> Node:
+    return graph.add("LoadImage", (width, height), title, image=PICTURE)
 
 
 def mask_detailer(graph: Graph, title: str | None = None, look: int = 0, **given: Any) -> Node:
     """The mask detailer with settings for Stable Diffusion 1.5."""
     usual = {"guide_size": 512, "crop_factor": 2.0, "noise_mask_feather": 20, "feather": 5, "denoise": 0.5}
-    return graph.add("MaskDetailerPipe", 320, title, look, **(SAMPLING | usual | given))
+    width = given.pop("width", 320)
+    return graph.add("MaskDetailerPipe", width, title, look, **(SAMPLING | usual | given))
 
 
 def saver(graph: Graph, images: Output, title: str = "Result", look: int = 0, width: int = 350, height: int = 380) -> Node:
@@ -96,9 +97,9 @@ Outside the mask the picture stays as it is, bit for bit.
 
 
 def several_masks(graph: Graph) -> Template:
-    faces = painted(graph, "Picture: paint the faces", 240)
-    hands = painted(graph, "The same: paint the hands", 240)
-    prompt = prompted(graph, "a detailed, sharp photo")
+    faces = painted(graph, "Picture: paint the faces", 240, 280)
+    hands = painted(graph, "The same: paint the hands", 240, 280)
+    prompt = prompted(graph, "a detailed, sharp photo", width=270)
     labelled = [segments(graph, faces, "face"), segments(graph, hands, "hand")]
     both = graph.add("ImpactSEGSConcat", 230, **{f"segs{n}": label.out("SEGS") for n, (_, label) in enumerate(labelled, 1)})
     pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
@@ -112,12 +113,12 @@ Another mask: the same three nodes once more, connected to **SEGS Concat**, whic
 
 By place instead of label: begin with **[ASC]**, part the prompts with **[SEP]**.
 """,
-        300,
+        290,
     )
     text = "[LAB]\n[face] portrait of a woman, detailed eyes, sharp photo\n[hand] a hand with five fingers, sharp photo"
     parts = {"image": faces.out("IMAGE"), "segs": both.out("SEGS"), "basic_pipe": pipe.out("basic_pipe"), "wildcard": text}
-    detailer = graph.add("DetailerForEachPipe", 330, **(SAMPLING | {"guide_size": 512} | parts))
-    result = saver(graph, detailer.out("image"), width=300)
+    detailer = graph.add("DetailerForEachPipe", 320, **(SAMPLING | {"guide_size": 512} | parts))
+    result = saver(graph, detailer.out("image"), width=290)
     (first, face), (second, hand) = labelled
     cells = [
         Cell(0, 0, [faces]), Cell(0, 1, [hands]), Cell(0, 2, [prompt.checkpoint]),
@@ -264,9 +265,9 @@ Puts something new in the mask's place: a model made for inpainting sees what is
 
 
 def refiner(graph: Graph) -> Template:
-    picture = painted(graph, height=220)
-    base = prompted(graph, "a detailed, sharp photo", SDXL, "First model")
-    second = prompted(graph, "a detailed, sharp photo", REFINER, "Refiner")
+    picture = painted(graph)
+    base = prompted(graph, "a detailed, sharp photo", SDXL, "First model", 260)
+    second = prompted(graph, "a detailed, sharp photo", REFINER, "Refiner", 260)
     pipes = [graph.add("ToBasicPipe", 230, **each.parts()) for each in (base, second)]
     note = graph.note(
         f"""
@@ -276,32 +277,33 @@ def refiner(graph: Graph) -> Template:
 
 **refiner_ratio** is its share of the steps: 0.3 is the last 6 of 20. Its VAE is not used.
 """,
-        560,
+        290,
     )
     detailer = mask_detailer(
         graph, image=picture.out("IMAGE"), mask=picture.out("MASK"), basic_pipe=pipes[0].out("basic_pipe"),
         refiner_basic_pipe_opt=pipes[1].out("basic_pipe"), guide_size=1024, max_size=1536, guide_size_for=False,
         refiner_ratio=0.3,
     )  # fmt: skip
-    result = saver(graph, detailer.out("image"))
-    crops = graph.add("PreviewImage", (350, 300), "The parts, enlarged", images=detailer.out("cropped_refined"))
+    result = saver(graph, detailer.out("image"), width=300)
+    crops = graph.add("PreviewImage", (300, 300), "The parts, enlarged", images=detailer.out("cropped_refined"))
     cells = [
-        *painted_cells(picture, note, base, pipes[0], [detailer], [result, crops]),
-        Cell(0, 2, [second.checkpoint]), Cell(1, 2, [second.positive, second.negative], 96), Cell(2, 2, [pipes[1]]),
+        Cell(0, 0, [picture, note]), Cell(1, 0, [base.checkpoint], 90), Cell(1, 1, [second.checkpoint]),
+        Cell(2, 0, [base.positive, base.negative], 186), Cell(2, 1, [second.positive, second.negative], 96),
+        Cell(3, 0, [pipes[0]], 90), Cell(3, 1, [pipes[1]]), Cell(4, 0, [detailer]), Cell(5, 0, [result, crops]),
     ]  # fmt: skip
-    panels = [("1  Picture and models", 1), ("2  Prompts", 2), ("3  Detail", 1), ("4  Result", 1)]
+    panels = [("1  Picture", 1), ("2  Models and prompts", 3), ("3  Detail", 1), ("4  Result", 1)]
     asked = [(picture, "image"), (base.positive, "text"), (detailer, "denoise"), (detailer, "seed")]
-    return Template(graph, cells, panels, asked, [result], {3: 30})
+    return Template(graph, cells, panels, asked, [result], {4: 30})
 
 
 def options_compared(graph: Graph) -> Template:
-    picture = painted(graph, height=220)
-    prompt = prompted(graph, "a detailed, sharp photo")
-    pipe = graph.add("ToBasicPipe", 280, **prompt.parts())
-    options = graph.add("MaskDetailerOptions", 280, colour="covariance", blend="multiband", detail="match")
+    picture = painted(graph, height=220, width=270)
+    prompt = prompted(graph, "a detailed, sharp photo", width=260)
+    pipe = graph.add("ToBasicPipe", 265, **prompt.parts())
+    options = graph.add("MaskDetailerOptions", 265, colour="covariance", blend="multiband", detail="match")
     wires = {"image": picture.out("IMAGE"), "mask": picture.out("MASK"), "basic_pipe": pipe.out("basic_pipe")}
-    with_them = mask_detailer(graph, "With options", after="fixed", detail_options=options.out("detail_options"), **wires)
-    without = mask_detailer(graph, "Without options", after="fixed", **wires)
+    with_them = mask_detailer(graph, "With options", width=300, after="fixed", detail_options=options.out("detail_options"), **wires)
+    without = mask_detailer(graph, "Without options", width=300, after="fixed", **wires)
     note = graph.note(
         f"""
 Two detailers with the same picture, pipe and seed. Only one has **Detailer Options**.
@@ -314,30 +316,32 @@ A tint: **colour**. An edge: **blend**. Too smooth or too crisp: **detail**. Mov
 
 Change other settings in both, and keep the seeds *fixed* and equal.
 """,
-        610,
+        260,
     )
     result = saver(graph, with_them.out("image"), "With options", width=300, height=320)
     other = graph.add("PreviewImage", (300, 250), "Without options", images=without.out("image"))
     both = graph.add(
         "ImageCompare", (300, 250), "Slide (in Nodes 2.0)", image_a=without.out("image"), image_b=with_them.out("image")
     )
-    cells = painted_cells(picture, note, prompt, pipe, [with_them], [without])
-    next(cell for cell in cells if pipe in cell.nodes).nodes.append(options)
-    cells.append(Cell(5, 0, [both, other, result]))
+    cells = [
+        Cell(0, 0, [picture]), Cell(0, 1, [prompt.checkpoint]), Cell(1, 0, [note], 90),
+        Cell(1, 1, [prompt.positive, prompt.negative], 96), Cell(2, 0, [options], 90), Cell(2, 1, [pipe]),
+        Cell(3, 0, [with_them]), Cell(4, 0, [without]), Cell(5, 0, [both, other, result]),
+    ]  # fmt: skip
     panels = [("1  Picture and model", 1), ("2  Prompt and options", 2), ("3  Detail, twice", 2), ("4  Result", 1)]
     return Template(graph, cells, panels, [(picture, "image"), (prompt.positive, "text")], [other, result], {3: 30, 5: 30})
 
 
 def plan_first(graph: Graph) -> Template:
-    picture = painted(graph)
-    prompt = prompted(graph, "a detailed, sharp photo")
+    picture = painted(graph, width=280)
+    prompt = prompted(graph, "a detailed, sharp photo", width=270)
     pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
     wires = {"image": picture.out("IMAGE"), "mask": picture.out("MASK"), "basic_pipe": pipe.out("basic_pipe")}
     sizes = {"guide_size": 512, "crop_factor": 2.0}
-    plan = graph.add("MaskDetailerPlan", (400, 760), after="fixed", sampler_name="dpmpp_2m", **sizes, **wires)
-    table = graph.add("PreviewAny", (320, 160), "The plan as a table", source=plan.out("text"))
-    detailer = mask_detailer(graph, "Detail (off)", MUTED, after="fixed", **wires)
-    result = saver(graph, detailer.out("image"), "Result (off)", MUTED, 300)
+    plan = graph.add("MaskDetailerPlan", (360, 760), after="fixed", sampler_name="dpmpp_2m", **sizes, **wires)
+    table = graph.add("PreviewAny", (300, 160), "The plan as a table", source=plan.out("text"))
+    detailer = mask_detailer(graph, "Detail (off)", MUTED, width=300, after="fixed", **wires)
+    result = saver(graph, detailer.out("image"), "Result (off)", MUTED, 280)
     note = graph.note(
         f"""
 1. {PAINT}
@@ -345,7 +349,7 @@ def plan_first(graph: Graph) -> Template:
 3. Change **guide_size**, **max_size**, **crop_factor** and **drop_size** until you like it.
 4. Write the same values into the detailer, select both nodes that are off, press **Ctrl+M**, and run.
 """,
-        560,
+        550,
     )
     cells = painted_cells(picture, note, prompt, pipe, [plan], [table, detailer])
     cells.append(Cell(5, 0, [result]))

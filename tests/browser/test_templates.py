@@ -16,8 +16,8 @@ from templates.graph import Graph
 from templates.workflows import MODELS, TEMPLATES
 
 WINDOW = {"width": 1600, "height": 900}
-# the zoom at which ComfyUI opens a template in that window. A node's text has 14 pixels at zoom 1, and the canvas leaves
-# it out where fewer than 8 would be left; the first template's has 9.5
+# the zoom at which ComfyUI opens a template in that window. A node's text has 14 pixels at zoom 1, and the canvas
+# leaves it out where fewer than 8 would be left; the first template's has 9.5
 ZOOMS = dict.fromkeys(TEMPLATES, 8 / 14) | {"Detail a Mask": 9.5 / 14}
 OPEN = """async workflow => {
     await window.app.loadGraphData(workflow, true, true, null, { openSource: "template" })
@@ -59,12 +59,14 @@ HIDDEN = """() => {
 }"""
 MISSING = """() => {
     const stores = document.querySelector("#vue-app").__vue_app__.config.globalProperties.$pinia._s
-    return (stores.get("missingModel").missingModelCandidates ?? []).map(({ name, url, directory }) => ({ name, url, directory }))
+    const missing = stores.get("missingModel").missingModelCandidates ?? []
+    return missing.map(({ name, url, directory }) => ({ name, url, directory }))
 }"""
 LINEAR = """() => {
     const { inputs, outputs } = window.app.graph.serialize().extra.linearData
     const has = (id, name) => window.app.graph.getNodeById(id)?.widgets?.some(widget => widget.name === name) ?? false
-    return [inputs.map(([id, name]) => [id, name, has(id, name)]), outputs.map(id => !!window.app.graph.getNodeById(id))]
+    const there = outputs.map(id => !!window.app.graph.getNodeById(id))
+    return [inputs.map(([id, name]) => [id, name, has(id, name)]), there]
 }"""
 
 
@@ -153,7 +155,9 @@ def test_blueprint_can_be_found_and_added(page: Any, client: Client, renderer: s
     page.wait_for_function("() => window.app.graph.nodes.length === 1", timeout=10_000)
     page.mouse.click(800, 400)  # it follows the pointer until then
     page.screenshot(path=SCREENSHOTS / f"blueprint_{name.replace(' ', '_')}_{renderer}.png")
-    title, widgets = page.evaluate("() => [window.app.graph.nodes[0].title, window.app.graph.nodes[0].widgets.map(w => w.name)]")
+    title, widgets = page.evaluate(
+        "() => [window.app.graph.nodes[0].title, window.app.graph.nodes[0].widgets.map(w => w.name)]"
+    )
     assert title == name and {"prompt", "guide_size", "denoise", "seed"} <= set(widgets)
 
     blueprint = examples.blueprint(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import Any
 
@@ -123,3 +124,20 @@ def test_frames(prepared: Server, client: Client, object_info: dict[str, Any], o
     (saved,) = outputs["SaveVideo"]["images"]
     with av.open(str(prepared.base / "output" / saved["subfolder"] / saved["filename"])) as container:
         assert len(list(container.decode(video=0))) == examples.FRAMES
+
+
+@pytest.mark.parametrize("name", ["Fix faces", "Fix hands", "Detail a mask"])
+def test_blueprints_are_offered_and_run(
+    prepared: Server, client: Client, object_info: dict[str, Any], name: str
+) -> None:
+    """With a picture and a checkpoint connected, which is all that they need."""
+    offered = client.get("/global_subgraphs")
+    (key,) = (key for key, entry in offered.items() if entry["name"] == name)
+    assert offered[key]["info"] == {"node_pack": "custom_nodes.mask_detailer"}
+    workflow = json.loads(client.get(f"/global_subgraphs/{key}")["data"])
+    assert workflow == examples.blueprint(name)
+    if missing := set(examples.unknown(workflow, object_info)):
+        pytest.skip(f"this ComfyUI has no {', '.join(sorted(missing))}")
+    outputs = ran(client, examples.with_stand_ins(examples.connected(workflow, object_info)))
+    (saved,) = outputs["SaveImage"]["images"]
+    assert (pictures.demo_picture(*pictures.SMALL) != decode(client.view(saved))).any()

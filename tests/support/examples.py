@@ -93,6 +93,25 @@ def as_prompt(workflow: Workflow, object_info: dict[str, Any], muted: bool = Fal
     return prompt
 
 
+def connected(workflow: Workflow, object_info: dict[str, Any]) -> Prompt:
+    """The prompt of a workflow that is one node, with a picture, a mask and a checkpoint connected, and saved."""
+    workflow = copy.deepcopy(workflow)
+    (host,) = workflow["nodes"]
+    kinds = {"CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"], "LoadImage": ["IMAGE", "MASK"]}
+    for number, (kind, outputs) in enumerate(kinds.items(), host["id"] + 1):
+        node = {"id": number, "type": kind, "mode": 0, "inputs": [], "widgets_values": [""]}
+        workflow["nodes"].append(node)
+        for slot in (slot for slot in host["inputs"] if slot["type"] in outputs):
+            slot["link"] = 1 + len(workflow["links"])
+            workflow["links"].append([slot["link"], number, outputs.index(slot["type"]), host["id"], 0, slot["type"]])
+    link = 1 + len(workflow["links"])
+    workflow["links"].append([link, host["id"], 0, host["id"] + 3, 0, "IMAGE"])
+    inputs = [{"name": "images", "type": "IMAGE", "link": link}]
+    saver = {"id": host["id"] + 3, "type": "SaveImage", "mode": 0, "inputs": inputs, "widgets_values": ["blueprint"]}
+    workflow["nodes"].append(saver)
+    return as_prompt(workflow, object_info)
+
+
 def _past_bypassed(nodes: list[dict[str, Any]], sources: subgraphs.Sources) -> subgraphs.Sources:
     """Where each link comes from once bypassed nodes hand on their first input of an output's type."""
     bypassed = {str(node["id"]): node for node in nodes if node["mode"] == _BYPASSED}

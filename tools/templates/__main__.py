@@ -49,7 +49,7 @@ def measured(url: str, made: dict[str, Template]) -> dict[str, Sizes]:
     """The room that each template's nodes take in each renderer."""
     sizes: dict[str, Sizes] = {name: {node.id: [] for node in template.graph} for name, template in made.items()}
     for template in made.values():
-        place(template, dict.fromkeys((node.id for node in template.graph), []))
+        place(template, {node.id: [] for node in template.graph})
     for renderer in RENDERERS:
         with page.opened(url, renderer) as opened:
             for name, template in made.items():

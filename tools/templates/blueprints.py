@@ -27,7 +27,9 @@ def face_landmarks(graph: Graph, model: str, part: str = "face") -> Node:
     """A detector with ComfyUI's own face model."""
     loader = graph.add("LoadMediaPipeFaceLandmarker", 320, model_name=model)
     wire = loader.out("FACE_DETECTION_MODEL")
-    return graph.add("MaskDetailerFaceLandmarkProvider", 320, face_detection_model=wire, part=part, detector_variant="full")
+    return graph.add(
+        "MaskDetailerFaceLandmarkProvider", 320, face_detection_model=wire, part=part, detector_variant="full"
+    )
 
 
 def yolo(graph: Graph, model: str) -> Node:

@@ -142,9 +142,13 @@ class Graph:
     ) -> Node:
         """A node of that type. ``look`` is a colour's name, or a mode; what is given comes by a wire or as a value."""
         info = self._info[kind]
-        inputs = {name: spec for group in ("required", "optional") for name, spec in info["input"].get(group, {}).items()}
+        inputs = {
+            name: spec for group in ("required", "optional") for name, spec in info["input"].get(group, {}).items()
+        }
         widgets = {name: spec for name, spec in inputs.items() if _is_widget(spec)}
-        sockets = [(name, spec[0]) for name, spec in inputs.items() if name not in widgets and spec[0] != "IMAGECOMPARE"]
+        sockets = [
+            (name, spec[0]) for name, spec in inputs.items() if name not in widgets and spec[0] != "IMAGECOMPARE"
+        ]
         values: list[Any] = []
         for name, spec in widgets.items():
             values.append(given[name] if name in given and not isinstance(given[name], Output) else _default(spec))
@@ -156,7 +160,7 @@ class Graph:
         node = self._append(
             Node(
                 0, kind, title, size if isinstance(size, tuple) else (size, 0), look if isinstance(look, str) else None,
-                look if isinstance(look, int) else 0, sockets, list(zip(info["output_name"], info["output"], strict=True)),
+                look if isinstance(look, int) else 0, sockets, [*zip(info["output_name"], info["output"], strict=True)],
                 values, {name: _type(spec) for name, spec in widgets.items()}, named,
             )
         )  # fmt: skip
@@ -191,7 +195,9 @@ class Graph:
     def saved(self) -> Saved:
         """The workflow, without its layout's groups and reroutes."""
         saved: Saved = {
-            "last_node_id": max([node.id for node in self.nodes] + [node["id"] for inner in self.subgraphs for node in inner["nodes"]]),
+            "last_node_id": max(
+                [node.id for node in self.nodes] + [node["id"] for inner in self.subgraphs for node in inner["nodes"]]
+            ),
             "last_link_id": len(self.links),
             "nodes": [self.node(node) for node in self.nodes],
             "links": [link.saved() for link in self.links],

@@ -112,7 +112,9 @@ def _panels(template: Template, highest_lane: float) -> Iterator[Saved]:
     bottom = max(box[3] for box in boxes.values()) + PANEL
     first = 0
     for number, (title, count) in enumerate(template.panels, 1):
-        inside = [boxes[node.id] for cell in template.cells if first <= cell.column < first + count for node in cell.nodes]
+        inside = [
+            boxes[node.id] for cell in template.cells if first <= cell.column < first + count for node in cell.nodes
+        ]
         left, right = min(box[0] for box in inside) - PANEL, max(box[2] for box in inside) + PANEL
         bounding = [round(left), round(top), round(right - left), round(bottom - top)]
         yield {"id": number, "title": title, "bounding": bounding, "color": "#3f789e", "font_size": 24, "flags": {}}

@@ -6,12 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from templates import blueprints
+from templates import blueprints, notes
 from templates.graph import BYPASSED, MUTED, Graph, Model, Node, Output
 from templates.layout import Cell, Template
 
 HUB = "https://huggingface.co"
-SD15, SDXL, REFINER = "v1-5-pruned-emaonly-fp16.safetensors", "sd_xl_base_1.0.safetensors", "sd_xl_refiner_1.0.safetensors"
+SD15, SDXL, REFINER = (
+    "v1-5-pruned-emaonly-fp16.safetensors",
+    "sd_xl_base_1.0.safetensors",
+    "sd_xl_refiner_1.0.safetensors",
+)
 INPAINTING, FACES = "512-inpainting-ema.safetensors", "mediapipe_face_fp32.safetensors"
 YOLO_FACES, YOLO_HANDS = "bbox/face_yolov8m.pt", "bbox/hand_yolov8s.pt"
 MODELS = (
@@ -26,7 +30,6 @@ MODELS = (
 )
 PICTURE = "example.png"  # comes with ComfyUI
 SAMPLING = {"steps": 20, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras"}
-PAINT = "**Load Image**: choose a picture. Right-click it, *Open in MaskEditor*, and paint over what needs detail."
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ def mask_detailer(graph: Graph, title: str | None = None, look: int = 0, **given
     return graph.add("MaskDetailerPipe", width, title, look, **(SAMPLING | usual | given))
 
 
-def saver(graph: Graph, images: Output, title: str = "Result", look: int = 0, width: int = 350, height: int = 380) -> Node:
+def saver(
+    graph: Graph, images: Output, title: str = "Result", look: int = 0, width: int = 350, height: int = 380
+) -> Node:
     size = (width, height)
     return graph.add("SaveImage", size, title, look, images=images, filename_prefix="mask_detailer")
 
@@ -74,18 +79,7 @@ def detail_a_mask(graph: Graph) -> Template:
     picture = painted(graph)
     prompt = prompted(graph, "a detailed, sharp photo")
     pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
-    note = graph.note(
-        f"""
-1. {PAINT} Parts that don't touch are detailed one by one.
-2. **Load Checkpoint**: any model. The settings suit SD 1.5.
-3. Say in the prompt what the parts show, and run.
-
-Too little changes: raise **denoise**. Too much: lower it. With SDXL and later set **guide_size** to 1024.
-
-Outside the mask the picture stays as it is, bit for bit.
-""",
-        560,
-    )
+    note = graph.note(notes.DETAIL_A_MASK, 560)
     detailer = mask_detailer(
         graph, image=picture.out("IMAGE"), mask=picture.out("MASK"), basic_pipe=pipe.out("basic_pipe")
     )
@@ -101,22 +95,18 @@ def several_masks(graph: Graph) -> Template:
     hands = painted(graph, "The same: paint the hands", 240, 280)
     prompt = prompted(graph, "a detailed, sharp photo", width=270)
     labelled = [segments(graph, faces, "face"), segments(graph, hands, "hand")]
-    both = graph.add("ImpactSEGSConcat", 230, **{f"segs{n}": label.out("SEGS") for n, (_, label) in enumerate(labelled, 1)})
-    pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
-    note = graph.note(
-        """
-1. **Load Image**, twice the same picture: paint the faces in one, the hands in the other (right-click, *Open in MaskEditor*).
-2. Each mask becomes segments, and each gets a label.
-3. **wildcard** of the detailer begins with **[LAB]**; each line has a label and its prompt. Run.
-
-Another mask: the same three nodes once more, connected to **SEGS Concat**, which grows an input.
-
-By place instead of label: begin with **[ASC]**, part the prompts with **[SEP]**.
-""",
-        290,
+    both = graph.add(
+        "ImpactSEGSConcat", 230, **{f"segs{n}": label.out("SEGS") for n, (_, label) in enumerate(labelled, 1)}
     )
+    pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
+    note = graph.note(notes.SEVERAL_MASKS, 290)
     text = "[LAB]\n[face] portrait of a woman, detailed eyes, sharp photo\n[hand] a hand with five fingers, sharp photo"
-    parts = {"image": faces.out("IMAGE"), "segs": both.out("SEGS"), "basic_pipe": pipe.out("basic_pipe"), "wildcard": text}
+    parts = {
+        "image": faces.out("IMAGE"),
+        "segs": both.out("SEGS"),
+        "basic_pipe": pipe.out("basic_pipe"),
+        "wildcard": text,
+    }
     detailer = graph.add("DetailerForEachPipe", 320, **(SAMPLING | {"guide_size": 512} | parts))
     result = saver(graph, detailer.out("image"), width=290)
     (first, face), (second, hand) = labelled
@@ -140,18 +130,7 @@ def faces(graph: Graph) -> Template:
     checkpoint, picture = checkpoint_and_picture(graph)
     model = {name.lower(): checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
     fixed = graph.put(blueprints.fix_faces(graph.inside()), 400, image=picture.out("IMAGE"), **model)
-    note = graph.note(
-        """
-1. **Load Checkpoint**: any model. The settings suit SD 1.5.
-2. Choose a picture, describe the **face** in the prompt, and run. ComfyUI offers the files that are missing.
-
-- Needs ComfyUI 0.24 or later, and no other pack.
-- Fewer false faces: raise **bbox_threshold**.
-- Too little changes: raise **denoise**. Too much: lower it.
-- A double click, or *Enter subgraph*, shows what is inside: all of the detailer's settings, **part** for eyes or mouths only, and what turns leaning faces upright for the sampling.
-""",
-        400,
-    )
+    note = graph.note(notes.FACES, 400)
     result = graph.add("SaveImage", (420, 420), "Result", images=fixed.out("image"), filename_prefix="mask_detailer")
     crops = graph.add("PreviewImage", (420, 320), "The faces, enlarged", images=fixed.out("parts"))
     cells = [Cell(0, 0, [checkpoint, picture]), Cell(1, 0, [fixed, note]), Cell(2, 0, [result, crops])]
@@ -174,25 +153,16 @@ def faces_hands_and_eyes(graph: Graph) -> Template:
     face = graph.put(found, 320, image=picture.out("IMAGE"), **model)
     inner = graph.inside()
     text = "a hand with five fingers, detailed skin, sharp photo"
-    found = blueprints.fixer(inner, "Hands", blueprints.yolo(inner, YOLO_HANDS), text, denoise=0.4, bbox_crop_factor=3.0)
+    found = blueprints.fixer(
+        inner, "Hands", blueprints.yolo(inner, YOLO_HANDS), text, denoise=0.4, bbox_crop_factor=3.0
+    )
     hand = graph.put(found, 320, BYPASSED, image=face.out("image"), **model)
     inner = graph.inside()
     found = blueprints.face_landmarks(inner, FACES, "eyes")
     text = "detailed eyes, round iris, sharp photo"
     found = blueprints.fixer(inner, "Eyes", found, text, denoise=0.35, bbox_crop_factor=3.0, guide_size=384)
     eyes = graph.put(found, 320, BYPASSED, image=hand.out("image"), **model)
-    note = graph.note(
-        """
-1. **Load Checkpoint**: any model. The settings suit SD 1.5.
-2. Choose a picture, describe the **face** in the prompt, and run. ComfyUI offers the files that are missing; of a YOLO file only numbers and names are read, nothing in it can run.
-3. **Hands** and **Eyes** are bypassed (purple). To use them select the node and press **Ctrl+B**. Eyes need ComfyUI 0.24 or later.
-
-Each works on what the one before has made. A double click, or *Enter subgraph*, shows what is inside: all of the detailer's settings.
-
-Another detector: choose its file under **detector**. It belongs in **models/ultralytics/bbox**, or **segm**.
-""",
-        1072,
-    )
+    note = graph.note(notes.FACES_HANDS_AND_EYES, 1072)
     result = saver(graph, eyes.out("image"))
     cells = [
         Cell(0, 0, [checkpoint, picture]), Cell(1, 0, [face, note]),
@@ -206,22 +176,20 @@ Another detector: choose its file under **detector**. It belongs in **models/ult
 def frames(graph: Graph) -> Template:
     picture = painted(graph, "First frame: paint the mask")
     prompt = prompted(graph, "a detailed, sharp photo")
-    clip = graph.add("RepeatImageBatch", 290, "A clip, for a try: the frame 8 times", image=picture.out("IMAGE"), amount=8)
+    clip = graph.add(
+        "RepeatImageBatch", 290, "A clip, for a try: the frame 8 times", image=picture.out("IMAGE"), amount=8
+    )
     video = graph.add("LoadVideo", (290, 130), "Your clip (off)", MUTED, file="")
     parts = graph.add("GetVideoComponents", 280, "Its frames (off)", MUTED, video=video.out("VIDEO"))
     pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
-    note = graph.note(
-        """
-1. **Load Image**: a picture, or a clip's first frame. Right-click it, *Open in MaskEditor*, and paint.
-2. Run: the mask holds for all frames.
-3. **Your own clip**: choose it in **Load Video**, select both nodes that are off and press **Ctrl+M**; then connect **images** to **image** of the detailer, and **fps** to **Create Video**.
-
-Every frame starts from the same seed; nothing else holds them together. Keep **denoise** low. A mask that moves: a clip of masks, through **Convert Image to Mask**.
-""",
-        560,
-    )
+    note = graph.note(notes.FRAMES, 560)
     detailer = mask_detailer(
-        graph, image=clip.out("IMAGE"), mask=picture.out("MASK"), basic_pipe=pipe.out("basic_pipe"), denoise=0.35, after="fixed"
+        graph,
+        image=clip.out("IMAGE"),
+        mask=picture.out("MASK"),
+        basic_pipe=pipe.out("basic_pipe"),
+        denoise=0.35,
+        after="fixed",
     )
     made = graph.add("CreateVideo", 230, images=detailer.out("image"), fps=8.0)
     saved = graph.add("SaveVideo", (300, 340), video=made.out("VIDEO"), filename_prefix="video/mask_detailer")
@@ -240,18 +208,7 @@ def inpainting_model(graph: Graph) -> Template:
     picture = painted(graph)
     prompt = prompted(graph, "a bunch of red flowers, sharp photo", INPAINTING)
     pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
-    note = graph.note(
-        f"""
-Puts something new in the mask's place: a model made for inpainting sees what is around it.
-
-1. {PAINT}
-2. **Load Checkpoint**: a model for inpainting, here SD 2. It works with **inpaint_model** on, all others with it off.
-3. Say in the prompt what shall be there, and run.
-
-**denoise** 1.0: what was there doesn't count. **crop_factor** 3: more surroundings, so that light and style fit.
-""",
-        560,
-    )
+    note = graph.note(notes.INPAINTING_MODEL, 560)
     detailer = mask_detailer(
         graph, image=picture.out("IMAGE"), mask=picture.out("MASK"), basic_pipe=pipe.out("basic_pipe"),
         max_size=768, denoise=1.0, feather=8, crop_factor=3.0, inpaint_model=True, noise_mask_feather=0,
@@ -269,16 +226,7 @@ def refiner(graph: Graph) -> Template:
     base = prompted(graph, "a detailed, sharp photo", SDXL, "First model", 260)
     second = prompted(graph, "a detailed, sharp photo", REFINER, "Refiner", 260)
     pipes = [graph.add("ToBasicPipe", 230, **each.parts()) for each in (base, second)]
-    note = graph.note(
-        f"""
-1. {PAINT}
-2. **Load Checkpoint**, twice: the first model and the refiner, here SDXL's. Both must have the same kind of latents.
-3. The refiner has prompts of its own. Run.
-
-**refiner_ratio** is its share of the steps: 0.3 is the last 6 of 20. Its VAE is not used.
-""",
-        290,
-    )
+    note = graph.note(notes.REFINER, 290)
     detailer = mask_detailer(
         graph, image=picture.out("IMAGE"), mask=picture.out("MASK"), basic_pipe=pipes[0].out("basic_pipe"),
         refiner_basic_pipe_opt=pipes[1].out("basic_pipe"), guide_size=1024, max_size=1536, guide_size_for=False,
@@ -302,22 +250,11 @@ def options_compared(graph: Graph) -> Template:
     pipe = graph.add("ToBasicPipe", 265, **prompt.parts())
     options = graph.add("MaskDetailerOptions", 265, colour="covariance", blend="multiband", detail="match")
     wires = {"image": picture.out("IMAGE"), "mask": picture.out("MASK"), "basic_pipe": pipe.out("basic_pipe")}
-    with_them = mask_detailer(graph, "With options", width=300, after="fixed", detail_options=options.out("detail_options"), **wires)
-    without = mask_detailer(graph, "Without options", width=300, after="fixed", **wires)
-    note = graph.note(
-        f"""
-Two detailers with the same picture, pipe and seed. Only one has **Detailer Options**.
-
-1. {PAINT}
-2. **Load Checkpoint**: any model. The settings suit SD 1.5.
-3. Run, change **one** option, run again: only that detailer works anew.
-
-A tint: **colour**. An edge: **blend**. Too smooth or too crisp: **detail**. Moved content: **drift**.
-
-Change other settings in both, and keep the seeds *fixed* and equal.
-""",
-        260,
+    with_them = mask_detailer(
+        graph, "With options", width=300, after="fixed", detail_options=options.out("detail_options"), **wires
     )
+    without = mask_detailer(graph, "Without options", width=300, after="fixed", **wires)
+    note = graph.note(notes.OPTIONS_COMPARED, 260)
     result = saver(graph, with_them.out("image"), "With options", width=300, height=320)
     other = graph.add("PreviewImage", (300, 250), "Without options", images=without.out("image"))
     both = graph.add(
@@ -329,7 +266,9 @@ Change other settings in both, and keep the seeds *fixed* and equal.
         Cell(3, 0, [with_them]), Cell(4, 0, [without]), Cell(5, 0, [both, other, result]),
     ]  # fmt: skip
     panels = [("1  Picture and model", 1), ("2  Prompt and options", 2), ("3  Detail, twice", 2), ("4  Result", 1)]
-    return Template(graph, cells, panels, [(picture, "image"), (prompt.positive, "text")], [other, result], {3: 30, 5: 30})
+    return Template(
+        graph, cells, panels, [(picture, "image"), (prompt.positive, "text")], [other, result], {3: 30, 5: 30}
+    )
 
 
 def plan_first(graph: Graph) -> Template:
@@ -342,15 +281,7 @@ def plan_first(graph: Graph) -> Template:
     table = graph.add("PreviewAny", (300, 160), "The plan as a table", source=plan.out("text"))
     detailer = mask_detailer(graph, "Detail (off)", MUTED, width=300, after="fixed", **wires)
     result = saver(graph, detailer.out("image"), "Result (off)", MUTED, 280)
-    note = graph.note(
-        f"""
-1. {PAINT}
-2. Run. **Detail Plan** samples nothing: it draws crops, sizes and order. Crops of one colour are sampled at once; grey ones are left out, and the table says why.
-3. Change **guide_size**, **max_size**, **crop_factor** and **drop_size** until you like it.
-4. Write the same values into the detailer, select both nodes that are off, press **Ctrl+M**, and run.
-""",
-        550,
-    )
+    note = graph.note(notes.PLAN_FIRST, 550)
     cells = painted_cells(picture, note, prompt, pipe, [plan], [table, detailer])
     cells.append(Cell(5, 0, [result]))
     panels = [("1  Picture and model", 1), ("2  Prompt", 2), ("3  Plan", 1), ("4  Table and detail", 2)]

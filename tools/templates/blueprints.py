@@ -7,7 +7,7 @@ from typing import Any
 
 from templates.graph import Ends, Graph, Node, Saved, Subgraph
 
-SAMPLING = {"steps": 20, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras"}
+SAMPLING: dict[str, Any] = {"steps": 20, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras"}
 CATEGORY = "Mask Detailer"
 COLUMN = 400
 WORK = "Each is enlarged, sampled anew, and put back without a seam. Another seed is another try."
@@ -82,9 +82,9 @@ def fix_hands(graph: Graph) -> Subgraph:
 def detail_a_mask(graph: Graph) -> Subgraph:
     positive = graph.add("CLIPTextEncode", (320, 110), "Prompt", "green", text="a detailed, sharp photo")
     negative = graph.add("CLIPTextEncode", (320, 110), "Negative", "red", text="blurry, low quality")
-    wires = {"positive": positive.out("CONDITIONING"), "negative": negative.out("CONDITIONING")}
+    wires: dict[str, Any] = {"positive": positive.out("CONDITIONING"), "negative": negative.out("CONDITIONING")}
     pipe = graph.add("ToBasicPipe", 230, **wires)
-    usual = {"guide_size": 512, "crop_factor": 2.0, "denoise": 0.5}
+    usual: dict[str, Any] = {"guide_size": 512, "crop_factor": 2.0, "denoise": 0.5}
     detailer = graph.add("MaskDetailerPipe", 340, basic_pipe=pipe.out("basic_pipe"), **(SAMPLING | usual))
     stack([positive, negative], 0)
     stack([pipe], COLUMN)

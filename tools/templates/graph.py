@@ -319,5 +319,5 @@ def _default(spec: Any) -> Any:
     facts = spec[1] if len(spec) > 1 else {}
     if "default" in facts:
         return facts["default"]
-    choices = spec[0] if isinstance(spec[0], list) else facts.get("options") or [""]
+    choices: list[Any] = spec[0] if isinstance(spec[0], list) else facts.get("options") or [""]
     return choices[0]["key"] if isinstance(choices[0], dict) else choices[0]

@@ -11,7 +11,8 @@ from templates.graph import Graph, Link, Node, Saved
 TITLE = 30  # a node's title bar, above its position
 BETWEEN = 22  # from a node to the title of the one below
 APART = 56  # from one column to the next
-LANE, STEP = 18, 12  # from one wire that goes around to the next: beside it, and where they turn
+LANE, STEP = 18, 10  # from one wire that goes around to the next: beside it, and where they turn
+OFF = 20  # from a node to where the nearest of them turns
 STEEP = 220  # a wire that climbs further swings out: it is held where it turns
 PANEL, PANEL_TITLE = 18, 40  # how far a panel reaches beyond its nodes, and more above them
 
@@ -177,8 +178,8 @@ def _around(template: Template, sizes: Sizes) -> tuple[list[Saved], list[Saved]]
     for link in around:
         lane = lanes.index((link.source.node.id, link.source.slot))
         y = top - LANE * (len(lanes) - lane)
-        before = min(box_of(node)[0] for node in between(link)) - 10 - STEP * (len(lanes) - 1 - lane)
-        behind = link.target.position[0] - 10 - STEP * lane
+        before = min(box_of(node)[0] for node in between(link)) - OFF - STEP * (len(lanes) - 1 - lane)
+        behind = link.target.position[0] - OFF - STEP * lane
         parent = None
         start, end = _ends(link, sizes, 0)
         spots = [(before, y), (behind, y)]

@@ -13,7 +13,6 @@ from support.client import Client
 from templates.graph import Saved
 from templates.layout import Measured
 
-WINDOW = {"width": 1600, "height": 1000}
 READY = """() => window.app?.graph && window.app.canvas && window.app.vueAppReady !== false
     && window.app.extensionManager?.workflow?.activeWorkflow && !document.querySelector("#splash-loader")"""
 LOAD = """async workflow => {
@@ -41,7 +40,7 @@ def opened(url: str, renderer: str) -> Iterator[Any]:
     Client(url).request("/settings/Comfy.VueNodes.Enabled", json.dumps(renderer == "vue").encode())
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport=WINDOW)
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
         page.goto(url)
         page.wait_for_function(READY, timeout=120_000)
         yield page
@@ -51,7 +50,7 @@ def opened(url: str, renderer: str) -> Iterator[Any]:
 def measure(page: Any, workflow: Saved) -> dict[int, Measured]:
     """How much room the nodes take, once the page has laid them out."""
     page.evaluate(LOAD, workflow)
-    before = None
+    before: dict[str, Any] = {}
     for _ in range(20):
         page.wait_for_timeout(250)
         found = page.evaluate(MEASURE)

@@ -29,7 +29,7 @@ MODELS = (
     Model(YOLO_HANDS, f"{HUB}/Bingsu/adetailer/resolve/main/hand_yolov8s.pt", "ultralytics"),
 )
 PICTURE = "example.png"  # comes with ComfyUI
-SAMPLING = {"steps": 20, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras"}
+SAMPLING: dict[str, Any] = {"steps": 20, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras"}
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Prompted:
     positive: Node
     negative: Node
 
-    def parts(self) -> dict[str, Output]:
-        outputs = {name.lower(): self.checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
+    def parts(self) -> dict[str, Any]:
+        outputs: dict[str, Any] = {name.lower(): self.checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
         ends = {"positive": self.positive, "negative": self.negative}
         return outputs | {name: node.out("CONDITIONING") for name, node in ends.items()}
 
@@ -63,7 +63,13 @@ def painted(graph: Graph, title: str = "Picture: paint the mask", height: int = 
 
 def mask_detailer(graph: Graph, title: str | None = None, look: int = 0, **given: Any) -> Node:
     """The mask detailer with settings for Stable Diffusion 1.5."""
-    usual = {"guide_size": 512, "crop_factor": 2.0, "noise_mask_feather": 20, "feather": 5, "denoise": 0.5}
+    usual: dict[str, Any] = {
+        "guide_size": 512,
+        "crop_factor": 2.0,
+        "noise_mask_feather": 20,
+        "feather": 5,
+        "denoise": 0.5,
+    }
     width = given.pop("width", 320)
     return graph.add("MaskDetailerPipe", width, title, look, **(SAMPLING | usual | given))
 
@@ -95,24 +101,23 @@ def several_masks(graph: Graph) -> Template:
     hands = painted(graph, "The same: paint the hands", 240, 280)
     prompt = prompted(graph, "a detailed, sharp photo", width=270)
     labelled = [segments(graph, faces, "face"), segments(graph, hands, "hand")]
-    both = graph.add(
-        "ImpactSEGSConcat", 230, **{f"segs{n}": label.out("SEGS") for n, (_, label) in enumerate(labelled, 1)}
-    )
+    labels: dict[str, Any] = {f"segs{n}": label.out("SEGS") for n, (_, label) in enumerate(labelled, 1)}
+    both = graph.add("ImpactSEGSConcat", 230, **labels)
     pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
     note = graph.note(notes.SEVERAL_MASKS, 290)
     text = "[LAB]\n[face] portrait of a woman, detailed eyes, sharp photo\n[hand] a hand with five fingers, sharp photo"
-    parts = {
+    parts: dict[str, Any] = {
         "image": faces.out("IMAGE"),
         "segs": both.out("SEGS"),
         "basic_pipe": pipe.out("basic_pipe"),
         "wildcard": text,
     }
-    detailer = graph.add("DetailerForEachPipe", 320, **(SAMPLING | {"guide_size": 512} | parts))
+    detailer = graph.add("DetailerForEachPipe", 320, guide_size=512, **(SAMPLING | parts))
     result = saver(graph, detailer.out("image"), width=290)
     (first, face), (second, hand) = labelled
     cells = [
         Cell(0, 0, [faces]), Cell(0, 1, [hands]), Cell(0, 2, [prompt.checkpoint]),
-        Cell(1, 0, [first], 60), Cell(1, 1, [second]), Cell(1, 2, [prompt.positive, prompt.negative], 96),
+        Cell(1, 0, [first], 60), Cell(1, 1, [second, prompt.positive]), Cell(1, 2, [prompt.negative], 96),
         Cell(2, 0, [face], 60), Cell(2, 1, [hand]), Cell(3, 0, [both], 60), Cell(3, 2, [pipe]),
         Cell(4, 0, [detailer]), Cell(5, 0, [result, note]),
     ]  # fmt: skip
@@ -128,7 +133,7 @@ def segments(graph: Graph, picture: Node, label: str) -> tuple[Node, Node]:
 
 def faces(graph: Graph) -> Template:
     checkpoint, picture = checkpoint_and_picture(graph)
-    model = {name.lower(): checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
+    model: dict[str, Any] = {name.lower(): checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
     fixed = graph.put(blueprints.fix_faces(graph.inside()), 400, image=picture.out("IMAGE"), **model)
     note = graph.note(notes.FACES, 400)
     result = graph.add("SaveImage", (420, 420), "Result", images=fixed.out("image"), filename_prefix="mask_detailer")
@@ -146,7 +151,7 @@ def checkpoint_and_picture(graph: Graph) -> tuple[Node, Node]:
 
 def faces_hands_and_eyes(graph: Graph) -> Template:
     checkpoint, picture = checkpoint_and_picture(graph)
-    model = {name.lower(): checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
+    model: dict[str, Any] = {name.lower(): checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
     inner = graph.inside()
     text = "portrait of a person, detailed eyes, sharp photo"
     found = blueprints.fixer(inner, "Faces", blueprints.yolo(inner, YOLO_FACES), text, denoise=0.45)
@@ -249,7 +254,11 @@ def options_compared(graph: Graph) -> Template:
     prompt = prompted(graph, "a detailed, sharp photo", width=260)
     pipe = graph.add("ToBasicPipe", 265, **prompt.parts())
     options = graph.add("MaskDetailerOptions", 265, colour="covariance", blend="multiband", detail="match")
-    wires = {"image": picture.out("IMAGE"), "mask": picture.out("MASK"), "basic_pipe": pipe.out("basic_pipe")}
+    wires: dict[str, Any] = {
+        "image": picture.out("IMAGE"),
+        "mask": picture.out("MASK"),
+        "basic_pipe": pipe.out("basic_pipe"),
+    }
     with_them = mask_detailer(
         graph, "With options", width=300, after="fixed", detail_options=options.out("detail_options"), **wires
     )
@@ -275,8 +284,12 @@ def plan_first(graph: Graph) -> Template:
     picture = painted(graph, width=280)
     prompt = prompted(graph, "a detailed, sharp photo", width=270)
     pipe = graph.add("ToBasicPipe", 230, **prompt.parts())
-    wires = {"image": picture.out("IMAGE"), "mask": picture.out("MASK"), "basic_pipe": pipe.out("basic_pipe")}
-    sizes = {"guide_size": 512, "crop_factor": 2.0}
+    wires: dict[str, Any] = {
+        "image": picture.out("IMAGE"),
+        "mask": picture.out("MASK"),
+        "basic_pipe": pipe.out("basic_pipe"),
+    }
+    sizes: dict[str, Any] = {"guide_size": 512, "crop_factor": 2.0}
     plan = graph.add("MaskDetailerPlan", (360, 760), after="fixed", sampler_name="dpmpp_2m", **sizes, **wires)
     table = graph.add("PreviewAny", (300, 160), "The plan as a table", source=plan.out("text"))
     detailer = mask_detailer(graph, "Detail (off)", MUTED, width=300, after="fixed", **wires)

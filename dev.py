@@ -10,6 +10,7 @@
     python dev.py serve [--port N]     ComfyUI with this pack, in the foreground
     python dev.py docs [--check]       write the pages of docs/ that are made from the code, or check them
     python dev.py locales [--add FILE] bring locales/ in line with the code; names what lacks a translation
+    python dev.py templates         make example_workflows/ and subgraphs/ anew (tools/templates); needs a Chromium
     python dev.py train [args]         train the tests' small model (tools/tiny_model)
 
 All but docs, locales and train take `--comfyui RELEASE`. What they need goes into `.env/` beside this file: uv, a
@@ -347,6 +348,7 @@ COMMANDS = {
     "bench": script("bench"),
     "docs": script("tools", "docs.py"),
     "locales": module("locales"),
+    "templates": module("templates"),
     "train": module("tiny_model.train"),
     "test": module("pytest"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import Any
 
@@ -15,7 +16,7 @@ from support.pictures import decode
 from support.server import Server
 from tiny_model import WEIGHTS
 
-BY_DETECTOR = {"face_detail", "faces_hands_eyes"}  # which find for themselves where to work
+BY_DETECTOR = {"Faces", "Faces Hands and Eyes"}  # which find for themselves where to work
 FINISHED = {"SaveImage", "PreviewImage", "SaveVideo", "ImageCompare", "PreviewAny", "SEGSPreview", "MaskDetailerPlan"}
 
 
@@ -69,13 +70,13 @@ def _grown(name: str, reach: int) -> Any:
     """Where the example's picture may change."""
     import cv2
 
-    masks = list(examples.masks().values()) if name == "several_masks" else [examples.masks()["painted"]]
+    masks = list(examples.masks().values()) if name == "Several Masks" else [examples.masks()["painted"]]
     return cv2.dilate(np.max(masks, axis=0), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
 
 
 def test_plan_alone_samples_nothing(prepared: Server, client: Client, object_info: dict[str, Any]) -> None:
     """As it is saved, the plan's example leaves the detailer out."""
-    prompt = examples.with_stand_ins(examples.as_prompt(examples.load("detail_plan"), object_info))
+    prompt = examples.with_stand_ins(examples.as_prompt(examples.load("Plan First"), object_info))
     assert "MaskDetailerPipe" not in {step["class_type"] for step in prompt.values()}
     (table,) = ran(client, prompt)["PreviewAny"]["text"]
     assert len(table.splitlines()) >= 3
@@ -83,7 +84,7 @@ def test_plan_alone_samples_nothing(prepared: Server, client: Client, object_inf
 
 def test_each_segment_has_its_text(prepared: Server, client: Client, object_info: dict[str, Any]) -> None:
     """Other text for one label changes the segments of that label, and no others."""
-    prompt = examples.with_stand_ins(examples.as_prompt(examples.load("several_masks"), object_info))
+    prompt = examples.with_stand_ins(examples.as_prompt(examples.load("Several Masks"), object_info))
     seen = []
     for text in ("[LAB]\n[face] face\n[hand] emblem", "[LAB]\n[face] face\n[hand] weave"):
         changed = examples.with_stand_ins(prompt, wildcard=text, seed=3)
@@ -96,12 +97,12 @@ def test_each_segment_has_its_text(prepared: Server, client: Client, object_info
 
 def test_the_face_detector_s_file_is_enough(prepared: Server, client: Client, object_info: dict[str, Any]) -> None:
     """As it is saved, the groups whose files may be missing are left out, and the picture goes past them."""
-    workflow = examples.load("faces_hands_eyes")
+    workflow = examples.load("Faces Hands and Eyes")
     if missing := set(examples.unknown(workflow, object_info)):
         pytest.skip(f"this ComfyUI has no {', '.join(sorted(missing))}")
     prompt = examples.as_prompt(workflow, object_info)
     kinds = [step["class_type"] for step in prompt.values()]
-    assert not {"FaceDetailerPipe", "EditDetailerPipe", "LoadMediaPipeFaceLandmarker"} & set(kinds)
+    assert kinds.count("FaceDetailer") == 1 and "LoadMediaPipeFaceLandmarker" not in kinds
     (detector,) = (step["inputs"] for step in prompt.values() if step["class_type"] == "UltralyticsDetectorProvider")
     assert detector == {"model_name": "bbox/face_yolov8m.pt"}
     (save,) = (step["inputs"] for step in prompt.values() if step["class_type"] == "SaveImage")
@@ -109,11 +110,34 @@ def test_the_face_detector_s_file_is_enough(prepared: Server, client: Client, ob
     assert ran(client, examples.with_stand_ins(prompt))["SaveImage"]["images"]
 
 
-def test_frames(prepared: Server, client: Client, object_info: dict[str, Any]) -> None:
-    """The clip that is saved has a frame for each that came."""
+@pytest.mark.parametrize("own", [False, True], ids=["as it is", "own clip"])
+def test_frames(prepared: Server, client: Client, object_info: dict[str, Any], own: bool) -> None:
+    """The clip that is saved has a frame for each that came: as it is saved, and with a clip as its note tells."""
     import av
 
-    outputs = ran(client, examples.with_stand_ins(examples.as_prompt(examples.load("frames"), object_info)))
+    prompt = examples.with_stand_ins(examples.as_prompt(examples.load("Frames of a Clip"), object_info, muted=own))
+    if own:
+        step = {step["class_type"]: node for node, step in prompt.items()}
+        prompt[step["MaskDetailerPipe"]]["inputs"]["image"] = [step["GetVideoComponents"], 0]
+        prompt[step["CreateVideo"]]["inputs"]["fps"] = [step["GetVideoComponents"], 2]
+    outputs = ran(client, prompt)
     (saved,) = outputs["SaveVideo"]["images"]
     with av.open(str(prepared.base / "output" / saved["subfolder"] / saved["filename"])) as container:
         assert len(list(container.decode(video=0))) == examples.FRAMES
+
+
+@pytest.mark.parametrize("name", ["Fix faces", "Fix hands", "Detail a mask"])
+def test_blueprints_are_offered_and_run(
+    prepared: Server, client: Client, object_info: dict[str, Any], name: str
+) -> None:
+    """With a picture and a checkpoint connected, which is all that they need."""
+    offered = client.get("/global_subgraphs")
+    (key,) = (key for key, entry in offered.items() if entry["name"] == name)
+    assert offered[key]["info"] == {"node_pack": "custom_nodes.mask_detailer"}
+    workflow = json.loads(client.get(f"/global_subgraphs/{key}")["data"])
+    assert workflow == examples.blueprint(name)
+    if missing := set(examples.unknown(workflow, object_info)):
+        pytest.skip(f"this ComfyUI has no {', '.join(sorted(missing))}")
+    outputs = ran(client, examples.with_stand_ins(examples.connected(workflow, object_info)))
+    (saved,) = outputs["SaveImage"]["images"]
+    assert (pictures.demo_picture(*pictures.SMALL) != decode(client.view(saved))).any()

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from support import pictures
+from support import pictures, subgraphs
 from support.client import Prompt
 from support.pictures import Pixels
 from support.server import CHECKOUT
@@ -35,7 +35,7 @@ _MUTED, _BYPASSED = 2, 4  # a node's mode
 # small and quick: what a run costs is not what these tests are about
 _QUICK: dict[str, Any] = {
     "guide_size": 64, "max_size": 128, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple",
-    "bbox_threshold": 0.2,
+    "bbox_threshold": 0.2, "amount": FRAMES,
 }  # fmt: skip
 
 
@@ -44,9 +44,14 @@ def load(name: str) -> Workflow:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def blueprint(name: str) -> Workflow:
+    """The workflow that holds that subgraph, and nothing else."""
+    return json.loads((CHECKOUT / "subgraphs" / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def run_by_server(workflow: Workflow) -> list[dict[str, Any]]:
-    """The nodes that the server knows of."""
-    return [node for node in workflow["nodes"] if node["type"] not in _IN_BROWSER_ONLY]
+    """The nodes that the server knows of, those inside subgraphs too."""
+    return [node for node in subgraphs.flat(workflow, muted=True)[0] if node["type"] not in _IN_BROWSER_ONLY]
 
 
 def inputs_of(info: dict[str, Any]) -> dict[str, Any]:
@@ -71,26 +76,45 @@ def widget_slots(node_type: str, info: dict[str, Any]) -> list[str]:
 
 def as_prompt(workflow: Workflow, object_info: dict[str, Any], muted: bool = False) -> Prompt:
     """The prompt that the browser makes of a workflow; with ``muted`` of its muted and bypassed nodes too."""
-    sources = {link: [str(source), output] for link, source, output, *_ in workflow["links"]}
+    nodes, sources = subgraphs.flat(workflow, muted)
     if not muted:
-        sources = _past_bypassed(workflow, sources)
+        sources = _past_bypassed(nodes, sources)
     prompt: Prompt = {}
-    for node in run_by_server(workflow):
-        if node["mode"] in (_MUTED, _BYPASSED) and not muted:
+    for node in nodes:
+        if node["type"] in _IN_BROWSER_ONLY or (node["mode"] in (_MUTED, _BYPASSED) and not muted):
             continue
         info = object_info[node["type"]]
         known = inputs_of(info)
         values = zip(widget_slots(node["type"], info), node["widgets_values"], strict=False)  # older ones know fewer
-        inputs = {name: value for name, value in values if name in known}
+        inputs = {name: value for name, value in values if name in known} | node.get("given", {})
         inputs |= {name: _NOT_SAVED[spec[0]] for name, spec in known.items() if spec[0] in [*_NOT_SAVED]}
-        inputs |= {slot["name"]: sources[slot["link"]] for slot in node["inputs"] if slot["link"]}
+        inputs |= {slot["name"]: sources[slot["link"]] for slot in node["inputs"] if slot["link"] in sources}
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
 
 
-def _past_bypassed(workflow: Workflow, sources: dict[int, list[Any]]) -> dict[int, list[Any]]:
+def connected(workflow: Workflow, object_info: dict[str, Any]) -> Prompt:
+    """The prompt of a workflow that is one node, with a picture, a mask and a checkpoint connected, and saved."""
+    workflow = copy.deepcopy(workflow)
+    (host,) = workflow["nodes"]
+    kinds = {"CheckpointLoaderSimple": ["MODEL", "CLIP", "VAE"], "LoadImage": ["IMAGE", "MASK"]}
+    for number, (kind, outputs) in enumerate(kinds.items(), host["id"] + 1):
+        node = {"id": number, "type": kind, "mode": 0, "inputs": [], "widgets_values": [""]}
+        workflow["nodes"].append(node)
+        for slot in (slot for slot in host["inputs"] if slot["type"] in outputs):
+            slot["link"] = 1 + len(workflow["links"])
+            workflow["links"].append([slot["link"], number, outputs.index(slot["type"]), host["id"], 0, slot["type"]])
+    link = 1 + len(workflow["links"])
+    workflow["links"].append([link, host["id"], 0, host["id"] + 3, 0, "IMAGE"])
+    inputs = [{"name": "images", "type": "IMAGE", "link": link}]
+    saver = {"id": host["id"] + 3, "type": "SaveImage", "mode": 0, "inputs": inputs, "widgets_values": ["blueprint"]}
+    workflow["nodes"].append(saver)
+    return as_prompt(workflow, object_info)
+
+
+def _past_bypassed(nodes: list[dict[str, Any]], sources: subgraphs.Sources) -> subgraphs.Sources:
     """Where each link comes from once bypassed nodes hand on their first input of an output's type."""
-    bypassed = {str(node["id"]): node for node in workflow["nodes"] if node["mode"] == _BYPASSED}
+    bypassed = {str(node["id"]): node for node in nodes if node["mode"] == _BYPASSED}
 
     def origin(source: list[Any]) -> list[Any]:
         node = bypassed.get(source[0])
@@ -127,6 +151,8 @@ def with_stand_ins(prompt: Prompt, **widgets: Any) -> Prompt:
                 step.update(class_type="MaskDetailerDemoDetector", inputs={})  # its outputs are in the same places
             case "LoadImage":
                 inputs["image"] = f"{next(mask)}.png"
+            case "LoadVideo":
+                inputs["file"] = "clip.mp4"
     prompt[clip] = {"class_type": "MaskDetailerDemoClip", "inputs": {}}
     return prompt
 
@@ -141,7 +167,7 @@ def masks() -> dict[str, Pixels]:
 
 
 def write_inputs(folder: Path) -> None:
-    """The files that the prompts load, for ComfyUI's input folder: pictures with a mask painted in, and two clips."""
+    """The files that the prompts load, for ComfyUI's input folder: pictures with a mask painted in, and a clip."""
     picture = pictures.demo_picture(*pictures.SMALL)
     for name, mask in masks().items():
         write_painted(folder / f"{name}.png", picture, mask)

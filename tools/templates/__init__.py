@@ -1,0 +1,1 @@
+"""Makes what ComfyUI shows under *Templates* and among its subgraph blueprints: `python dev.py templates`."""

@@ -173,7 +173,7 @@ def test_reach() -> None:
         reach = reach_of(segs, (20, 30), feather)
         assert reach.sum() == side**2 and reach[0, 7, 9]
     reach = reach_of(segs, (40, 90), 0)
-    assert reach[0, 14, 27] and reach[0, 4:26, 12:45].all() and reach.sum() < 25 * 36
+    assert reach[0, 4:26, 12:45].all() and reach.sum() == 25 * 36
 
 
 @pytest.mark.by_hand

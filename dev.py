@@ -11,6 +11,7 @@
     python dev.py docs [--check]       write the pages of docs/ that are made from the code, or check them
     python dev.py locales [--add FILE] bring locales/ in line with the code; names what lacks a translation
     python dev.py train [args]         train the tests' small model (tools/tiny_model)
+    python dev.py farm                 write the example of docs/farm.md to demo_output/farm
 
 All but docs, locales and train take `--comfyui RELEASE`. What they need goes into `.env/` beside this file: uv, a
 virtual environment made by it, and ComfyUI from the package index (checked against its sha256). A run that was
@@ -348,6 +349,7 @@ COMMANDS = {
     "docs": script("tools", "docs.py"),
     "locales": module("locales"),
     "train": module("tiny_model.train"),
+    "farm": module("support.farm_example"),
     "test": module("pytest"),
 }
 

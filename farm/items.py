@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
+import glob
 import hashlib
 import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from .check import models_named
 from .errors import FarmError
@@ -22,7 +23,7 @@ from .pictures import SUFFIXES, Facts, UnreadableError
 
 FORMAT = 1  # of keys: another one does all anew
 READERS = 8
-TOGETHER = 2000  # items that are read at once
+TOGETHER = 100  # items that a reader is given
 FIELD = re.compile(r"\{(\w+)\}")
 UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 WILD = re.compile(r"[*?\[]")
@@ -31,8 +32,7 @@ Typing = Callable[[str, str], Value]  # ("node id.input", text)
 Facing = Callable[[Path], Facts]  # a file's facts, raising UnreadableError
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One output to make.
 
     Attributes:
@@ -128,17 +128,23 @@ def items(job: Job, graph: Graph) -> Iterator[Item]:
 
 def looked_into(job: Job, found: Iterator[Item], facts: Facing) -> Iterator[Item]:
     """The items with their files' digests and problems, in the same order; files are read by several at once."""
+
+    def look(some: list[Item]) -> list[Item]:
+        return [_looked_into(job, item, facts) for item in some]
+
     with ThreadPoolExecutor(READERS) as readers:
-        while some := list(itertools.islice(found, TOGETHER)):
-            yield from readers.map(lambda item: _looked_into(job, item, facts), some)
+        while some := list(itertools.islice(found, READERS * TOGETHER)):
+            parts = [some[at : at + TOGETHER] for at in range(0, len(some), TOGETHER)]
+            yield from itertools.chain.from_iterable(readers.map(look, parts))
 
 
-def keyed(job: Job, item: Item, common: Common, typed: Typing) -> Item:
-    """The item with its values as its nodes take them, and its key."""
+def keyed(job: Job, found: Iterable[Item], common: Common, typed: Typing) -> Iterator[Item]:
+    """The items with their values as their nodes take them, and with their keys."""
     places = {".".join(common.graph.place(where, "items.columns")) for where in job.items.columns.values()}
-    values = {where: typed(where, str(v)) if where in places else v for where, v in item.values.items()}
-    whole = dataclasses.replace(item, values=values)
-    return dataclasses.replace(whole, key=common.key(whole))
+    for item in found:
+        values = {where: typed(where, str(v)) if where in places else v for where, v in item.values.items()}
+        whole = item._replace(values=values)
+        yield whole._replace(key=common.key(whole))
 
 
 def _looked_into(job: Job, item: Item, facts: Facing) -> Item:
@@ -161,23 +167,25 @@ def _looked_into(job: Job, item: Item, facts: Facing) -> Item:
                 "fit, or set masks.other_sizes to 'stretch'"
             )
     of, of_mask = (one.digest if one else "" for one in (of_picture, of_mask))
-    return dataclasses.replace(item, picture_digest=of, mask_digest=of_mask, problem=problem)
+    return item._replace(picture_digest=of, mask_digest=of_mask, problem=problem)
 
 
 def find_pictures(job: Job) -> list[tuple[Path, str, str]]:
     """(file, its folder below the glob's fixed part, its path below the job's folder), in order; without outputs."""
-    found: dict[Path, tuple[Path, str, str]] = {}
-    output = job.output.resolve()
-    for glob in job.pictures.files:
-        base, pattern = _fixed_part(job.folder, glob)
+    found: dict[str, tuple[Path, str, str]] = {}
+    output, here = os.path.join(job.output, ""), os.path.join(job.folder, "")
+    for pattern in job.pictures.files:
+        base, rest = _fixed_part(job.folder, pattern)
         before = len(found)
-        for path in sorted(base.glob(pattern)) if pattern else [base]:
-            if path.suffix.lower() not in SUFFIXES or not path.is_file() or output in path.parents:
+        # texts, not paths: there may be a hundred thousand
+        for name in sorted(glob.glob(rest, root_dir=base, recursive=True)) if rest else [""]:
+            path = os.path.join(base, name) if name else str(base)
+            if os.path.splitext(path)[1].lower() not in SUFFIXES or path.startswith(output):
                 continue
-            folder = path.parent.relative_to(base).as_posix() if pattern else "."
-            found[path] = (path, folder, _shown(job, path))
+            label = path.removeprefix(here).replace(os.sep, "/")
+            found[path] = (Path(path), os.path.dirname(name).replace(os.sep, "/") or ".", label)
         if len(found) == before:
-            raise FarmError(f"pictures.files {glob!r} finds no picture below {job.folder}")
+            raise FarmError(f"pictures.files {pattern!r} finds no picture below {job.folder}")
     return list(found.values())
 
 
@@ -197,14 +205,14 @@ class _Masks:
         if self._job.masks.source != "files":
             return None, ""
         said = _fill(self._job.masks.pattern, fields, "masks.pattern")
-        path = self._job.folder / said
+        path = Path(self._job.folder, said)
         if WILD.search(self._job.masks.pattern):
             found = sorted(path.parent.glob(path.name))
             if len(found) != 1:
                 how = "no file" if not found else f"{len(found)} files"
                 return None, f"masks.pattern gives {said!r} for {label}, and that finds {how}"
             path = found[0]
-        elif not path.is_file():
+        elif not os.path.isfile(path):
             return None, f"masks.pattern gives {said!r} for {label}, and there is no such file"
         if path == picture:
             return None, f"masks.pattern gives {label} itself as its mask"

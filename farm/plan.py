@@ -79,7 +79,7 @@ def put(job: Job, graph: Graph, ledger: Ledger, found: list[Item], server: Serve
     models = Models(job, ledger, sizes)
     common = Common(graph, pack_version(), models.identity)
     typed = _typing(job, graph, server)
-    ledger.put_plan(common.digest, (keyed(job, item, common, typed) for item in found))
+    ledger.put_plan(common.digest, keyed(job, found, common, typed))
     _put_right(job, ledger)
     states = Counter({str(state): int(count) for state, count in ledger.rows(COUNTS)})
     return Planned(len(found), dict(states), [item.problem for item in found if item.problem])

@@ -49,6 +49,7 @@ class Counts:
     written: int = 0
     seconds: float = 0.0
     ledger_seconds: float = 0.0
+    files_seconds: float = 0.0
 
 
 class Run:
@@ -220,11 +221,14 @@ class Run:
     def _finish(self, flight: Flight, result: Result) -> None:
         """Files to their places, then the mark. Nothing of it where the item was done or changed meanwhile."""
         row = flight.row
+        started = time.perf_counter()
         parts = self._outputs.write(row.name, result.files)
         before = time.perf_counter()
         with self._ledger.transaction():
             if self._ledger.is_open(row):
+                placing = time.perf_counter()
                 files = self._outputs.place(parts)
+                before += time.perf_counter() - placing
                 for stale in self._ledger.files_of(row.name):
                     if stale not in [name for name, _ in files]:
                         (self._job.output / stale).unlink(missing_ok=True)
@@ -233,7 +237,9 @@ class Run:
                 self.counts.written += sum(size for _, size in files)
             else:
                 discard(parts)
-        self.counts.ledger_seconds += time.perf_counter() - before
+        ended = time.perf_counter()
+        self.counts.ledger_seconds += ended - before
+        self.counts.files_seconds += before - started
         self._usual.append(result.seconds / AT_ONCE)
         for station in flight.on.values():
             self._executor.cancel(row.name, station)

@@ -15,14 +15,18 @@ Info = Mapping[str, Mapping[str, object]]  # a server's /object_info
 NUMBERS = {"INT": (int,), "FLOAT": (int, float)}
 
 
-def check(graph: Graph, info: Info) -> None:
-    """FarmError in one sentence for the first thing that this server can't run."""
+def check_kinds(graph: Graph, info: Info) -> None:
+    """FarmError where this server lacks a kind of node."""
     for node_id, node in graph.prompt.items():
         kind = node["class_type"]
         if kind not in info:
             near = difflib.get_close_matches(kind, list(info), 1, 0.85)
             hint = f"did you mean {near[0]}?" if near else "install the node pack that has it, or leave the node out"
             raise FarmError(f"node {node_id} of the workflow is a {kind}, which this ComfyUI does not have; {hint}")
+
+
+def check(graph: Graph, info: Info) -> None:
+    """FarmError in one sentence for the first thing that this server can't run; it has all kinds of nodes."""
     for node_id, node in graph.prompt.items():
         _check_links(graph, node_id, node, info)
         for name in node["inputs"]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .check import check, check_value, declared
+from .check import check, check_kinds, check_value, declared
 from .errors import FarmError
 from .graph import Graph, of
 from .items import Common, Item, items, keyed, looked_into
@@ -75,6 +75,12 @@ def _keep(ledger: Ledger, new: dict[str, tuple[str, Facts]]) -> None:
 def put(job: Job, graph: Graph, ledger: Ledger, found: list[Item], server: ServerFacts) -> Planned:
     """Check the graph and all values with what a server has, and write the plan; what is done already stays so."""
     info, sizes = server
+    check_kinds(graph, info)
+    for where, value in job.values.items():
+        check_value(graph, ".".join(graph.place(where, "values")), value, info, f"{job.file.name}, values")
+    if job.seed.input:
+        place = ".".join(graph.place(job.seed.input, "seed.input"))
+        check_value(graph, place, job.seed.base, info, "seed.input")
     check(graph, info)
     models = Models(job, ledger, sizes)
     common = Common(graph, pack_version(), models.identity)

@@ -1,4 +1,4 @@
-"""What may happen to a run: each part of it killed at random moments, no room on the disk, another clock, an old ledger.
+"""What may happen to a run: parts killed at random moments, no room on the disk, another clock, an old ledger.
 
 After each, a second run ends with every file there once, whole, and equal to those of a run that nothing happened to.
 By hand: `python dev.py test tests/farm/test_chaos.py -m by_hand`; CHAOS_SEED repeats its moments. What needs Ray runs

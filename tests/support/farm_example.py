@@ -11,6 +11,7 @@ import csv
 import json
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ from support.server import CHECKOUT, DEMO_NODES, PACK, comfyui_folder
 FOLDER = CHECKOUT / "demo_output" / "farm"
 COUNT, SIZE = 20, (256, 192)
 SEED = 900_100
-# one small part a picture: a second or so on a CPU
-WIDGETS = {"guide_size": 192, "max_size": 256, "steps": 4}
+# one small part a picture: half a second or so on a CPU
+WIDGETS = {"guide_size": 128, "max_size": 192, "steps": 4}
 
 JOB = """\
 # An example of a job; docs/farm.md explains every entry.
@@ -80,7 +81,7 @@ def write(folder: Path, count: int = COUNT) -> Path:
     for number in range(count):
         kind = scenes.PART_KINDS[number % len(scenes.PART_KINDS)]
         name = f"{number + 1:02d}_{kind}"
-        picture, mask = spoiled_part(SEED + number, kind)
+        picture, mask = spoiled_part(SEED + number // len(scenes.PART_KINDS), kind)
         pictures.write(folder / "pictures" / f"{name}.png", picture)
         pictures.write(folder / "masks" / f"{name}.png", mask)
         rows.append((name, kind))
@@ -103,11 +104,17 @@ def write(folder: Path, count: int = COUNT) -> Path:
     return job
 
 
+@cache
+def _scene(seed: int) -> tuple[scenes.Scene, np.ndarray]:
+    scene = scenes.scene(seed)
+    return scene, scene.render()
+
+
 def spoiled_part(seed: int, kind: str) -> tuple[pictures.Pixels, pictures.Pixels]:
     """(picture, mask): a part of this kind in a scene, blurred or made coarse, with what is around it."""
-    scene = scenes.scene(seed)
+    scene, rendered = _scene(seed)
     index, part = next((at, one) for at, one in enumerate(scene.parts) if one.kind == kind)
-    spoiled = scenes.degrade(scene.render(), part, *scenes.degradation(seed, index))
+    spoiled = scenes.degrade(rendered, part, *scenes.degradation(seed, index))
     mask = part.mask(grow=5, soft=0)
     y, x = (round(float(at.mean())) for at in np.nonzero(mask))
     left = min(max(0, x - SIZE[0] // 2), scenes.WIDTH - SIZE[0])

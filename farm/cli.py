@@ -186,7 +186,8 @@ class _Teller:
 def _end(run: Run, found: status.Status) -> int:
     counts = run.counts
     speed = f", {counts.done / counts.seconds:.2f} a second" if counts.seconds > 1 else ""
-    print(f"{counts.done} done in {status.duration(counts.seconds)}{speed}; {counts.failed} failed", end="")
+    spent = f"{status.duration(counts.seconds)} ({counts.seconds:.2f} s)"
+    print(f"{counts.done} done in {spent}{speed}; {counts.failed} failed", end="")
     print(f"; of {found.total}, {found.counts['done']} are done, {found.counts['failed']} failed")
     for kind, count, reason in found.errors:
         print(f"  {count} {kind}: {reason}")

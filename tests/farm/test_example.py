@@ -10,7 +10,7 @@ import pytest
 from support import farm_example, farm_jobs, pictures
 from support.server import CHECKOUT
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 
 def test_the_commands_are_in_the_docs() -> None:

@@ -17,21 +17,30 @@ from support.server import CHECKOUT, DEMO_NODES, PACK, comfyui_folder
 
 SIZE = (64, 48)
 BOX = [(16, 12, 44, 36)]
-QUICK = {"guide_size": 64, "max_size": 64, "steps": 1, "denoise": 0.5, "feather": 2, "noise_mask_feather": 2}
+QUICK: dict[str, float] = {
+    "guide_size": 64,
+    "max_size": 64,
+    "steps": 1,
+    "denoise": 0.5,
+    "feather": 2,
+    "noise_mask_feather": 2,
+}
 
 Section = Mapping[str, object]
 
 
-def write_pictures(folder: Path, count: int) -> None:
+def write_pictures(folder: Path, count: int, first: int = 0) -> None:
     """``pictures/000.png`` and so on, each another one, and their masks."""
-    for number in range(count):
+    for number in range(first, first + count):
         pixels = np.random.default_rng(number).integers(0, 256, (6, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
         pictures.write(folder / "pictures" / f"{number:03d}.png", pixels)
         pictures.write(folder / "masks" / f"{number:03d}.png", pictures.box_mask(*SIZE, BOX))
 
 
-def small_prompt(**detailer: object) -> workflow.Prompt:
-    return workflow.mask_detail("", "", **QUICK, **detailer)
+def small_prompt(**detailer: float) -> workflow.Prompt:
+    prompt = workflow.mask_detail("", "")
+    prompt[workflow.DETAILER]["inputs"].update(QUICK | detailer)
+    return prompt
 
 
 def write_job(folder: Path, sections: Mapping[str, Section] = {}, top: Section = {}, name: str = "job.toml") -> Path:  # noqa: B006

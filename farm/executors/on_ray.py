@@ -85,11 +85,12 @@ class OnRay:
         self._store = job.ray.files == "store"
         package = str(Path(__file__).resolve().parents[1])
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init(
-            address=job.ray.address or None, runtime_env={"py_modules": [package]}, logging_level=logging.ERROR,
-            log_to_driver=False, include_dashboard=None if job.ray.address else False,
-            num_cpus=None if job.ray.address else max(job.run.workers, os.cpu_count() or 1),
-        )  # fmt: skip
+        try:
+            self._begin(job, package)
+        except (RuntimeError, OSError, ValueError) as error:  # of too slow a start, an address where no cluster is ...
+            where = f"the cluster at {job.ray.address}" if job.ray.address else "a Ray of its own"
+            did = "join" if job.ray.address else "start"
+            raise FarmError(f"the farm could not {did} {where}: {' '.join(str(error).split())[:300]}") from None
         hows = _hows(job, int(ray.cluster_resources().get("GPU", 0)))
         self._actors: dict[str, Actor] = {}
         for name, how in hows.items():
@@ -101,6 +102,13 @@ class OnRay:
         self._free = dict.fromkeys(self._actors, AT_ONCE)
         self._running: dict[object, tuple[str, Task]] = {}
         self._back: dict[str, float] = {}
+
+    def _begin(self, job: Job, package: str) -> None:
+        self._ray.init(
+            address=job.ray.address or None, runtime_env={"py_modules": [package]}, logging_level=logging.ERROR,
+            log_to_driver=False, include_dashboard=None if job.ray.address else False,
+            num_cpus=None if job.ray.address else max(job.run.workers, os.cpu_count() or 1),
+        )  # fmt: skip
 
     def facts(self) -> ServerFacts:
         """Of the first actor's server; FarmError where it has none."""

@@ -22,7 +22,8 @@ from .task import Limits, Picture, Result, ServerFacts, Task
 
 logger = logging.getLogger("mask_detailer.farm")
 FIRST_LOOK, LONGEST_LOOK = 0.02, 0.5  # seconds between looks at whether a prompt has ended
-LOOK_SHARE = 0.04  # of the time that it has taken so far
+LOOK_SHARE = 0.1  # of the time that it has taken so far
+SURELY = 0.7  # of the usual time, before which nobody looks: each look takes the server some of its time
 INTERRUPT_SECONDS = 20.0
 REACH_SECONDS = 10.0
 RESTARTS = 3  # of one task on other servers, where it was not the suspect
@@ -61,6 +62,8 @@ class Station:
         self._order: list[tuple[str, str]] = []  # (prompt id, task's name), as queued
         self._suspect = ""  # the prompt that the last server was at when it ended
         self._first_since: tuple[str, float] = ("", 0.0)
+        self._moved = threading.Condition(self._lock)  # another one is first
+        self._usual = 0.0  # seconds from being first to the end
 
     # the server
 
@@ -190,6 +193,7 @@ class Station:
         finally:
             with self._lock:
                 self._order = [one for one in self._order if one[0] != prompt_id]
+                self._moved.notify_all()
         if not files:
             client.forget_results()
             raise _EndError("failed", "files", "what it saved was no longer there")
@@ -209,9 +213,23 @@ class Station:
                 looked, missing = now, 0 if client.where(prompt_id) else missing + 1
                 if missing > 1:
                     raise ConnectionError("another server has taken its place")
-            self._stopped.wait(min(LONGEST_LOOK, max(FIRST_LOOK, LOOK_SHARE * (now - queued))))
+            self._pause(prompt_id, now - queued)
+        with self._lock:
+            if self._first_since[0] == prompt_id:
+                took = time.monotonic() - self._first_since[1]
+                self._usual = took if not self._usual else 0.8 * self._usual + 0.2 * took
         _check(history)
         return history
+
+    def _pause(self, prompt_id: str, waited: float) -> None:
+        """Until it is worth looking again: what waits behind another one looks when that has ended."""
+        with self._lock:
+            if self._order and self._order[0][0] != prompt_id:
+                self._moved.wait(LONGEST_LOOK)
+                return
+            since = time.monotonic() - self._first_since[1] if self._first_since[0] == prompt_id else waited
+            pause = max(FIRST_LOOK, LOOK_SHARE * since, SURELY * self._usual - since)
+        self._stopped.wait(min(LONGEST_LOOK, pause))
 
     def _too_long(self, prompt_id: str, now: float) -> bool:
         """Whether it has been the server's first for too long."""

@@ -12,6 +12,7 @@
     python dev.py locales [--add FILE] bring locales/ in line with the code; names what lacks a translation
     python dev.py templates         make example_workflows/ and subgraphs/ anew (tools/templates); needs a Chromium
     python dev.py train [args]         train the tests' small model (tools/tiny_model)
+    python dev.py farm                 write the example of docs/farm.md to demo_output/farm
 
 All but docs, locales and train take `--comfyui RELEASE`. What they need goes into `.env/` beside this file: uv, a
 virtual environment made by it, and ComfyUI from the package index (checked against its sha256). A run that was
@@ -350,6 +351,7 @@ COMMANDS = {
     "locales": module("locales"),
     "templates": module("templates"),
     "train": module("tiny_model.train"),
+    "farm": module("support.farm_example"),
     "test": module("pytest"),
 }
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 SPEED = ("imports", "masks", "overhead", "together", "frames")
-OWN_TABLES = ("quality", "gpu", "contact_sheet", "wild", "wild_runs", "old_files")
+OWN_TABLES = ("quality", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger")
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,15 +61,29 @@ def test_the_pipeline_s_stages_do_not_know_the_run() -> None:
             assert not any(taken[:3] == ("detailer", "pipeline", "run") for taken in imports(path)), path.stem
 
 
+def test_the_farm_stands_apart() -> None:
+    """It takes nothing of the pack, of ComfyUI or of a package, and nothing in the pack takes it."""
+    known = {*sys.stdlib_module_names, "PIL", "farm"}  # small pictures of its report, where they can be made
+    for path in ours("farm"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                assert {alias.name.split(".")[0] for alias in node.names} <= known, path
+            elif isinstance(node, ast.ImportFrom):
+                depth = len(path.relative_to(ROOT / "farm").parts)
+                assert node.level <= depth and (node.level or (node.module or "").split(".")[0] in known), path
+    for path in [ROOT / "__init__.py", *ours(*FLOORS)]:
+        assert not any("farm" in taken for taken in imports(path)), path
+
+
 def test_files_fit_one_reading() -> None:
-    files = [*ours("core", "segs", "detailer", "nodes", "tests", "bench", "tools"), ROOT / "dev.py"]
+    files = [*ours("core", "segs", "detailer", "nodes", "farm", "tests", "bench", "tools"), ROOT / "dev.py"]
     lines = {name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert not {path: count for path, count in lines.items() if count > MOST_LINES and path not in LONGER}
     assert not {path: n for path, n in lines.items() if path.startswith("detailer/host/") and n > MOST_LINES_OF_HOST}
 
 
 def test_functions_below_the_nodes_take_few_parameters() -> None:
-    for path in ours("core", "segs", "detailer"):
+    for path in ours("core", "segs", "detailer", "farm"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):
                 taken = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]

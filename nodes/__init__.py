@@ -6,6 +6,7 @@ from ..detailer import host
 from ..detailer.prompts.populate import populate
 from ..detailer.steering import set_remotely
 from . import (
+    animate_diff,
     basic_pipes,
     bridges,
     classifiers,
@@ -57,6 +58,7 @@ _GROUPS = (
     ip_adapter,
     pipe_detailers,
     detailers,
+    animate_diff,
     faces,
     detectors,
     core_detectors,

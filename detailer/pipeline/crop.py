@@ -32,6 +32,8 @@ class Crop:
         fault: why nothing of it can be put back, None if it can.
         alpha: ``[N,h,w]``, the mask through which it was pasted.
         frame: which of the pictures that came in; conditioning may have an item for each.
+        is_clip: its frames are sampled as one clip: from one noise over all of them, and with conditioning that is
+            for all of them. Else each comes out as it would alone.
     """
 
     place: Place
@@ -47,6 +49,7 @@ class Crop:
     fault: str | None = None
     alpha: torch.Tensor | None = None
     frame: Frame = ONLY
+    is_clip: bool = False
 
     @property
     def plan(self) -> CropPlan:
@@ -60,6 +63,11 @@ class Crop:
     @property
     def frames(self) -> int:
         return len(self.before)
+
+    @property
+    def items(self) -> int:
+        """How many seeds and conditionings it brings to a batch; those of a clip count for all its frames."""
+        return 1 if self.is_clip else self.frames
 
     def planned(self, plan: CropPlan) -> Crop:
         """The same crop with another plan."""
@@ -100,7 +108,7 @@ def cut(image: torch.Tensor, place: Place, recipe: Recipe, *, name: str, own_ima
         own_image: from the segment's own image, where it has one.
     """
     plan, picture = place.crop, Size(*image.shape[1:3])
-    own = plan.own_image() if own_image else None
+    own = plan.own_image(len(image)) if own_image else None
     before = seen(image, plan.region).clone() if own is None else own.to(image.device)
-    mask = plan.mask(picture).to(image.device).expand(len(before), -1, -1)
+    mask = plan.mask(picture, len(image)).to(image.device).expand(len(before), -1, -1)
     return Crop(place, name, picture, before, mask, recipe.pipe, recipe.refiner, pixels=before, fault=plan.skipped)

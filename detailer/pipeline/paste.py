@@ -27,6 +27,7 @@ class Canvas:
         work: ``[N,H,W,3]`` float 0..1, written to where crops are pasted.
         pastes: crops go into the picture; else each is kept by itself, cut from its own image where it has one.
         frame: which of the pictures that came in.
+        is_clip: its frames are one clip.
         made: the finished crops by number.
     """
 
@@ -34,6 +35,7 @@ class Canvas:
     work: torch.Tensor
     pastes: bool = True
     frame: Frame = ONLY
+    is_clip: bool = False
     made: dict[int, Crop] = field(default_factory=dict)
 
     @property

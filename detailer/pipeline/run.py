@@ -39,6 +39,7 @@ class Picture:
         seed: segment ``i`` has ``seed + i``; all have ``seed`` where nothing is pasted.
         pastes: crops go back into the picture; else each is refined by itself, from its own image where it has one.
         frame: which of the pictures that came in; conditioning may have an item for each.
+        is_clip: the frames of each crop are sampled as one clip (``Crop.is_clip``), all segments with ``seed``.
     """
 
     image: torch.Tensor
@@ -46,6 +47,7 @@ class Picture:
     seed: int
     pastes: bool = True
     frame: Frame = ONLY
+    is_clip: bool = False
 
 
 def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[Detailed]:
@@ -151,7 +153,9 @@ class _Run:
                 self._tell(plan, prefix)
             if not picture.pastes:
                 plan = plan.unpasted(wrapped_seed(picture.seed))
-            self._canvases[index] = Canvas(plan, picture.image, picture.pastes, picture.frame)
+            elif picture.is_clip:
+                plan = plan.reseeded(wrapped_seed(picture.seed))
+            self._canvases[index] = Canvas(plan, picture.image, picture.pastes, picture.frame, picture.is_clip)
             self.live.planned(index, plan, picture.image, own_images=not picture.pastes)
             yield plan
 
@@ -201,7 +205,7 @@ class _Run:
             f"{name}: cutting",
             lambda: cut(canvas.work, place, self.recipe, name=name, own_image=not canvas.pastes),
         )
-        return replace(crop, frame=canvas.frame)
+        return replace(crop, frame=canvas.frame, is_clip=canvas.is_clip)
 
     def put(self, crop: Crop) -> None:
         canvas = self._canvases[crop.place.picture]

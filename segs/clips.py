@@ -12,6 +12,7 @@ from ..core import SEG, SEGS, Region, Size, bbox, covered_region, crop_region, m
 from .convert import to_combined_mask
 from .edit import kept_mask, with_fields
 from .filters import confidence
+from .rescale import rescale
 
 HARD = 0.1  # mask values above it count wholly
 MASKINGS = ("Pivot SEGS", "Combine neighboring frames", "Don't combine")
@@ -123,3 +124,14 @@ def _meet(first: SEG, second: SEG) -> bool:
 def _part(seg: SEG, area: Region) -> np.ndarray:
     mask = kept_mask(seg_mask(seg).amax(dim=0, keepdim=True))
     return np.asarray(mask)[area.relative_to(crop_region(seg)).slices] > HARD
+
+
+def frame_of(segs: SEGS, size: Size, frame: int, count: int) -> SEGS:
+    """The segments as they are in one frame of a clip, moved to its size; those without a mask there are left out."""
+    found = []
+    for seg in rescale(segs, size)[1]:
+        masks = seg_mask(seg)
+        own = masks[frame : frame + 1] if len(masks) == count else masks[:1]
+        if bool((own > 0).any()):
+            found.append(with_fields(seg, cropped_mask=kept_mask(own)))
+    return (size.height, size.width), found

@@ -21,7 +21,7 @@ WHOLE = 1e-6  # pixels: what counts as a whole number of them
 
 @dataclass(frozen=True)
 class Pose:
-    """A window's place in a frame: the point ``u`` of the window is ``centre + zoom * turned(u - middle of the window)``.
+    """A window's place in a frame: the window's point ``u`` is at ``centre + zoom * turned(u - the window's middle)``.
 
     Attributes:
         x, y: the window's middle in the frame.

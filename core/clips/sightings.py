@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ class Sighting:
         mask: ``[h,w]`` float32 0..1 over the region.
         box: what was detected, or the region.
         label: what it is.
-        look: how often each colour occurs under the mask, ``[LEVELS**3]``, summing to 1; None where no picture is known.
+        look: how often each colour occurs under the mask, ``[LEVELS**3]``, summing to 1; None: no picture is known.
     """
 
     region: Region
@@ -44,14 +44,31 @@ class Sighting:
         y = float((rows * (np.arange(len(rows)) + 0.5)).sum() / total)
         return self.region.x1 + x, self.region.y1 + y
 
+    @classmethod
+    def joined(cls, parts: Sequence[Sighting], label: str) -> Sighting:
+        """Several as one; at least one."""
+        region = parts[0].region
+        for one in parts[1:]:
+            region = region.union(one.region)
+        mask = np.zeros(region.size, np.float32)
+        for one in parts:
+            place = mask[one.region.relative_to(region).slices]
+            np.maximum(place, one.mask, out=place)
+        return cls(region, mask, region, label)
+
     @property
     def area(self) -> float:
         """Pixels under the mask, as far as they are covered."""
         return float(self.mask.sum(dtype=np.float64))
 
 
+def unpacked(packed: np.ndarray) -> np.ndarray:
+    """Masks ``[n,h,w]`` float32 of SAM 3's packed ones ``[n,h,w/8]`` uint8: eight pixels a byte, the lowest bit first."""
+    return np.unpackbits(packed, axis=-1, bitorder="little").astype(np.float32)
+
+
 def of_mask(mask: torch.Tensor, drop_size: int = 1, fill: bool = True) -> list[Sighting]:
-    """The connected parts of a frame's mask ``[H,W]`` float 0..1; see ``mask_to_segs`` for ``drop_size`` and ``fill``."""
+    """The connected parts of a frame's mask ``[H,W]`` float 0..1, as ``mask_to_segs`` finds them."""
     return of_segs(mask_to_segs(mask, False, 1.0, False, drop_size, label="", is_contour=fill), Size(*mask.shape))
 
 

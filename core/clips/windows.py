@@ -51,7 +51,7 @@ class Window:
         return next(iter(regions)) if len(regions) == 1 else None
 
     def mask_in(self, frame: int) -> torch.Tensor:
-        """The part's own mask in a frame, as the window shows it: ``[1,h,w]``; in a gap that of the nearest sighting."""
+        """The part's own mask as the window shows it in a frame, ``[1,h,w]``; in a gap that of the nearest sighting."""
         if frame in self.track.sightings:
             return _in_window(self.track.sightings[frame], self.poses[frame], self.size)
         nearest = min(self.track.sightings, key=lambda other: (abs(other - frame), other))
@@ -139,7 +139,7 @@ def _moved(pose: Pose, by: complex) -> Pose:
 
 @dataclass(frozen=True)
 class Measured:
-    """Where a part was found to be in a frame, and how exactly: ``[4]`` each of x, y, the zoom's logarithm, the turn."""
+    """Where a part is in a frame, and how exactly that is known: ``[4]``, x, y, the zoom's logarithm and the turn."""
 
     place: np.ndarray
     doubt: np.ndarray

@@ -93,14 +93,19 @@ def cut(frame: torch.Tensor, pose: Pose, window: Size) -> torch.Tensor:
     return resampled(cut_mirrored(frame, area), shifted(pose.matrix(window), area), window)
 
 
-def put_back(picture: torch.Tensor, pose: Pose, region: Region) -> torch.Tensor:
-    """What a window's picture ``[1,h,w,C]`` shows over a region of the frame: ``[1,region's size,C]``, the way back."""
-    window = Size(*picture.shape[1:3])
-    if pose.region(window) == region:
+def put_back(picture: torch.Tensor, pose: Pose, window: Size, region: Region) -> torch.Tensor:
+    """What a window's picture shows over a region of the frame: ``[1,region's size,C]``, the way back.
+
+    Args:
+        picture: ``[1,h,w,C]`` float of the window's size, or of any other at which it was worked on: straight from
+            there to the frame's pixels.
+    """
+    size = Size(*picture.shape[1:3])
+    if size == window and pose.region(window) == region:
         return picture
     back = pose.back(window)
     back = np.concatenate([back[:, :2], back @ np.array([[region.x1], [region.y1], [1.0]])], axis=1)
-    return resampled(picture, back, region.size)
+    return resampled(picture, back * np.array([[size.width / window.width], [size.height / window.height]]), region.size)
 
 
 def within(pose: Pose, window: Size, region: Region, ramp: float = 1.0) -> torch.Tensor:

@@ -17,6 +17,7 @@ def put(work: torch.Tensor, crop: Crop, part: TrackPlan, frame: int, recipe: Rec
     """Put a finished window into a frame, in place; nothing where it has a fault.
 
     Args:
+        crop: its pixels of the window's size, or of that at which it was sampled.
         work: ``[1,H,W,3]`` float 0..1, the frame as it is now; where its own feathered mask is 0, it stays bit for bit.
     """
     if crop.fault:
@@ -35,7 +36,7 @@ def put(work: torch.Tensor, crop: Crop, part: TrackPlan, frame: int, recipe: Rec
     weight = part.weight(frame)
     alpha = alpha if weight == 1.0 else alpha * weight
     before = work[(slice(None), *region.slices)].clone()
-    patch = put_back(crop.pixels, pose, covered)[(slice(None), *inside)].to(before).clamp(0.0, 1.0)
+    patch = put_back(crop.pixels, pose, window.size, covered)[(slice(None), *inside)].to(before).clamp(0.0, 1.0)
     patch = seamless(before, patch, alpha, blend.method, blend.width, region.open_sides(picture))
     paste_(work, patch, alpha, region)
 
@@ -46,4 +47,4 @@ def _own_mask(part: TrackPlan, frame: int, region: Region) -> torch.Tensor:
     if sighting is not None:
         return moved_mask(torch.from_numpy(sighting.mask)[None], sighting.region, region)
     carried = part.window.mask_in(frame)[..., None]
-    return put_back(carried, part.window.poses[frame], region)[..., 0].clamp(0.0, 1.0)
+    return put_back(carried, part.window.poses[frame], part.window.size, region)[..., 0].clamp(0.0, 1.0)

@@ -74,7 +74,8 @@ def detail_clip(work: torch.Tensor, plan: ClipPlan, settings: ClipSettings, reci
             stretch = progress.between(done / whole, (done + len(now)) / whole)
             clip = _Group(work, part, now, len(work), recipe)
             if as_clip:
-                made = [restore(sample_clip(prepare(clip.crop(), recipe, prompts), settings, recipe, stretch), recipe)]
+                decoded = sample_clip(prepare(clip.crop(), recipe, prompts), settings, recipe, stretch)
+                made = [_Made(restore(decoded, recipe), decoded.pixels)]
             else:
                 made = _sampled(clip.crops(), recipe, room, prompts, stretch)
             yield clip.put(made)
@@ -91,18 +92,27 @@ def _most(part: TrackPlan, recipe: Recipe, room: Room) -> int:
     return room.within(recipe.settings.crop_batch or crops_at_once(recipe.pipe.model, cells))
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A crop that went through all stages, and what it was decoded to."""
+
+    crop: Crop
+    decoded: torch.Tensor
+
+
 def _sampled(
     crops: Sequence[Crop], recipe: Recipe, room: Room, prompts: Prompts, progress: host.progress.Progress
-) -> list[Crop]:
+) -> list[_Made]:
     """Crops through all stages, again where one wants it or memory runs out."""
-    attempts = Attempts(crops, recipe, room, progress)
+    attempts, decoded = Attempts(crops, recipe, room, progress), dict[tuple[int, int], torch.Tensor]()
     for tried, stretch in attempts:
         with room.learning(tried):
             prepared = [prepare(crop, recipe, prompts) for crop in tried]
             for batch, steps in alike(prepared, stretch):
                 for crop in sample(batch, recipe, steps):
+                    decoded[crop.key] = crop.pixels
                     attempts.take(restore(crop, recipe))
-    return attempts.made()
+    return [_Made(crop, decoded[crop.key]) for crop in attempts.made()]
 
 
 @dataclass(frozen=True)
@@ -143,12 +153,26 @@ class _Group:
             is_clip=True,
         )
 
-    def put(self, made: Sequence[Crop]) -> Shown:
-        """Put what was made of the frames back into them."""
-        pixels = torch.cat([crop.pixels for crop in made])
-        before = torch.cat([crop.before for crop in made])
-        faults = [crop.fault for crop in made for _ in range(crop.frames)]
-        for index, frame in enumerate(self.frames):
-            one = replace(made[0], pixels=pixels[index : index + 1], fault=faults[index])
-            put(self.work[frame : frame + 1], one, self.part, frame, self.recipe)
+    def put(self, made: Sequence[_Made]) -> Shown:
+        """Put what was made of the frames back into them.
+
+        Where a window lies between the pixels, it goes there straight from the size at which it was sampled, unless the
+        detail options changed it at the picture's scale.
+        """
+        options = self.recipe.settings.options
+        changed = (options.drift, options.colour.match, options.detail) != ("off", "off", "off")
+        crops = [one.crop for one in made]
+        pixels, before = (torch.cat([getattr(crop, name) for crop in crops]) for name in ("pixels", "before"))
+        faults = [crop.fault for crop in crops for _ in range(crop.frames)]
+        large = pixels if changed else torch.cat([one.decoded for one in made]).to(pixels)
+        for index, (frame, fault) in enumerate(zip(self.frames, faults, strict=True)):
+            still = self.part.window.poses[frame].region(self.part.window.size) is not None
+            shown = (pixels if still else large)[index : index + 1].clamp(0.0, 1.0)
+            put(
+                self.work[frame : frame + 1],
+                replace(crops[0], pixels=shown, fault=fault),
+                self.part,
+                frame,
+                self.recipe,
+            )
         return Shown(self.part, before, pixels)

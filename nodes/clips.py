@@ -58,7 +58,9 @@ def _following() -> Inputs:
         "For so many frames on end a part may be out of sight and still be the same. It is detailed there too, with "
         "the mask of the nearest frame."
     )
-    cut = "How much a frame must differ from the one before to begin a new shot, in which no part goes on. 1 finds none."
+    cut = (
+        "How much a frame must differ from the one before to begin a new shot, in which no part goes on. 1 finds none."
+    )
     return {
         "smoothing": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "step": 0.1, "tooltip": smoothing}),
         "gap": _whole(4, 1000, gap),
@@ -78,7 +80,9 @@ def _marked() -> Inputs:
 
 
 CLIP = "The clip's frames. Alpha is kept."
-PLAN = "The plan: the windows in the middle frame of each shot, and a line of time for each part; gaps hollow, cuts red."
+PLAN = (
+    "The plan: the windows in the middle frame of each shot, and a line of time for each part; gaps hollow, cuts red."
+)
 WORDS = "The same in words: frames, window and working size of each part."
 
 
@@ -226,9 +230,7 @@ def _settings(widgets: ClipWidgets) -> ClipSettings:
     )
 
 
-def _plan(
-    door: Door, frames: torch.Tensor, widgets: ClipWidgets, settings: ClipSettings, recipe: Recipe
-) -> ClipPlan:
+def _plan(door: Door, frames: torch.Tensor, widgets: ClipWidgets, settings: ClipSettings, recipe: Recipe) -> ClipPlan:
     return make_clip_plan(frames[..., :3], _seen(door, frames, widgets), settings, recipe)
 
 

@@ -105,7 +105,9 @@ def put_back(picture: torch.Tensor, pose: Pose, window: Size, region: Region) ->
         return picture
     back = pose.back(window)
     back = np.concatenate([back[:, :2], back @ np.array([[region.x1], [region.y1], [1.0]])], axis=1)
-    return resampled(picture, back * np.array([[size.width / window.width], [size.height / window.height]]), region.size)
+    return resampled(
+        picture, back * np.array([[size.width / window.width], [size.height / window.height]]), region.size
+    )
 
 
 def within(pose: Pose, window: Size, region: Region, ramp: float = 1.0) -> torch.Tensor:

@@ -83,7 +83,9 @@ class TrackPlan:
         track, window = self.track, self.window
         moves = "stands still" if window.region is not None else "moves"
         gaps = f", {len(track.gaps)} without it" if track.gaps else ""
-        what = f"skipped, {self.skipped}" if self.skipped else f"worked on at {self.crop.working}, seed {self.crop.seed}"
+        what = (
+            f"skipped, {self.skipped}" if self.skipped else f"worked on at {self.crop.working}, seed {self.crop.seed}"
+        )
         return (
             f"part {self.crop.number}: frames {track.first + 1}-{track.last + 1}{gaps}, its window {window.size} {moves}, "
             f"{what}"
@@ -111,7 +113,9 @@ class ClipPlan:
 
     def __str__(self) -> str:
         shots = f"{len(self.cuts) + 1} shots" if self.cuts else "1 shot"
-        head = f"{self.count} frames {self.picture}, {shots}, {len(self.to_sample)} of {len(self.parts)} parts to detail"
+        head = (
+            f"{self.count} frames {self.picture}, {shots}, {len(self.to_sample)} of {len(self.parts)} parts to detail"
+        )
         return "\n".join([head, *(str(part) for part in self.parts)])
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from .nodes import first_output, node_class, outputs_of, registered_nodes
 from .protocols import Clip, Model
 
-
 # what ComfyUI calls the models of clips, by how their files are told apart; others with a time axis make stills
 _VIDEO = frozenset({
     "wan2.1", "hunyuan_video", "ltxv", "ltxav", "cosmos", "cogvideox", "minimax_h3",

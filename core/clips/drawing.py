@@ -63,7 +63,7 @@ def _shot(
         corners = _corners(window.poses[near], window.size) * scale
         thick = 2 if near == middle else 1
         cv2.polylines(canvas, [np.round(corners).astype(np.int32)], True, colour, thick, cv2.LINE_AA)
-        place = tuple(int(side) for side in corners.min(axis=0) + (3, 14))
+        place = tuple(int(side) for side in corners.min(axis=0) + np.array([3, 14]))
         cv2.putText(canvas, str(window.track.number), place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
     return canvas.astype(np.float32) / 255
 

@@ -51,16 +51,14 @@ def _whole(default: int, most: int, tooltip: str) -> Input:
 
 def _following() -> Inputs:
     smoothing = (
-        "How much a window's path is smoothed. It follows what the picture shows under the mask, so that 1 is enough; 0 "
-        "leaves it as it was measured, more makes it straighter where the part can hardly be made out."
+        "How much a window's path is smoothed. It follows what the picture shows under the mask, so that 1 is enough. 0 "
+        "leaves it as it was measured; more makes it straighter where the part can hardly be made out."
     )
     gap = (
         "For so many frames on end a part may be out of sight and still be the same. It is detailed there too, with "
         "the mask of the nearest frame."
     )
-    cut = (
-        "How much a frame must differ from the one before to begin a new shot, in which no part goes on. 1 finds none."
-    )
+    cut = "How much a frame must differ from the one before to begin a new shot. No part goes on over a cut. 1 finds none."
     return {
         "smoothing": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "step": 0.1, "tooltip": smoothing}),
         "gap": _whole(4, 1000, gap),
@@ -80,9 +78,7 @@ def _marked() -> Inputs:
 
 
 CLIP = "The clip's frames. Alpha is kept."
-PLAN = (
-    "The plan: the windows in the middle frame of each shot, and a line of time for each part; gaps hollow, cuts red."
-)
+PLAN = "The plan: each shot's middle frame with the windows, and a line of time for each part; gaps hollow, cuts red."
 WORDS = "The same in words: frames, window and working size of each part."
 
 

@@ -63,7 +63,7 @@ class Sighting:
 
 
 def unpacked(packed: np.ndarray) -> np.ndarray:
-    """Masks ``[n,h,w]`` float32 of SAM 3's packed ones ``[n,h,w/8]`` uint8: eight pixels a byte, the lowest bit first."""
+    """SAM 3's packed masks ``[n,h,w/8]`` uint8, eight pixels a byte, the lowest bit first, as ``[n,h,w]`` float32."""
     return np.unpackbits(packed, axis=-1, bitorder="little").astype(np.float32)
 
 

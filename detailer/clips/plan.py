@@ -83,13 +83,11 @@ class TrackPlan:
         track, window = self.track, self.window
         moves = "stands still" if window.region is not None else "moves"
         gaps = f", {len(track.gaps)} without it" if track.gaps else ""
-        what = (
-            f"skipped, {self.skipped}" if self.skipped else f"worked on at {self.crop.working}, seed {self.crop.seed}"
-        )
-        return (
-            f"part {self.crop.number}: frames {track.first + 1}-{track.last + 1}{gaps}, its window {window.size} {moves}, "
-            f"{what}"
-        )
+        what = f"worked on at {self.crop.working}, seed {self.crop.seed}"
+        if self.skipped:
+            what = f"skipped, {self.skipped}"
+        frames = f"frames {track.first + 1}-{track.last + 1}{gaps}"
+        return f"part {self.crop.number}: {frames}, its window {window.size} {moves}, {what}"
 
 
 @dataclass(frozen=True)
@@ -113,9 +111,8 @@ class ClipPlan:
 
     def __str__(self) -> str:
         shots = f"{len(self.cuts) + 1} shots" if self.cuts else "1 shot"
-        head = (
-            f"{self.count} frames {self.picture}, {shots}, {len(self.to_sample)} of {len(self.parts)} parts to detail"
-        )
+        parts = f"{len(self.to_sample)} of {len(self.parts)} parts to detail"
+        head = f"{self.count} frames {self.picture}, {shots}, {parts}"
         return "\n".join([head, *(str(part) for part in self.parts)])
 
 

@@ -50,7 +50,7 @@ def detail_clip(work: torch.Tensor, plan: ClipPlan, settings: ClipSettings, reci
     detail comes at the same place of the part; a video model takes them as one clip.
 
     Args:
-        work: ``[F,H,W,3]`` float 0..1, worked on in place; where no frame's own paste mask reaches, it stays bit for bit.
+        work: ``[F,H,W,3]`` float 0..1, worked on in place; where a frame's own paste mask is 0, it stays bit for bit.
         plan: made for it.
 
     Yields:

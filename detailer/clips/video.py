@@ -71,7 +71,7 @@ def _lengthened(frames: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _mask_of_cells(masks: torch.Tensor, samples: torch.Tensor, pipe: BasicPipe) -> torch.Tensor:
-    """Noise masks ``[n,h,w]`` as that of a latent ``[1,C,T,h,w]``: ``[1,1,T,h,w]``, of each cell's frames the largest."""
+    """Noise masks ``[n,h,w]`` as a latent's ``[1,1,T,h,w]``: of the frames of each cell the largest values."""
     each = host.vae.frames_of_cells(pipe.vae, samples.shape[2], len(masks))
     joined = torch.stack([masks[first:last].amax(dim=0) for first, last in each])
     small = torch.nn.functional.interpolate(joined[:, None], size=tuple(samples.shape[-2:]), mode="bilinear")

@@ -1,4 +1,4 @@
-"""MaskDetailer (clip): with an image model as the still detailer in a window that moves, with video models as one clip."""
+"""MaskDetailer (clip): with an image model as the still detailer in a window that moves, or a video model."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ def test_a_part_fades_in_and_out_within_a_shot(unet: Pipe, still: torch.Tensor) 
 def test_the_plan_is_what_is_done(unet: Pipe, moving: Any) -> None:
     clip, masks = moving
     wanted = detailed(clip, unet, mask=masks)
-    names = ("guide_size", "guide_size_for", "max_size", "seed", "feather", "crop_factor", "drop_size", "smoothing", "gap",
-             "cut_threshold")  # fmt: skip
+    names = ("guide_size", "guide_size_for", "max_size", "seed", "feather", "crop_factor", "drop_size", "smoothing",
+             "gap", "cut_threshold")  # fmt: skip
     shown = node("MaskDetailerClipPlan").doit(
         image=clip, basic_pipe=unet, mask=masks, **{name: WIDGETS[name] for name in names}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -135,7 +136,7 @@ def flicker(clip: np.ndarray, scene: MovingScene, hidden: Sequence[int] = ()) ->
     """Mean difference of a part to the next frame's, the known motion undone, in levels of 8-bit pictures."""
     seen = [_undone(frame, place) for frame, place in zip(clip, scene.places, strict=True)]
     there = [index for index in range(len(clip)) if index not in hidden]
-    pairs = [(a, b) for a, b in zip(there, there[1:], strict=False) if b == a + 1]
+    pairs = [(a, b) for a, b in pairwise(there) if b == a + 1]
     return float(np.mean([np.abs(seen[a] - seen[b])[scene.core].mean() for a, b in pairs]) * 255)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_spans_cover_all_frames_evenly(count: int, length: int, overlap: int) ->
     for span in laid:
         sums[span.first : span.last] += span.weights
     assert np.allclose(sums, 1.0) and laid[0].first == 0 and laid[-1].last == count
-    assert all(a.last - b.first >= overlap for a, b in zip(laid, laid[1:], strict=False))
+    assert all(a.last - b.first >= overlap for a, b in pairwise(laid))
     steps = [np.abs(np.diff(span.weights)).max(initial=0.0) for span in laid]
     assert not overlap or max(steps) <= 2 / overlap
     assert doctest.testmod(spans_module).failed == 0

@@ -51,14 +51,17 @@ def _whole(default: int, most: int, tooltip: str) -> Input:
 
 def _following() -> Inputs:
     smoothing = (
-        "How much a window's path is smoothed. It follows what the picture shows under the mask, so that 1 is enough. 0 "
-        "leaves it as it was measured; more makes it straighter where the part can hardly be made out."
+        "How much a window's path is smoothed. It follows what the picture shows under the mask, so that 1 is enough. "
+        "0 leaves it as it was measured; more makes it straighter where the part can hardly be made out."
     )
     gap = (
         "For so many frames on end a part may be out of sight and still be the same. It is detailed there too, with "
         "the mask of the nearest frame."
     )
-    cut = "How much a frame must differ from the one before to begin a new shot. No part goes on over a cut. 1 finds none."
+    cut = (
+        "How much a frame must differ from the one before to begin a new shot. No part goes on over a cut. 1 finds "
+        "none."
+    )
     return {
         "smoothing": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "step": 0.1, "tooltip": smoothing}),
         "gap": _whole(4, 1000, gap),

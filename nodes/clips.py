@@ -247,13 +247,14 @@ def _drawn(frames: torch.Tensor, plan: ClipPlan) -> torch.Tensor:
 def _seen(door: Door, frames: torch.Tensor, widgets: ClipWidgets) -> Seen:
     """What marks the parts, frame by frame: track data, else SEGS, else a mask; without any, nothing."""
     size, count = Size(*frames.shape[1:3]), len(frames)
-    if widgets.get("track_data") is not None:
-        return _seen_by_sam(door, widgets["track_data"], size, count)
-    if widgets.get("segs") is not None:
-        return _seen_in_segs(door, door.segs(widgets["segs"]), size, count)
-    if widgets.get("mask") is None:
+    tracks, segs, mask = (widgets.get(name) for name in ("track_data", "segs", "mask"))
+    if tracks is not None:
+        return _seen_by_sam(door, tracks, size, count)
+    if segs is not None:
+        return _seen_in_segs(door, door.segs(segs), size, count)
+    if mask is None:
         return lambda index: []
-    masks = door.mask(widgets["mask"], size)
+    masks = door.mask(mask, size)
     if len(masks) not in (1, count):
         found = f"{len(masks)} masks for {count} frames"
         raise door.error("mask", found, "Give as many masks as frames, or one for all")

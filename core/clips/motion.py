@@ -74,7 +74,7 @@ class Template:
         pose = self.pose
         factor = cmath.rect(pose.zoom, pose.turn)
         points = complex(pose.x, pose.y) + factor * self.offsets
-        across, down = seen.at(points + factor * 0.5) - seen.at(points - factor * 0.5), None
+        across = seen.at(points + factor * 0.5) - seen.at(points - factor * 0.5)
         down = seen.at(points + factor * 0.5j) - seen.at(points - factor * 0.5j)
         x, y = self.offsets.real, self.offsets.imag
         slopes = np.stack([across, down, across * x + down * y, down * x - across * y], axis=1)
@@ -89,13 +89,12 @@ class Template:
         area = self._area(guesses[0])
         for guess in guesses[1:]:
             area = area.union(self._area(guess))
-        pose, doubt = guesses[0], (np.inf,) * 4
-        for level, sigma in enumerate(SIGMAS):
-            seen = Seen(frame, area, sigma)
-            if level == 0:
-                pose = max(guesses, key=lambda guess: self._like(seen, guess, 0))
+        levels = [Seen(frame, area, sigma) for sigma in SIGMAS]
+        pose = max(guesses, key=lambda guess: self._like(levels[0], guess, 0))
+        doubt = (np.inf, np.inf, np.inf, np.inf)
+        for level, seen in enumerate(levels):
             pose, doubt = self._nearer(seen, pose, level)
-        return Found(pose, self._like(seen, pose, len(SIGMAS) - 1), doubt)
+        return Found(pose, self._like(levels[-1], pose, len(levels) - 1), doubt)
 
     def _points(self, pose: Pose) -> np.ndarray:
         return complex(pose.x, pose.y) + cmath.rect(pose.zoom, pose.turn) * self.offsets
@@ -132,7 +131,8 @@ class Template:
             if np.abs(step).max() < ENOUGH:
                 break
         errors = STRAY * np.sqrt(np.maximum(np.diag(np.linalg.inv(normal)), 0.0)[:4]) * 4.0
-        return pose, tuple(float(one) for one in errors / scale)  # type: ignore[return-value]
+        x, y, zoom, turn = (float(one) for one in errors / scale)
+        return pose, (x, y, zoom, turn)
 
 
 class Seen:

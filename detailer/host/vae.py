@@ -70,7 +70,8 @@ def _along_time(vae: Vae, name: str, count: int) -> int | None:
     """What ComfyUI's VAE says of its time axis: a function of a number of frames, first of three ratios."""
     ratios = getattr(vae, name, None)
     reckon = ratios[0] if isinstance(ratios, tuple | list) and ratios else None
-    return int(reckon(count)) if callable(reckon) else None
+    made = reckon(count) if callable(reckon) else None
+    return int(made) if isinstance(made, int | float) else None
 
 
 def encode(vae: Vae, pixels: torch.Tensor, tiled: bool = False, tile: int = TILE, frames: int = 1) -> torch.Tensor:

@@ -1,5 +1,5 @@
-"""Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality`, a folder
-of saved workflows for `wild`, `wild_runs` and `old_files`.
+"""Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality` and
+`clip`, a folder of saved workflows for `wild`, `wild_runs` and `old_files`.
 
 With `--json FILE` the tables are kept in a JSON file too, in place of those that it has of the same benchmarks;
 docs/benchmarks.json is such a file.
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 SPEED = ("imports", "masks", "overhead", "together", "frames")
-OWN_TABLES = ("quality", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger")
+OWN_TABLES = ("quality", "clip", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger")
 
 
 def main() -> int:

@@ -6,9 +6,11 @@ from ..detailer import host
 from ..detailer.prompts.populate import populate
 from ..detailer.steering import set_remotely
 from . import (
+    animate_diff,
     basic_pipes,
     bridges,
     classifiers,
+    clips,
     clipseg,
     control,
     core_detectors,
@@ -59,6 +61,8 @@ _GROUPS = (
     ip_adapter,
     pipe_detailers,
     detailers,
+    clips,
+    animate_diff,
     faces,
     detectors,
     core_detectors,

@@ -7,6 +7,18 @@ from dataclasses import dataclass
 from .nodes import first_output, node_class, outputs_of, registered_nodes
 from .protocols import Clip, Model
 
+# what ComfyUI calls the models of clips, by how their files are told apart; others with a time axis make stills
+_VIDEO = frozenset({
+    "wan2.1", "hunyuan_video", "ltxv", "ltxav", "cosmos", "cogvideox", "minimax_h3",
+    "mochi_preview", "kandinsky5",
+})  # fmt: skip
+
+
+def is_of_clips(model: Model) -> bool:
+    """Whether a model makes clips, its latents having a time axis."""
+    config = getattr(getattr(model.model, "model_config", None), "unet_config", None)
+    return isinstance(config, dict) and config.get("image_model") in _VIDEO
+
 
 def lora_names() -> list[str]:
     """The LoRA files that the running ComfyUI sees, by their path under its folders."""

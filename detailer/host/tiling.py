@@ -16,16 +16,24 @@ from .sampling import Guidance, guider_for
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """Frames ``first`` to before ``last`` of a latent ``[B,C,T,h,w]``."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
 class Tile:
     """A part of a latent that is predicted by itself.
 
     Attributes:
-        region: in cells of the latent.
-        weight: ``[h,w]`` of the region's size; those of all tiles sum to 1 in each cell.
+        region: in cells of the latent, or some of its frames.
+        weight: ``[h,w]`` of the region's size, ``[n,1,1]`` of the frames; those of all tiles sum to 1 in each cell.
         positive, negative: cut to the region.
     """
 
-    region: Region
+    region: Region | Stretch
     weight: torch.Tensor
     positive: Conditioning
     negative: Conditioning
@@ -76,7 +84,7 @@ class _Whole:
     device: torch.device
     seed: object
 
-    def cut(self, region: Region) -> dict[str, Any]:
+    def cut(self, region: Region | Stretch) -> dict[str, Any]:
         return {
             "noise": part_of(self.noise, region),
             "device": self.device,
@@ -86,7 +94,9 @@ class _Whole:
         }
 
 
-def part_of(tensor: torch.Tensor, region: Region) -> torch.Tensor:
+def part_of(tensor: torch.Tensor, region: Region | Stretch) -> torch.Tensor:
+    if isinstance(region, Stretch):
+        return tensor[:, :, region.first : region.last]
     rows, columns = region.slices
     return tensor[..., rows, columns]
 

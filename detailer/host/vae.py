@@ -35,6 +35,45 @@ def pixels_per_cell(vae: Vae) -> int:
     return int(pixels)
 
 
+def is_of_clips(vae: Vae) -> bool:
+    """Whether its latents have a time axis."""
+    return getattr(vae, "latent_dim", 2) == 3
+
+
+def cells_of_clip(vae: Vae, frames: int) -> int:
+    """Latent frames of a clip of so many frames; at least 1. A VAE that doesn't say takes the first, then four each."""
+    made = _along_time(vae, "downscale_ratio", frames)
+    return max((frames + 3) // 4 if made is None else made, 1)
+
+
+def frames_of_clip(vae: Vae, cells: int) -> int:
+    """Frames that so many latent frames are decoded to."""
+    made = _along_time(vae, "upscale_ratio", cells)
+    return max(4 * cells - 3 if made is None else made, 1)
+
+
+def clip_length(vae: Vae, frames: int) -> int:
+    """The least number of frames, not below this, that a VAE encodes without leaving one out."""
+    cells = cells_of_clip(vae, frames)
+    while frames_of_clip(vae, cells) < frames:
+        cells += 1
+    return frames_of_clip(vae, cells)
+
+
+def frames_of_cells(vae: Vae, cells: int, frames: int) -> list[tuple[int, int]]:
+    """For each latent frame the frames that it stands for: the first, and the one after the last."""
+    ends = [min(frames_of_clip(vae, count), frames) for count in range(1, cells + 1)]
+    return [(min(before, end - 1), end) for before, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _along_time(vae: Vae, name: str, count: int) -> int | None:
+    """What ComfyUI's VAE says of its time axis: a function of a number of frames, first of three ratios."""
+    ratios = getattr(vae, name, None)
+    reckon = ratios[0] if isinstance(ratios, tuple | list) and ratios else None
+    made = reckon(count) if callable(reckon) else None
+    return int(made) if isinstance(made, int | float) else None
+
+
 def encode(vae: Vae, pixels: torch.Tensor, tiled: bool = False, tile: int = TILE, frames: int = 1) -> torch.Tensor:
     """``[B,H,W,3]`` -> the latents ``[B,C,h,w]`` or ``[B,C,T,h,w]``; tiled where that is asked or memory runs out.
 
@@ -43,8 +82,8 @@ def encode(vae: Vae, pixels: torch.Tensor, tiled: bool = False, tile: int = TILE
         frames: so many pictures are a clip each time, for a VAE with a time axis; others take each by itself.
     """
     # a video VAE takes a batch for the frames of one clip
-    is_of_clips = getattr(vae, "latent_dim", 2) == 3
-    pictures = frames if is_of_clips else 1
+    takes_clips = is_of_clips(vae)
+    pictures = frames if takes_clips else 1
 
     def some(part: torch.Tensor) -> torch.Tensor:
         if tiled:
@@ -53,7 +92,7 @@ def encode(vae: Vae, pixels: torch.Tensor, tiled: bool = False, tile: int = TILE
             latents = _tiled_on_oom("encode", lambda: vae.encode(part), lambda: _encode_in_tiles(vae, part, tile))
         return _sound_latents(vae, latents, len(part) // pictures)
 
-    at_once = frames if is_of_clips else _vae_items(pixels.shape[1] * pixels.shape[2])
+    at_once = frames if takes_clips else _vae_items(pixels.shape[1] * pixels.shape[2])
     return _joined([some(part) for part in pixels.split(at_once)])
 
 

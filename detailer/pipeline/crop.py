@@ -35,6 +35,8 @@ class Crop:
         sampled: ``[N,H,W,3]`` 0..1 as it was decoded, at the size that was sampled; None unless the recipe keeps it.
         candidate: which of the segment's candidates, from 0; the first is pasted.
         is_remembered: it came from the memory, and is made.
+        is_clip: its frames are sampled as one clip: from one noise over all of them, and with conditioning that is
+            for all of them. Else each comes out as it would alone.
     """
 
     place: Place
@@ -53,6 +55,7 @@ class Crop:
     sampled: torch.Tensor | None = None
     candidate: int = 0
     is_remembered: bool = False
+    is_clip: bool = False
 
     @property
     def plan(self) -> CropPlan:
@@ -66,6 +69,11 @@ class Crop:
     @property
     def frames(self) -> int:
         return len(self.before)
+
+    @property
+    def items(self) -> int:
+        """How many seeds and conditionings it brings to a batch; those of a clip count for all its frames."""
+        return 1 if self.is_clip else self.frames
 
     def planned(self, plan: CropPlan) -> Crop:
         """The same crop with another plan."""
@@ -118,7 +126,7 @@ def cut(image: torch.Tensor, place: Place, recipe: Recipe, *, name: str, own_ima
         own_image: from the segment's own image, where it has one.
     """
     plan, picture = place.crop, Size(*image.shape[1:3])
-    own = plan.own_image() if own_image else None
+    own = plan.own_image(len(image)) if own_image else None
     before = seen(image, plan.region).clone() if own is None else own.to(image.device)
-    mask = plan.mask(picture).to(image.device).expand(len(before), -1, -1)
+    mask = plan.mask(picture, len(image)).to(image.device).expand(len(before), -1, -1)
     return Crop(place, name, picture, before, mask, recipe.pipe, recipe.refiner, pixels=before, fault=plan.skipped)

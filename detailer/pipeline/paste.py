@@ -28,6 +28,7 @@ class Canvas:
         work: ``[N,H,W,3]`` float 0..1, written to where crops are pasted.
         pastes: crops go into the picture; else each is kept by itself, cut from its own image where it has one.
         frame: which of the pictures that came in.
+        is_clip: its frames are one clip.
         made: the finished crops by number.
         keeps_sampled: the paste mask, and the crops at the size that was sampled, are wanted.
     """
@@ -36,6 +37,7 @@ class Canvas:
     work: torch.Tensor
     pastes: bool = True
     frame: Frame = ONLY
+    is_clip: bool = False
     made: dict[int, Crop] = field(default_factory=dict)
     keeps_sampled: bool = False
 

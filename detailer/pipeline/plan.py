@@ -76,12 +76,15 @@ class CropPlan:
         """The same crop at another wished size (a hook's ``touch_scaled_size``)."""
         return replace(self, wished=wished)
 
-    def mask(self, picture: Size | None = None) -> torch.Tensor:
-        """The segment's mask over ``region``, ``[1,h,w]`` float32 0..1; the frames of a mask batch are merged.
+    def mask(self, picture: Size | None = None, frames: int = 1) -> torch.Tensor:
+        """The segment's mask over ``region``, float32 0..1: ``[frames,h,w]`` where it has one for each of several
+        frames, else ``[1,h,w]``, those that it has merged.
 
         Past the border of ``picture`` it is mirrored as the crop is, so that a blur sees no edge there.
         """
-        mask = seg_mask(self.seg).amax(dim=0, keepdim=True)
+        mask = seg_mask(self.seg)
+        if len(mask) != frames:
+            mask = mask.amax(dim=0, keepdim=True)
         whole = crop_region(self.seg)
         mask = resize_mask(mask, whole.size)
         inside = self.region if picture is None else self.region.within(picture)
@@ -91,9 +94,15 @@ class CropPlan:
             mask = cut_mirrored(mask[..., None], self.region.relative_to(inside))[..., 0]
         return mask.clamp(0.0, 1.0)
 
-    def own_image(self) -> torch.Tensor | None:
-        """The first frame of the segment's own image over ``region``, ``[1,h,w,3]`` float32, or None."""
-        return own_image(self.seg, self.region, most=1)
+    def own_image(self, frames: int = 1) -> torch.Tensor | None:
+        """The first frames of the segment's own image over ``region``, ``[frames,h,w,3]`` float32, or None.
+
+        Where it has fewer, the last stands for those that are missing.
+        """
+        image = own_image(self.seg, self.region, most=frames)
+        if image is None or len(image) == frames:
+            return image
+        return image[torch.arange(frames).clamp(max=len(image) - 1)]
 
     @property
     def words(self) -> str:
@@ -132,6 +141,10 @@ class Plan:
     @property
     def to_sample(self) -> tuple[CropPlan, ...]:
         return tuple(crop for crop in self.crops if not crop.skipped)
+
+    def reseeded(self, seed: int) -> Plan:
+        """The same with one seed for all crops."""
+        return replace(self, crops=tuple(replace(crop, seed=seed) for crop in self.crops))
 
     def unpasted(self, seed: int) -> Plan:
         """The plan of crops that are not put back, so that none waits for another; all with one seed."""

@@ -280,7 +280,7 @@ class Recall:
             "pixels": content_of(crop.before),
             "mask": content_of(mask),
             "picture": crop.picture,
-            "frame": crop.frame,
+            "frame": (crop.frame, crop.is_clip),
             "region": plan.region,
             "size": (plan.wished, plan.multiple),
             "seed": plan.seed,

@@ -42,6 +42,7 @@ class Picture:
         pastes: crops go back into the picture; else each is refined by itself, from its own image where it has one.
         frame: which of the pictures that came in; conditioning may have an item for each.
         without: why there are no segments where there are none, in a word; "" where that is not known.
+        is_clip: the frames of each crop are sampled as one clip (``Crop.is_clip``), all segments with ``seed``.
     """
 
     image: torch.Tensor
@@ -50,6 +51,7 @@ class Picture:
     pastes: bool = True
     frame: Frame = ONLY
     without: str = ""
+    is_clip: bool = False
 
 
 def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[Detailed]:
@@ -166,11 +168,15 @@ class _Run:
             )  # fmt: skip
             if not picture.pastes:
                 plan = plan.unpasted(wrapped_seed(picture.seed))
+            elif picture.is_clip:
+                plan = plan.reseeded(wrapped_seed(picture.seed))
             plan = self.chosen.carried_out(plan, index + 1)
             if picture.pastes or not index:
                 self._tell(plan, prefix)
-            canvas = Canvas(plan, picture.image, picture.pastes, picture.frame, keeps_sampled=self.recipe.keeps_sampled)
-            self._canvases[index] = canvas
+            self._canvases[index] = Canvas(
+                plan, picture.image, picture.pastes, picture.frame, picture.is_clip,
+                keeps_sampled=self.recipe.keeps_sampled,
+            )  # fmt: skip
             self.live.planned(index, plan, picture.image, picture.without, own_images=not picture.pastes)
             if index + 1 == self.count and self.chosen.lost:
                 self.live.lost(self.chosen.lost)
@@ -222,7 +228,7 @@ class _Run:
             f"{name}: cutting",
             lambda: cut(canvas.work, place, self.recipe, name=name, own_image=not canvas.pastes),
         )
-        return replace(crop, frame=canvas.frame)
+        return replace(crop, frame=canvas.frame, is_clip=canvas.is_clip)
 
     def begun(self, batch: Sequence[Crop]) -> None:
         """Tell which segments are worked on; the candidates of one are one."""

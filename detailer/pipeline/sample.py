@@ -62,7 +62,7 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
 def _encoded(crops: Sequence[Crop], pixels: torch.Tensor, recipe: Recipe, cells: Size) -> tuple[BasicPipe, Latent]:
     """The crops' pipe, and their latent with their noise masks; for inpaint models the pipe knows what is masked."""
     pipe = first = crops[0].pipe
-    each = [crop.pipe for crop in crops for _ in range(crop.frames)]
+    each = [crop.pipe for crop in crops for _ in range(crop.items)]
     pipe = first._replace(
         positive=stacked([one.positive for one in each], cells), negative=stacked([one.negative for one in each], cells)
     )
@@ -82,7 +82,7 @@ def _encoded(crops: Sequence[Crop], pixels: torch.Tensor, recipe: Recipe, cells:
 
 
 def _stacked_refiner(crops: Sequence[Crop], cells: Size) -> Refiner | None:
-    each = [crop.refiner for crop in crops for _ in range(crop.frames) if crop.refiner is not None]
+    each = [crop.refiner for crop in crops for _ in range(crop.items) if crop.refiner is not None]
     if not each:
         return None
     return replace(
@@ -109,7 +109,7 @@ def _cycles(
     """
     hook, sampling = recipe.hook, recipe.settings.sampling
     name = ", ".join(crop.name for crop in crops)
-    seeds = [crop.plan.seed for crop in crops for _ in range(crop.frames)]
+    seeds = [crop.plan.seed for crop in crops for _ in range(crop.items)]
     custom_sampler = hook.custom_sampler()
     latent: Latent = call.latent
     for cycle, part in enumerate(progress.split(sampling.cycle)):

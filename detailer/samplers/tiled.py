@@ -55,11 +55,12 @@ def sample_tiled(call: KSampleCall, tiles: TileGrid, name: str, progress: host.p
     if descent is None:
         return call.latent
     cut = _tiles(call, cells, grids)
+    region = grids[0][0].region
     mask = latent.get("noise_mask")
     sampler = Tiling(descent.sampler, cut, noise).of(
         samples, None if mask is None else host.latents.noise_mask_at(mask, samples)
     )
-    rows, columns = cut[0][0].region.slices
+    rows, columns = region.slices
     first: Latent = {"samples": samples[..., rows, columns]}
     guidance = Guidance(call.model, cut[0][0].positive, cut[0][0].negative, call.cfg)
     made = host.sampling.sample(guidance, first, noise[..., rows, columns], replace(descent, sampler=sampler), progress)

@@ -136,6 +136,11 @@ def values_of(unet: Pipe, control_net: Any) -> Values:
             "SEGS_PREPROCESSOR": Preprocessor(),
             "TRANSFORMERS_CLASSIFIER": by_brightness,
             "IPADAPTER_PIPE": ip_adapter.pipe(model),
+            "SAM3_TRACK_DATA": {
+                "packed_masks": torch.full((1, 2, 8, 2), 24, dtype=torch.uint8),
+                "orig_size": SIZE,
+                "n_frames": 1,
+            },
             "FLOAT": 0.5,
             "INT": 3,
             "STRING": "A",

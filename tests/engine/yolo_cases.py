@@ -122,10 +122,10 @@ class Compared:
 
     Attributes:
         count: how much the library finds.
-        alone: what only one of the two finds, and does not lie at an edge: of the threshold, or as ``_at_an_edge`` says.
+        alone: what only one of the two finds, and does not lie at an edge: the threshold's, or as ``_at_an_edge`` says.
         box: pixels.
-        iou: of outlines, as the net was shown the picture, but for the line of pixels at each side, which a box cuts off
-            or not by its last digits; the least of those that differ in more than a pixel.
+        iou: of outlines, as the net was shown the picture, but for the line of pixels at each side, which a box cuts
+            off or not by its last digits; the least of those that differ in more than a pixel.
         outlines: how many of them have been compared.
     """
 
@@ -136,9 +136,7 @@ class Compared:
     iou: float = 1.0
     outlines: int = 0
 
-    def add(
-        self, things: list[Thing], found: dict[str, Any], names: dict[str, int], frame: Frame, seen: Seen
-    ) -> None:
+    def add(self, things: list[Thing], found: dict[str, Any], names: dict[str, int], frame: Frame, seen: Seen) -> None:
         theirs = found["boxes"].astype(np.float64)
         mine = np.array([[*thing.box, thing.score, names[thing.label]] for thing in things]).reshape(-1, 6)
         self.count += len(theirs)

@@ -1,0 +1,1 @@
+"""Clips: moving parts worked on in windows that follow them."""

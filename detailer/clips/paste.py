@@ -1,0 +1,50 @@
+"""A window's picture put back into its frame, through the frame's own mask."""
+
+from __future__ import annotations
+
+import torch
+
+from ...core import Region, Size, paste_
+from ...core.blend import paste_mask, seamless
+from ...core.clips.pose import put_back, within
+from ...core.reflect import moved_mask
+from ..pipeline.crop import Crop
+from ..pipeline.recipe import Recipe
+from .plan import TrackPlan
+
+
+def put(work: torch.Tensor, crop: Crop, part: TrackPlan, frame: int, recipe: Recipe) -> None:
+    """Put a finished window into a frame, in place; nothing where it has a fault.
+
+    Args:
+        crop: its pixels of the window's size, or of that at which it was sampled.
+        work: ``[1,H,W,3]`` float 0..1, the frame as it is now; where its own feathered mask is 0, it stays bit for bit.
+    """
+    if crop.fault:
+        return
+    picture, window, pose = Size(*work.shape[1:3]), part.window, part.window.poses[frame]
+    covered = pose.covered(window.size)
+    region = covered.within(picture)
+    if region.is_empty:
+        return
+    mask, blend = recipe.settings.mask, recipe.settings.options.blend
+    alpha = paste_mask(_own_mask(part, frame, covered).to(work.device), mask.feather, blend.ramp, blend.grow)
+    inside = region.relative_to(covered).slices
+    alpha = alpha[(slice(None), *inside)]
+    if pose.region(window.size) is None:
+        alpha = alpha * within(pose, window.size, region).to(alpha)
+    weight = part.weight(frame)
+    alpha = alpha if weight == 1.0 else alpha * weight
+    before = work[(slice(None), *region.slices)].clone()
+    patch = put_back(crop.pixels, pose, window.size, covered)[(slice(None), *inside)].to(before).clamp(0.0, 1.0)
+    patch = seamless(before, patch, alpha, blend.method, blend.width, region.open_sides(picture))
+    paste_(work, patch, alpha, region)
+
+
+def _own_mask(part: TrackPlan, frame: int, region: Region) -> torch.Tensor:
+    """The part's mask in a frame over a region of it, ``[1,h,w]``; in a gap the nearest sighting's, carried along."""
+    sighting = part.track.sightings.get(frame)
+    if sighting is not None:
+        return moved_mask(torch.from_numpy(sighting.mask)[None], sighting.region, region)
+    carried = part.window.mask_in(frame)[..., None]
+    return put_back(carried, part.window.poses[frame], part.window.size, region)[..., 0].clamp(0.0, 1.0)

@@ -1,0 +1,120 @@
+"""A window's frames as one clip for a video model: encoded, sampled in spans that overlap, decoded."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import torch
+
+from ...core.clips.spans import Span, spans
+from .. import host
+from ..host.protocols import Latent
+from ..host.sampling import Guidance
+from ..host.tiling import Stretch, Tile, Tiling
+from ..ksampler import Run, Stages
+from ..pipeline.crop import Crop
+from ..pipeline.recipe import Recipe
+from ..values import BasicPipe, KSampleCall, wrapped_seed
+from .plan import ClipSettings
+
+logger = logging.getLogger("mask_detailer")
+
+
+def takes_clips(pipe: BasicPipe) -> bool:
+    """Whether frames go to the model as one clip: a VAE with a time axis, and a model that is no image model."""
+    return host.vae.is_of_clips(pipe.vae) and host.models.is_of_clips(pipe.model)
+
+
+def sample_clip(crop: Crop, settings: ClipSettings, recipe: Recipe, progress: host.progress.Progress) -> Crop:
+    """A prepared crop of N frames, sampled as one clip; its pixels as the VAE gave them, N frames.
+
+    The clip is made as long as the VAE wants by its last frame; what is decoded of that is cut off. Where it is longer
+    than a span, each step's predictions are made span by span and blended where they overlap: one descent, and no seam.
+    """
+    hook, sampling, pipe = recipe.hook, recipe.settings.sampling, crop.pipe
+    frames = crop.frames
+    long = host.vae.clip_length(pipe.vae, frames)
+    pixels = _lengthened(crop.pixels, long)
+    encoded = host.vae.encode(pipe.vae, pixels, recipe.settings.vae_tiles.encode, frames=long)
+    latent: Latent = host.latents.fitted_to(pipe.model, {"samples": encoded})
+    if crop.noise_mask is not None:
+        latent["noise_mask"] = _mask_of_cells(_lengthened(crop.noise_mask, long), latent["samples"], pipe)
+    first = hook.post_encode(latent)
+    latent = first
+    progresses = progress.split(sampling.cycle)
+    for cycle, part in enumerate(progresses):
+        hook.set_steps(cycle, sampling.cycle)
+        call = hook.pre_ksample(
+            KSampleCall(
+                pipe.model, wrapped_seed(crop.plan.seed + cycle), sampling.steps, sampling.cfg, sampling.sampler_name,
+                sampling.scheduler, pipe.positive, pipe.negative, hook.cycle_latent(latent), crop.plan.denoise,
+            )
+        )  # fmt: skip
+        if call.denoise <= 0.0:
+            continue
+        noise = hook.custom_noise(call.seed, first["samples"])
+        if noise is None:
+            noise = host.sampling.noise_for(call.latent, (call.seed,))
+        latent = {**call.latent, "samples": _descended(call, noise, crop, settings, recipe, part)}
+    samples = hook.pre_decode(latent)["samples"]
+    decoded = hook.post_decode(host.vae.decode_frames(pipe.vae, samples, recipe.settings.vae_tiles.decode))
+    if len(decoded) < frames:
+        raise hook.miscounted(len(decoded), frames)
+    return replace(crop, pixels=decoded[:frames])
+
+
+def _lengthened(frames: torch.Tensor, count: int) -> torch.Tensor:
+    if len(frames) == count:
+        return frames
+    return frames[torch.arange(count).clamp(max=len(frames) - 1)]
+
+
+def _mask_of_cells(masks: torch.Tensor, samples: torch.Tensor, pipe: BasicPipe) -> torch.Tensor:
+    """Noise masks ``[n,h,w]`` as a latent's ``[1,1,T,h,w]``: of the frames of each cell the largest values."""
+    each = host.vae.frames_of_cells(pipe.vae, samples.shape[2], len(masks))
+    joined = torch.stack([masks[first:last].amax(dim=0) for first, last in each])
+    small = torch.nn.functional.interpolate(joined[:, None], size=tuple(samples.shape[-2:]), mode="bilinear")
+    return small[None, :, 0]
+
+
+def _descended(
+    call: KSampleCall, noise: torch.Tensor, crop: Crop, settings: ClipSettings, recipe: Recipe,
+    progress: host.progress.Progress,
+) -> torch.Tensor:  # fmt: skip
+    samples, refiner = call.latent["samples"], crop.refiner
+    stages = Stages.of(call.steps, call.denoise, refiner.ratio if refiner else 0.0)
+    run = Run(crop.name, call, (call.seed,), stages, recipe.settings.sampling.scheduler_func)
+    cells = samples.shape[2]
+    most = host.vae.cells_of_clip(recipe.pipe.vae, settings.span)
+    shared = max(cells_shared(recipe.pipe, settings.overlap), 0)
+    if cells <= most:
+        return run.sample(refiner, noise, progress)
+    laid = spans(cells, most, min(shared, most - 1))
+    logger.info("%s: %d spans of %d latent frames", crop.name, len(laid), most)
+    if refiner is not None:
+        logger.info("%s: longer than a span, it is sampled without the refiner", crop.name)
+    tiles = [_tile(span, call) for span in laid]
+    whole = run.stages.cut(run.levels(call.model))
+    descent = run.descent(run.guidance(), noise, whole, whole[stages.start :], finish=True)
+    if descent is None:
+        return samples
+    mask = call.latent.get("noise_mask")
+    masks = None if mask is None else host.latents.noise_mask_at(mask, samples)
+    sampler = Tiling(descent.sampler, [tiles], noise).of(samples, masks)
+    first = laid[0]
+    start: Latent = {"samples": samples[:, :, first.first : first.last]}
+    guidance = Guidance(call.model, call.positive, call.negative, call.cfg)
+    return host.sampling.sample(
+        guidance, start, noise[:, :, first.first : first.last], replace(descent, sampler=sampler), progress
+    )
+
+
+def cells_shared(pipe: BasicPipe, frames: int) -> int:
+    """Latent frames that so many frames of overlap are."""
+    return host.vae.cells_of_clip(pipe.vae, frames) if frames > 0 else 0
+
+
+def _tile(span: Span, call: KSampleCall) -> Tile:
+    weight = torch.tensor(span.weights, dtype=torch.float32)[:, None, None]
+    return Tile(Stretch(span.first, span.last), weight, call.positive, call.negative)

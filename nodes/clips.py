@@ -1,0 +1,293 @@
+"""Nodes for clips: parts that move, each followed and worked on in one window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from ..core import SEGS, Size, seg_mask
+from ..core.clips.drawing import drawn
+from ..core.clips.sightings import Sighting, of_mask, of_segs, unpacked
+from ..detailer import host
+from ..detailer.clips.plan import ClipPlan, ClipSettings, make_clip_plan
+from ..detailer.clips.run import detail_clip
+from ..detailer.pipeline.recipe import Recipe
+from ..segs import black_picture
+from ..segs.clips import frame_of
+from . import schema
+from .door import Door
+from .registry import DETAILER, Detailer, Node
+from .schema import Input, Inputs, InputTypes, Shown
+from .settings import DetailerWidgets, recipe_of_pipe
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+Seen = Callable[[int], Sequence[Sighting]]
+
+
+class ClipWidgets(DetailerWidgets, total=False):
+    """The inputs of a node that follows parts through a clip."""
+
+    crop_factor: float
+    drop_size: int
+    contour_fill: bool
+    smoothing: float
+    gap: int
+    fade: int
+    cut_threshold: float
+    span: int
+    overlap: int
+    mask: object
+    segs: object
+    track_data: object
+
+
+def _whole(default: int, most: int, tooltip: str) -> Input:
+    return "INT", {"default": default, "min": 0, "max": most, "step": 1, "tooltip": tooltip}
+
+
+def _following() -> Inputs:
+    smoothing = (
+        "How much a window's path is smoothed. It follows what the picture shows under the mask, so that 1 is enough. "
+        "0 leaves it as it was measured; more makes it straighter where the part can hardly be made out."
+    )
+    gap = (
+        "For so many frames on end a part may be out of sight and still be the same. It is detailed there too, with "
+        "the mask of the nearest frame."
+    )
+    cut = (
+        "How much a frame must differ from the one before to begin a new shot. No part goes on over a cut. 1 finds "
+        "none."
+    )
+    return {
+        "smoothing": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "step": 0.1, "tooltip": smoothing}),
+        "gap": _whole(4, 1000, gap),
+        "cut_threshold": ("FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": cut}),
+    }
+
+
+def _marked() -> Inputs:
+    mask = "White marks the parts: a mask for each frame, or one for all. Parts that touch are one."
+    segs = "The parts as SEGS, instead of a mask: each with a mask for each frame, or with one for all."
+    tracks = "The parts as ComfyUI's 'Run SAM3 Video Track' follows them, instead of a mask."
+    return {
+        "mask": schema.link("MASK", mask),
+        "segs": schema.link("SEGS", segs),
+        "track_data": schema.link("SAM3_TRACK_DATA", tracks),
+    }
+
+
+CLIP = "The clip's frames. Alpha is kept."
+PLAN = "The plan: each shot's middle frame with the windows, and a line of time for each part; gaps hollow, cuts red."
+WORDS = "The same in words: frames, window and working size of each part."
+
+
+class MaskDetailerClip(Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=True):
+    """Details the parts of a clip that masks mark, each in a window that follows it."""
+
+    DESCRIPTION = (
+        "Follows each part that the masks mark through the clip, works on it in one window that moves, zooms and turns "
+        "with it, and puts it back frame by frame. An image model gets the same noise in each frame, a video model all "
+        "frames as one clip. Outside each frame's own feathered mask everything stays as it is, bit for bit."
+    )
+    SEARCH_ALIASES = ("video detailer", "clip detailer", "face detailer video", "mask detailer video", "track faces")
+    RETURN_TYPES = ("IMAGE", "IMAGE", "IMAGE", "IMAGE", "STRING")
+    RETURN_NAMES = ("image", "windows_before", "windows_after", "plan", "plan_text")
+    OUTPUT_IS_LIST = (False, True, True, False, False)
+    OUTPUT_TOOLTIPS = (
+        "The finished clip.",
+        "For each part its window's frames as they were.",
+        "The same as they came out, before they are put back.",
+        PLAN,
+        WORDS,
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> InputTypes:
+        masked = "Sample only under the mask, or the whole window. Either way only what is under the mask is put back."
+        fade = (
+            "Over so many frames a part comes in and goes out where it is first and last seen within a shot: 0 at once."
+        )
+        span = (
+            "Frames that a video model is given at once. A longer clip is sampled in spans whose predictions are "
+            "blended where they overlap. Image models take each frame by itself."
+        )
+        return {
+            "required": {
+                "image": schema.link("IMAGE", CLIP),
+                "basic_pipe": schema.basic_pipe(),
+                "guide_size": schema.guide_size(384),
+                "guide_size_for": schema.guide_size_for("mask bbox", "crop region"),
+                "max_size": schema.max_size(),
+                "mask_mode": schema.switch(True, "masked only", "whole", masked),
+                **schema.sampling(),
+                "denoise": schema.denoise(),
+                "feather": schema.feather(),
+                "crop_factor": schema.crop_factor(10),
+                "drop_size": schema.drop_size(),
+                "refiner_ratio": schema.refiner_ratio(),
+                "cycle": schema.cycle(),
+                **_following(),
+                "fade": _whole(3, 100, fade),
+                "span": ("INT", {"default": 81, "min": 1, "max": 10000, "step": 1, "tooltip": span}),
+                "overlap": _whole(16, 1000, "Frames that two spans share."),
+            },
+            "optional": {
+                **_marked(),
+                "refiner_basic_pipe_opt": schema.refiner_pipe(),
+                "detailer_hook": schema.detailer_hook(),
+                "noise_mask_feather": schema.noise_mask_feather(),
+                "contour_fill": schema.contour_fill(True),
+                "scheduler_func_opt": schema.scheduler_func(),
+                **schema.beyond(),
+            },
+        }
+
+    def doit(self, image: object, basic_pipe: object, **widgets: Unpack[ClipWidgets]) -> tuple[object, ...]:
+        door, widgets = self.door, self.checked(widgets)
+        frames = door.image(image)
+        recipe, settings = recipe_of_pipe(door, basic_pipe, widgets), _settings(widgets)
+        door.fits_latent(Size(*frames.shape[1:3]), recipe.pipe.vae)
+        plan = _plan(door, frames, widgets, settings, recipe)
+        made = frames.to(host.devices.intermediate_device(), copy=True)
+        before: dict[int, list[torch.Tensor]] = {}
+        after: dict[int, list[torch.Tensor]] = {}
+        for shown in detail_clip(made[..., :3], plan, settings, recipe):
+            number = shown.part.crop.number
+            before.setdefault(number, []).append(shown.before)
+            after.setdefault(number, []).append(shown.after)
+        return (
+            made,
+            [torch.cat(parts) for parts in before.values()] or [black_picture()],
+            [torch.cat(parts) for parts in after.values()] or [black_picture()],
+            _drawn(frames, plan),
+            str(plan),
+        )
+
+
+class MaskDetailerClipPlan(Node, name="Detail Plan (clip)", menu=DETAILER, own=True):
+    """What MaskDetailer (clip) would do, before it does it."""
+
+    DESCRIPTION = (
+        "Follows the parts of a clip as 'MaskDetailer (clip)' would, and shows their paths and windows, the frames in "
+        "which they are out of sight, and the cuts. Samples nothing."
+    )
+    SEARCH_ALIASES = ("clip plan", "preview tracks", "video plan", "track parts")
+    RETURN_TYPES = ("IMAGE", "STRING")
+    RETURN_NAMES = ("plan", "plan_text")
+    OUTPUT_TOOLTIPS = (PLAN, WORDS)
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> InputTypes:
+        return {
+            "required": {
+                "image": schema.link("IMAGE", CLIP),
+                "basic_pipe": schema.basic_pipe(),
+                "guide_size": schema.guide_size(384),
+                "guide_size_for": schema.guide_size_for("mask bbox", "crop region"),
+                "max_size": schema.max_size(),
+                "seed": schema.seed(),
+                "feather": schema.feather(),
+                "crop_factor": schema.crop_factor(10),
+                "drop_size": schema.drop_size(),
+                **_following(),
+            },
+            "optional": {**_marked(), "contour_fill": schema.contour_fill(True), **schema.beyond()},
+        }
+
+    def doit(self, image: object, basic_pipe: object, **widgets: Unpack[ClipWidgets]) -> Shown:
+        door = self.door
+        frames = door.image(image)
+        recipe = recipe_of_pipe(door, basic_pipe, _NOT_PLANNED | widgets)
+        plan = _plan(door, frames, widgets, _settings(widgets), recipe)
+        picture, text = _drawn(frames, plan), str(plan)
+        return {
+            "ui": {"images": host.folders.save_previews([picture[0]], "mask_detailer_clip_plan"), "text": [text]},
+            "result": (picture, text),
+        }
+
+
+# what a plan does not depend on
+_NOT_PLANNED: dict[str, object] = {
+    "steps": 1, "cfg": 1.0, "sampler_name": "euler", "scheduler": "normal", "denoise": 1.0,
+}  # fmt: skip
+
+
+def _settings(widgets: ClipWidgets) -> ClipSettings:
+    return ClipSettings(
+        crop_factor=widgets.get("crop_factor", 3.0),
+        smoothing=widgets.get("smoothing", 1.0),
+        gap=widgets.get("gap", 4),
+        fade=widgets.get("fade", 0),
+        cut_threshold=widgets.get("cut_threshold", 0.2),
+        span=widgets.get("span", 81),
+        overlap=widgets.get("overlap", 16),
+    )
+
+
+def _plan(door: Door, frames: torch.Tensor, widgets: ClipWidgets, settings: ClipSettings, recipe: Recipe) -> ClipPlan:
+    return make_clip_plan(frames[..., :3], _seen(door, frames, widgets), settings, recipe)
+
+
+def _drawn(frames: torch.Tensor, plan: ClipPlan) -> torch.Tensor:
+    picture = drawn(
+        lambda index: frames[index, ..., :3],
+        plan.count,
+        plan.picture,
+        plan.cuts,
+        [part.window for part in plan.parts],
+    )
+    return picture.to(host.devices.intermediate_device(), torch.float32)
+
+
+def _seen(door: Door, frames: torch.Tensor, widgets: ClipWidgets) -> Seen:
+    """What marks the parts, frame by frame: track data, else SEGS, else a mask; without any, nothing."""
+    size, count = Size(*frames.shape[1:3]), len(frames)
+    tracks, segs, mask = (widgets.get(name) for name in ("track_data", "segs", "mask"))
+    if tracks is not None:
+        return _seen_by_sam(door, tracks, size, count)
+    if segs is not None:
+        return _seen_in_segs(door, door.segs(segs), size, count)
+    if mask is None:
+        return lambda index: []
+    masks = door.mask(mask, size)
+    if len(masks) not in (1, count):
+        found = f"{len(masks)} masks for {count} frames"
+        raise door.error("mask", found, "Give as many masks as frames, or one for all")
+    drop, fill = max(widgets.get("drop_size", 10), 1), widgets.get("contour_fill", True)
+    return lambda index: of_mask(masks[index if len(masks) > 1 else 0], drop, fill)
+
+
+def _seen_in_segs(door: Door, segs: SEGS, size: Size, count: int) -> Seen:
+    for number, seg in enumerate(segs[1], start=1):
+        frames = len(seg_mask(seg))
+        if frames not in (1, count):
+            found = f"segment {number} has masks for {frames} frames, there are {count}"
+            raise door.error("segs", found, "Give SEGS that were made for these frames")
+    return lambda index: of_segs(frame_of(segs, size, index, count), size)
+
+
+def _seen_by_sam(door: Door, data: object, size: Size, count: int) -> Seen:
+    fix = "Connect the track_data of 'Run SAM3 Video Track'"
+    if not isinstance(data, dict) or not {"packed_masks", "orig_size"} <= data.keys():
+        raise door.error("track_data", f"a {type(data).__name__} is no SAM3_TRACK_DATA", fix)
+    packed = cast("torch.Tensor | None", data["packed_masks"])
+    if packed is None:
+        return lambda index: []
+    if len(packed) != count:
+        raise door.error("track_data", f"it has {len(packed)} frames, there are {count}", fix)
+
+    def seen(index: int) -> list[Sighting]:
+        masks = torch.from_numpy(unpacked(packed[index].cpu().numpy()))
+        found: list[Sighting] = []
+        for number, mask in enumerate(door.mask(masks, size, "track_data"), start=1):
+            each = of_mask((mask > 0.5).to(torch.float32), 1, False)
+            if each:
+                found.append(Sighting.joined(each, f"object {number}"))
+        return found
+
+    return seen

@@ -1,0 +1,200 @@
+"""MaskDetailer (clip): with an image model as the still detailer in a window that moves, or a video model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from engine.families import FAMILIES
+from engine.running import SMALL, detail, near, unchanged_outside
+from engine.tiny_models import Pipe, mask_of, picture
+from mask_detailer.core import mask_to_segs
+from mask_detailer.nodes import NODE_CLASS_MAPPINGS
+from mask_detailer.nodes.validate import InputError
+
+SIZE, FRAMES = (96, 112), 5
+WIDGETS: dict[str, Any] = {name: value for name, value in SMALL.items() if name != "batch_size"} | dict(
+    smoothing=1.0, gap=4, cut_threshold=1.0, fade=0, span=81, overlap=16
+)
+BOX = (20, 20, 50, 50)
+
+
+def node(name: str) -> Any:
+    return NODE_CLASS_MAPPINGS[name]()
+
+
+def detailed(clip: torch.Tensor, pipe: Any, **changes: Any) -> Any:
+    """The node's outputs; what it makes is within 0..1, and the clip stays."""
+    before = clip.clone()
+    made = node("MaskDetailerClip").doit(image=clip, basic_pipe=pipe, **(WIDGETS | changes))
+    assert torch.equal(clip, before) and float(made[0].min()) >= 0.0 and float(made[0].max()) <= 1.0
+    assert made[3].shape[0] == 1 and made[3].shape[-1] == 3
+    return made
+
+
+@pytest.fixture(scope="module")
+def still() -> torch.Tensor:
+    return picture(*SIZE, 1).repeat(FRAMES, 1, 1, 1)
+
+
+@pytest.fixture(scope="module")
+def moving() -> tuple[torch.Tensor, torch.Tensor]:
+    """A picture that moves by half a pixel a frame, and a mask that moves with it but for its shaking."""
+    large = picture(2 * SIZE[0], 2 * SIZE[1], 1)
+    mask = mask_of(2 * SIZE[0], 2 * SIZE[1], tuple(2 * side for side in BOX))
+    frames = [torch.roll(large, i, 2) for i in range(FRAMES)]
+    masks = [torch.roll(mask, i + (0, 2, -2, 2, 0)[i], 2) for i in range(FRAMES)]
+    return (
+        torch.cat([frame.unflatten(1, (-1, 2)).unflatten(3, (-1, 2)).mean(dim=(2, 4)) for frame in frames]),
+        torch.cat([(one.unflatten(1, (-1, 2)).unflatten(3, (-1, 2)).mean(dim=(2, 4)) > 0.5).float() for one in masks]),
+    )
+
+
+@pytest.mark.parametrize("changes", [{}, {"noise_mask_feather": 6, "cycle": 2}], ids=str)
+def test_what_stands_still_is_the_still_detailer_s(unet: Pipe, still: torch.Tensor, changes: Any) -> None:
+    mask = mask_of(*SIZE, BOX, (70, 60, 90, 80))
+    made = detailed(still, unet, mask=mask, **changes)
+    alone = detail(still[:1], mask, unet, **changes).image
+    assert torch.equal(made[0], alone.expand_as(made[0]))
+    assert len(made[1]) == len(made[2]) == 2 and len(made[1][0]) == FRAMES
+    assert "stands still" in made[4]
+
+
+def test_outside_each_frame_s_own_mask_nothing_changes(unet: Pipe, moving: Any) -> None:
+    clip, masks = moving
+    made = detailed(clip, unet, mask=masks, denoise=0.8)
+    assert "moves" in made[4]
+    assert unchanged_outside(made[0], clip, near(masks, WIDGETS["feather"]))
+    for frame in range(FRAMES):
+        inside = masks[frame] > 0.5
+        assert float((made[0][frame] - clip[frame])[inside].abs().mean()) > 0.01
+
+
+def test_in_its_window_a_part_stays_as_it_is(unet: Pipe, moving: Any) -> None:
+    """The same noise at the same place: where the picture is the same in the window, so is what is made of it."""
+    clip, masks = moving
+    _, before, after, *_ = detailed(clip, unet, mask=masks, denoise=0.8)
+    middle = (slice(None), slice(12, -12), slice(12, -12))
+    stray = float((before[0][middle] - before[0][middle][:1]).abs().mean())
+    steady = float((after[0][middle] - after[0][middle][:1]).abs().mean())
+    changed = float((after[0][middle] - before[0][middle]).abs().mean())
+    assert stray < 2 / 255 and steady < 0.15 * changed
+
+
+def test_frames_at_once_come_out_as_one_by_one(unet: Pipe, moving: Any) -> None:
+    clip, masks = moving
+    one, many = (detailed(clip, unet, mask=masks, crop_batch=batch)[0] for batch in (1, 3))
+    assert torch.allclose(one, many, atol=1e-3)
+
+
+def test_masks_segs_and_track_data_mark_the_same(unet: Pipe, still: torch.Tensor) -> None:
+    mask = mask_of(*SIZE, BOX)
+    wanted = detailed(still, unet, mask=mask)[0]
+    size, segs = mask_to_segs(mask, False, 2.0, False, 2)
+    each = segs[0]._replace(cropped_mask=torch.as_tensor(segs[0].cropped_mask).repeat(FRAMES, 1, 1))
+    assert torch.equal(detailed(still, unet, segs=(size, segs))[0], wanted)
+    assert torch.equal(detailed(still, unet, segs=(size, [each]))[0], wanted)
+    weights = 2 ** torch.arange(8)
+    packed = (mask.reshape(SIZE[0], -1, 8) * weights).sum(-1).to(torch.uint8)[None, None].repeat(FRAMES, 1, 1, 1)
+    data = {"packed_masks": packed, "orig_size": SIZE, "n_frames": FRAMES, "scores": []}
+    assert torch.equal(detailed(still, unet, track_data=data)[0], wanted)
+    nothing = detailed(still, unet, track_data=data | {"packed_masks": None})
+    assert torch.equal(nothing[0], still) and [list(one.shape) for one in nothing[1]] == [[1, 64, 64, 3]]
+
+
+def test_a_part_fades_in_and_out_within_a_shot(unet: Pipe, still: torch.Tensor) -> None:
+    clip = still.repeat(2, 1, 1, 1)
+    masks = mask_of(*SIZE, BOX).repeat(10, 1, 1)
+    masks[:2] = masks[8:] = 0.0
+    made = detailed(clip, unet, mask=masks, fade=2, denoise=0.8)[0]
+    change = (made - clip).abs().mean(dim=(1, 2, 3))
+    assert change[:2].max() == 0.0 == change[8:].max()
+    assert float(change[2] / change[5]) == pytest.approx(1 / 3, rel=0.01) == float(change[7] / change[5])
+    assert float(change[3] / change[5]) == pytest.approx(2 / 3, rel=0.01)
+
+
+def test_the_plan_is_what_is_done(unet: Pipe, moving: Any) -> None:
+    clip, masks = moving
+    wanted = detailed(clip, unet, mask=masks)
+    names = ("guide_size", "guide_size_for", "max_size", "seed", "feather", "crop_factor", "drop_size", "smoothing",
+             "gap", "cut_threshold")  # fmt: skip
+    shown = node("MaskDetailerClipPlan").doit(
+        image=clip, basic_pipe=unet, mask=masks, **{name: WIDGETS[name] for name in names}
+    )
+    assert shown["result"][1] == wanted[4] and torch.equal(shown["result"][0], wanted[3])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"mask": torch.ones(3, *SIZE)}, "input 'mask': 3 masks for 5 frames"),
+        ({"track_data": [1]}, "input 'track_data': a list is no SAM3_TRACK_DATA"),
+        ({"track_data": {"packed_masks": torch.zeros(2, 1, 8, 1, dtype=torch.uint8), "orig_size": SIZE}}, "2 frames"),
+        ({"segs": (SIZE, [mask_to_segs(mask_of(*SIZE, BOX), False, 2.0, False)[1][0]._replace(
+            cropped_mask=torch.ones(3, 60, 60))])}, "input 'segs': segment 1 has masks for 3 frames, there are 5"),
+    ],
+    ids=["masks", "no tracks", "tracks", "segs"],
+)  # fmt: skip
+def test_other_numbers_of_frames_are_refused(unet: Pipe, still: torch.Tensor, given: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        detailed(still, unet, **given)
+
+
+# --- video models -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wan() -> Any:
+    return next(family for family in FAMILIES if family.name == "wan").pipe
+
+
+@pytest.fixture
+def latents(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """The shapes that the sampler is given."""
+    from mask_detailer.detailer import host
+
+    shapes: list[torch.Size] = []
+    own = host.sampling.sample
+
+    def sample(guidance: Any, latent: Any, *others: Any) -> torch.Tensor:
+        shapes.append(latent["samples"].shape)
+        return own(guidance, latent, *others)
+
+    monkeypatch.setattr(host.sampling, "sample", sample)
+    return shapes
+
+
+@pytest.mark.parametrize(("frames", "cells"), [(1, 1), (5, 2), (6, 3)])
+def test_a_video_model_gets_all_frames_as_one_clip(wan: Any, latents: Any, frames: int, cells: int) -> None:
+    clip = torch.cat([picture(*SIZE, 1 + frame) for frame in range(frames)])
+    masks = mask_of(*SIZE, BOX).repeat(frames, 1, 1)
+    made = detailed(clip, wan, mask=masks, denoise=0.8)[0]
+    assert [shape[:3] for shape in latents] == [(1, 16, cells)]
+    assert bool(torch.isfinite(made).all()) and unchanged_outside(made, clip, near(masks, WIDGETS["feather"]))
+    change = (made - clip).abs()[:, 25:45, 25:45].mean(dim=(1, 2, 3))
+    assert float(change.min()) > 1e-3
+
+
+def test_a_span_of_the_whole_clip_is_one_call_and_shorter_ones_are_blended(wan: Any, latents: Any) -> None:
+    clip = picture(*SIZE, 1).repeat(13, 1, 1, 1)  # 4 latent frames
+    mask = mask_of(*SIZE, BOX)
+    whole = detailed(clip, wan, mask=mask, span=81)[0]
+    assert torch.equal(detailed(clip, wan, mask=mask, span=13)[0], whole)
+    latents.clear()
+    parts = detailed(clip, wan, mask=mask, span=9, overlap=5)[0]
+    assert [shape[2] for shape in latents] == [3]  # a span of three of four
+    assert bool(torch.isfinite(parts).all())
+
+    def steps(made: torch.Tensor) -> torch.Tensor:
+        return made.diff(dim=0).abs().mean(dim=(1, 2, 3))
+
+    # at no frame is there more of a step than without spans
+    assert float((steps(parts) - steps(whole)).max()) < 1 / 255
+
+
+def test_an_image_model_with_a_time_axis_gets_frames_one_by_one(latents: Any) -> None:
+    pipe = next(family for family in FAMILIES if family.name == "qwen image").pipe
+    clip = torch.cat([picture(*SIZE, 1 + frame) for frame in range(2)])
+    detailed(clip, pipe, mask=mask_of(*SIZE, BOX))
+    assert [shape[:3] for shape in latents] == [(1, 16, 1)] * 2

@@ -16,6 +16,8 @@ from .values import KSampleCall, Refiner
 logger = logging.getLogger("mask_detailer")
 
 
+FINE = 1000  # steps of the schedule from which levels below a given one are read
+
 # Making that many takes ComfyUI's slower schedulers half a minute; 20 steps at the least denoise are 200,000.
 MOST_LEVELS = 1_000_000
 
@@ -30,12 +32,13 @@ class Stages:
     """Which noise levels each model runs over.
 
     The schedule is made for ``floor(steps / denoise)`` steps, of which the last ``steps`` are run; the refiner takes
-    over ``floor(steps * (1 - ratio))`` steps in.
+    over ``floor(steps * (1 - ratio))`` steps in. Or it begins at a noise level, ``top``, and all of it is run.
     """
 
     total: int
     start: int
     switch: int
+    top: float | None = None
 
     @classmethod
     def of(cls, steps: int, denoise: float, refiner_ratio: float = 0.0) -> Stages:
@@ -49,6 +52,11 @@ class Stages:
             raise ValueError(f"{steps} steps at denoise {denoise:g} are a schedule of {total} noise levels, too many")
         start = total - steps
         return cls(total, start, start + int(steps * (1.0 - refiner_ratio)))
+
+    @classmethod
+    def below(cls, top: float, steps: int, refiner_ratio: float = 0.0) -> Stages:
+        """``steps`` steps from a noise level down to 0."""
+        return cls(steps, 0, int(steps * (1.0 - refiner_ratio)), top)
 
     def cut(self, sigmas: torch.Tensor) -> torch.Tensor:
         """A schedule that is longer than asked for ends at ``total``, cleanly."""
@@ -230,10 +238,10 @@ class Run:
 
     def levels(self, model: Model) -> torch.Tensor:
         """The noise levels of the whole schedule."""
-        call = self.call
-        return host.schedules.sigmas_for(
-            model, call.sampler_name, call.scheduler, self.stages.total, self.scheduler_func
-        )
+        call, stages = self.call, self.stages
+        steps = stages.total if stages.top is None else max(FINE, stages.total)
+        sigmas = host.schedules.sigmas_for(model, call.sampler_name, call.scheduler, steps, self.scheduler_func)
+        return sigmas if stages.top is None else host.schedules.levels_from(sigmas, stages.top, stages.total)
 
     def descent(
         self, guidance: Guidance, noise: torch.Tensor, whole: torch.Tensor, sigmas: torch.Tensor, finish: bool

@@ -83,15 +83,17 @@ DENOISES: dict[str, Callable[[float, float, int], float]] = {
 
 @dataclass(frozen=True)
 class DenoiseOptions:
-    """How the denoise follows a part's size.
+    """What a denoise means, and how it follows a part's size.
 
     Attributes:
         by_size: one of ``DENOISES``.
         full_up_to: parts up to this many pixels (the square root of their box's area) get the node's denoise.
+        scale: one of ``DENOISE_SCALES`` (``pipeline.sample``).
     """
 
     by_size: str = "off"
     full_up_to: int = 256
+    scale: str = "schedule"
 
     def denoise(self, denoise: float, area: int) -> float:
         """The denoise of a part whose box covers ``area`` pixels of the picture."""
@@ -113,6 +115,7 @@ class DetailOptions:
         tiling: one of ``TILINGS`` (``pipeline.recipe``). ``auto``: as the node's switches say; ``always``: both ways;
             ``never``: neither, whatever the switches say. Where memory runs out, the VAE goes in tiles in any case.
         references: one of ``REFERENCES`` (``host.references``): which reference latents are cut to a part.
+        paste: one of ``PASTES`` (``pipeline.restore``): what goes back into the picture.
     """
 
     colour: ColourOptions = ColourOptions()
@@ -125,6 +128,12 @@ class DetailOptions:
     retries: int = 0
     tiling: str = "auto"
     references: str = "auto"
+    paste: str = "direct"
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether a crop goes through the VAE as it was, too."""
+        return self.paste == "residual"
 
 
 UNTURNED = DetailOptions()

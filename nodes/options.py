@@ -22,7 +22,8 @@ from ..detailer.options import (
     WorkingSizeOptions,
 )
 from ..detailer.pipeline.recipe import TILINGS
-from ..detailer.pipeline.restore import DETAILS, DRIFTS
+from ..detailer.pipeline.restore import DETAILS, DRIFTS, PASTES
+from ..detailer.pipeline.sample import DENOISE_SCALES
 from ..detailer.pipeline.working_size import SIZE_MODES
 from . import schema
 from .registry import DETAILER, Node
@@ -173,7 +174,21 @@ def _later() -> Inputs:
         "shows the picture, by its size, is cut to the part; another picture stays whole. whole: all stay whole. cut: "
         "all are cut."
     )
-    return {"references": _choice(REFERENCES, references, advanced=True)}
+    scale = (
+        "What denoise means. schedule: the share of the schedule's steps, as KSampler has it; how much that changes "
+        "differs from model to model. noise_level: the share of noise in what the model starts from, so that one value "
+        "changes a part about as much with every model."
+    )
+    paste = (
+        "What goes back into the picture. direct: the part as it came out of the VAE. residual: the picture and what "
+        "sampling has changed in it, so that what the VAE and resizing lose stays. For parts that are good already and "
+        "low denoise; of blurred parts some of the blur comes back."
+    )
+    return {
+        "references": _choice(REFERENCES, references, advanced=True),
+        "denoise_scale": _choice(DENOISE_SCALES, scale),
+        "paste": _choice(PASTES, paste),
+    }
 
 
 class _Widgets(TypedDict):
@@ -200,6 +215,8 @@ class _Widgets(TypedDict):
     retries: int
     tiling: str
     references: NotRequired[str]
+    denoise_scale: NotRequired[str]
+    paste: NotRequired[str]
 
 
 class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True):
@@ -242,9 +259,14 @@ class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True
             ),
             drift=widgets["drift"],
             detail=widgets["detail"],
-            denoise=DenoiseOptions(by_size=widgets["denoise_by_size"], full_up_to=widgets["full_denoise_up_to"]),
+            denoise=DenoiseOptions(
+                by_size=widgets["denoise_by_size"],
+                full_up_to=widgets["full_denoise_up_to"],
+                scale=widgets.get("denoise_scale", UNTURNED.denoise.scale),
+            ),
             retries=widgets["retries"],
             tiling=widgets["tiling"],
             references=widgets.get("references", UNTURNED.references),
+            paste=widgets.get("paste", UNTURNED.paste),
         )
         return (options,)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Protocol, cast
+
 import torch
 
 from .nodes import first_output, node_class
 from .protocols import Model, SchedulerFunc
+
+
+class _ModelSampling(Protocol):
+    """How a model mixes noise into latents, ComfyUI's ``model_sampling``."""
+
+    sigma_max: torch.Tensor | float
+
+    def noise_scaling(self, sigma: torch.Tensor, noise: torch.Tensor, latent_image: torch.Tensor) -> torch.Tensor: ...
+
 
 # Schedules that ComfyUI keeps in nodes of their own: name -> (module, class, arguments before and after the steps).
 _NODE_SCHEDULES: dict[str, tuple[str, str, tuple[object, ...], tuple[object, ...]]] = {
@@ -72,6 +83,55 @@ def sigmas_for(
     else:
         sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), scheduler, steps)
     return torch.cat([sigmas[:-2], sigmas[-1:]]).cpu() if discard else sigmas.cpu()
+
+
+def level_of_share(model: Model, share: float) -> float | None:
+    """The noise level at which noise is ``share`` of what is sampled, ``b / (a + b)`` where the model's sampling makes
+    ``a * latent + b * noise`` of a clean latent: ``share / (1 - share)`` for eps and v, ``share`` for flow models.
+
+    Args:
+        share: 0..1, as amplitudes; the latents count as having a deviation of 1, which ComfyUI scales them to.
+
+    Returns:
+        None where the model's highest level drowns no more than that: all of the schedule is meant.
+    """
+    sampling = cast("_ModelSampling", model.get_model_object("model_sampling"))
+    zero, one = torch.zeros(1, 1, 1, 1, dtype=torch.float64), torch.ones(1, 1, 1, 1, dtype=torch.float64)
+
+    def drowned(level: float) -> float:
+        at = torch.tensor([level], dtype=torch.float64)
+        signal, noise = (float(sampling.noise_scaling(at, *parts)) for parts in ((zero, one), (one, zero)))
+        return noise / (signal + noise)
+
+    low, high = 0.0, float(sampling.sigma_max)
+    if drowned(high) <= share:
+        return None
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if drowned(middle) < share else (low, middle)
+    return high
+
+
+def levels_from(whole: torch.Tensor, top: float, steps: int) -> torch.Tensor:
+    """``[steps + 1]`` noise levels from ``top`` to 0, spaced as a schedule is below that level.
+
+    Args:
+        whole: a schedule of many steps, descending to 0.
+        top: above 0; where it lies above the whole schedule, that one's first level is taken.
+    """
+    levels = whole.double()
+    places = torch.arange(len(levels), dtype=torch.float64)
+    first = min(max(int((levels > top).sum()), 1), len(levels) - 1)  # the first level that is not above it
+    above, below = levels[first - 1], levels[first]
+    within = min(max(float((above - top) / (above - below)), 0.0), 1.0) if above > below else 0.0
+    start = first - 1 + within
+    at = torch.linspace(start, len(levels) - 1, steps + 1, dtype=torch.float64)
+    index = at.floor().long().clamp(max=len(levels) - 2)
+    made = torch.lerp(levels[index], levels[index + 1], at - places[index])
+    made[-1] = levels[-1]
+    return made.to(whole.dtype)
 
 
 def gits_sigmas(coeff: float, steps: int, denoise: float) -> torch.Tensor:

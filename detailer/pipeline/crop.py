@@ -27,6 +27,8 @@ class Crop:
         pipe, refiner: the recipe's; from ``prepare`` on with conditioning of its own.
         pixels: what stands for it: ``before``; enlarged ``[N,H,W,3]`` after ``prepare``; decoded after ``sample``; of
             the size of ``before`` again after ``restore``; what was put into the picture after ``paste``.
+        source: the crop as it was, at the same points as ``pixels``: enlarged, then through the VAE without sampling;
+            None where nothing asks for it.
         noise_mask: ``[N,h,w]`` at the size of ``before``, None where the whole crop is sampled.
         hints: its ControlNet hints.
         fault: why nothing of it can be put back, None if it can.
@@ -47,6 +49,7 @@ class Crop:
     pipe: BasicPipe
     refiner: Refiner | None
     pixels: torch.Tensor
+    source: torch.Tensor | None = None
     noise_mask: torch.Tensor | None = None
     hints: Sequence[torch.Tensor] = ()
     fault: str | None = None

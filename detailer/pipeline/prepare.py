@@ -32,8 +32,9 @@ def prepare(crop: Crop, recipe: Recipe, prompts: Prompts) -> Crop:
     pixels = resample(crop.before, crop.plan.working).clamp_(0.0, 1.0)
     crop = replace(crop, noise_mask=noise_mask, pixels=hook.post_upscale(pixels, noise_mask))
     crop = _with_control(_with_text(_conditioned(crop, recipe), prompts), recipe)
-    under = crop.mask if noise_mask is None else noise_mask
-    return replace(crop, pixels=filled(crop.pixels, under, recipe.settings.options.fill, crop.plan.seed))
+    under, options = crop.mask if noise_mask is None else noise_mask, recipe.settings.options
+    source = crop.pixels if options.needs_source else None
+    return replace(crop, source=source, pixels=filled(crop.pixels, under, options.fill, crop.plan.seed))
 
 
 def _conditioned(crop: Crop, recipe: Recipe) -> Crop:

@@ -275,6 +275,7 @@ class Recall:
     def _facts(self, crop: Crop) -> dict[str, object]:
         """What is known of a crop without a look into other things."""
         plan, settings = crop.plan, self._recipe.settings
+        denoise = replace(UNTURNED.denoise, scale=settings.options.denoise.scale)  # the rest is in the plan's
         mask = crop.mask[:1] if crop.mask.stride(0) == 0 else crop.mask
         return {
             "pixels": content_of(crop.before),
@@ -289,7 +290,7 @@ class Recall:
             "sampling": replace(settings.sampling, denoise=0.0, scheduler_func=None),
             "masks": replace(settings.mask, feather=0),
             "tiles": settings.vae_tiles,
-            "options": replace(settings.options, blend=UNTURNED.blend, size=UNTURNED.size, denoise=UNTURNED.denoise),
+            "options": replace(settings.options, blend=UNTURNED.blend, size=UNTURNED.size, denoise=denoise),
             "attempts": settings.attempts if self._recipe.hook.judges else 0,
             "kept as sampled": self._recipe.keeps_sampled,
         }

@@ -33,6 +33,25 @@ DETAILS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], tup
 }
 
 
+def _direct(crop: Crop, decoded: torch.Tensor) -> torch.Tensor:
+    return _shrunk(decoded, crop)
+
+
+def _residual(crop: Crop, decoded: torch.Tensor) -> torch.Tensor:
+    """What sampling has changed, added to the crop as it was: what the VAE and the resampling do to both cancels."""
+    if crop.source is None:
+        raise ValueError("the crop's source is missing")
+    return crop.before.float() + (_shrunk(decoded, crop) - _shrunk(crop.source, crop))
+
+
+# from a crop and its decoded pixels: what goes back, at the crop's size and of any range
+PASTES: dict[str, Callable[[Crop, torch.Tensor], torch.Tensor]] = {"direct": _direct, "residual": _residual}
+
+
+def _shrunk(decoded: torch.Tensor, crop: Crop) -> torch.Tensor:
+    return resample(decoded.to(crop.before.device, torch.float32), crop.plan.region.size)
+
+
 def restore(crop: Crop, recipe: Recipe) -> Crop:
     """The decoded crop at its size in the picture, within 0..1; as it was, with the fault, where it can't be used."""
     retries = recipe.settings.options.retries
@@ -44,10 +63,12 @@ def restore(crop: Crop, recipe: Recipe) -> Crop:
             crop.name, fault, " if no retry is better" if retries else "",
         )  # fmt: skip
         return replace(crop, pixels=crop.before, fault=fault)
-    decoded = crop.pixels.to(crop.before.device, torch.float32)
-    small = resample(decoded, crop.plan.region.size).clamp_(0.0, 1.0)
-    sampled = decoded.clamp(0.0, 1.0) if recipe.keeps_sampled else None
-    return _matched(replace(crop, pixels=small, sampled=sampled), recipe)
+    put_back = chosen(PASTES, recipe.settings.options.paste, "paste")
+    small = put_back(crop, crop.pixels).clamp_(0.0, 1.0)
+    sampled = None
+    if recipe.keeps_sampled:
+        sampled = crop.pixels.to(crop.before.device, torch.float32).clamp(0.0, 1.0)
+    return _matched(replace(crop, pixels=small, source=None, sampled=sampled), recipe)
 
 
 def _matched(crop: Crop, recipe: Recipe) -> Crop:

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
 
 from ...core import Size, resize_mask
+from ...core.tables import chosen
 from .. import host
 from ..host.stacking import stacked
 from ..ksampler import Run, Stages
+from ..options import UNTURNED
 from ..values import BasicPipe, KSampleCall, Latent, Refiner, wrapped_seed
 from .crop import Crop
 from .recipe import Recipe
 
 logger = logging.getLogger("mask_detailer")
+
+
+def _share_of_steps(call: KSampleCall, refiner_ratio: float) -> Stages:
+    return Stages.of(call.steps, call.denoise, refiner_ratio)
+
+
+def _share_of_noise(call: KSampleCall, refiner_ratio: float) -> Stages:
+    top = host.schedules.level_of_share(call.model, call.denoise)
+    if top is None:
+        return Stages.of(call.steps, 1.0, refiner_ratio)
+    return Stages.below(top, call.steps, refiner_ratio)
+
+
+# what a denoise says: the share of a schedule's steps that is run, or of noise in what sampling starts from
+DENOISE_SCALES: dict[str, Callable[[KSampleCall, float], Stages]] = {
+    "schedule": _share_of_steps,
+    "noise_level": _share_of_noise,
+}
 
 
 def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progress) -> list[Crop]:
@@ -25,13 +45,15 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
     The hook sees the batch: with a hook that acts on crops there is one crop in it.
 
     Returns:
-        the crops, their pixels as the VAE gave them: of the working size, and of any range.
+        the crops, their pixels as the VAE gave them: of the working size, and of any range. Their source likewise.
     """
     first, hook = crops[0], recipe.hook
     pixels = torch.cat([crop.pixels for crop in crops])
+    sources = [crop.source for crop in crops]
     if not hook.skips_sampling():
         cells = recipe.cells(first.plan.working)
         pipe, latent = _encoded(crops, pixels, recipe, cells)
+        sources = _unsampled(crops, latent, recipe)
         sampling = recipe.settings.sampling
         call = KSampleCall(
             model=pipe.model,
@@ -55,8 +77,28 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
     frames = sum(crop.frames for crop in crops)
     if len(pixels) != frames:
         raise hook.miscounted(len(pixels), frames)
-    decoded = [pixels] if len(crops) == 1 else pixels.split([crop.frames for crop in crops])
-    return [replace(crop, pixels=own) for crop, own in zip(crops, decoded, strict=True)]
+    each = zip(crops, _of_each(pixels, crops), sources, strict=True)
+    return [replace(crop, pixels=own, source=source) for crop, own, source in each]
+
+
+def _of_each(pixels: torch.Tensor, crops: Sequence[Crop]) -> Sequence[torch.Tensor]:
+    """A batch's pictures by crop."""
+    return [pixels] if len(crops) == 1 else pixels.split([crop.frames for crop in crops])
+
+
+def _unsampled(crops: Sequence[Crop], latent: Latent, recipe: Recipe) -> Sequence[torch.Tensor | None]:
+    """The crops' sources through the VAE and back, where they are asked for."""
+    sources = [crop.source for crop in crops if crop.source is not None]
+    if not sources:
+        return [None] * len(crops)
+    pipe, tiles = crops[0].pipe, recipe.settings.vae_tiles
+    samples = latent["samples"]
+    if recipe.settings.options.fill != UNTURNED.fill:  # something else was encoded
+        fitted = host.latents.fitted_to(
+            pipe.model, {"samples": host.vae.encode(pipe.vae, torch.cat(sources), tiles.encode)}
+        )
+        samples = fitted["samples"]
+    return _of_each(host.vae.decode(pipe.vae, samples, tiles.decode), crops)
 
 
 def _encoded(crops: Sequence[Crop], pixels: torch.Tensor, recipe: Recipe, cells: Size) -> tuple[BasicPipe, Latent]:
@@ -108,6 +150,7 @@ def _cycles(
         the latent with the refined samples, its noise mask kept.
     """
     hook, sampling = recipe.hook, recipe.settings.sampling
+    stages_of = chosen(DENOISE_SCALES, recipe.settings.options.denoise.scale, "denoise scale")
     name = ", ".join(crop.name for crop in crops)
     seeds = [crop.plan.seed for crop in crops for _ in range(crop.items)]
     custom_sampler = hook.custom_sampler()
@@ -124,7 +167,7 @@ def _cycles(
         now = tuple(wrapped_seed(this.seed + other - call.seed) for other in seeds)
         if noise is None:
             noise = host.sampling.noise_for(latent, now)
-        stages = Stages.of(this.steps, this.denoise, refiner.ratio if refiner else 0.0)
+        stages = stages_of(this, refiner.ratio if refiner else 0.0)
         run = Run(name, this, now, stages, sampling.scheduler_func, custom_sampler)
         latent = {**latent, "samples": run.sample(refiner, noise, part)}
     return latent

@@ -104,7 +104,7 @@ def _sampled(
     crops: Sequence[Crop], recipe: Recipe, room: Room, prompts: Prompts, progress: host.progress.Progress
 ) -> list[_Made]:
     """Crops through all stages, again where one wants it or memory runs out."""
-    attempts, decoded = Attempts(crops, recipe, room, progress), dict[tuple[int, int], torch.Tensor]()
+    attempts, decoded = Attempts(crops, recipe, room, progress), dict[tuple[int, ...], torch.Tensor]()
     for tried, stretch in attempts:
         with room.learning(tried):
             prepared = [prepare(crop, recipe, prompts) for crop in tried]

@@ -1,5 +1,5 @@
-"""Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality` and `clip`, a
-folder of saved workflows for `wild` and `old_files`.
+"""Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality` and
+`clip`, a folder of saved workflows for `wild` and `old_files`.
 
 With `--json FILE` the tables are kept in a JSON file too, in place of those that it has of the same benchmarks;
 docs/benchmarks.json is such a file.

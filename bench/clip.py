@@ -87,8 +87,8 @@ def run() -> None:
         ]
     logging.disable(logging.NOTSET)
     print_table(
-        f"A part that moves over {frames} frames: its mean difference to the next frame's, the known motion undone, and to "
-        "the truth, in levels",
+        f"A part that moves over {frames} frames: its mean difference to the next frame's, the known motion undone, "
+        "and to the truth, in levels",
         ["part and motion", "truth", "frame by frame", "in windows", "within the window", "off before",
          "off frame by frame", "off in windows", "change outside"],
         rows,

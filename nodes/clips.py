@@ -245,13 +245,13 @@ def _drawn(frames: torch.Tensor, plan: ClipPlan) -> torch.Tensor:
 
 
 def _seen(door: Door, frames: torch.Tensor, widgets: ClipWidgets) -> Seen:
-    """What marks the parts, frame by frame: track data, else SEGS, else a mask; without any, nothing."""
+    """What marks the parts, frame by frame: SEGS, else track data, else a mask; without any, nothing."""
     size, count = Size(*frames.shape[1:3]), len(frames)
     tracks, segs, mask = (widgets.get(name) for name in ("track_data", "segs", "mask"))
-    if tracks is not None:
-        return _seen_by_sam(door, tracks, size, count)
     if segs is not None:
         return _seen_in_segs(door, door.segs(segs), size, count)
+    if tracks is not None:
+        return _seen_by_sam(door, tracks, size, count)
     if mask is None:
         return lambda index: []
     masks = door.mask(mask, size)

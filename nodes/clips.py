@@ -65,7 +65,7 @@ def _following() -> Inputs:
     return {
         "smoothing": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "step": 0.1, "tooltip": smoothing}),
         "gap": _whole(4, 1000, gap),
-        "cut_threshold": ("FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": cut}),
+        "cut_threshold": ("FLOAT", {"default": 0.18, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": cut}),
     }
 
 
@@ -176,9 +176,9 @@ class MaskDetailerClipPlan(Node, name="Detail Plan (clip)", menu=DETAILER, own=T
         "which they are out of sight, and the cuts. Samples nothing."
     )
     SEARCH_ALIASES = ("clip plan", "preview tracks", "video plan", "track parts")
-    RETURN_TYPES = ("IMAGE", "STRING")
-    RETURN_NAMES = ("plan", "plan_text")
-    OUTPUT_TOOLTIPS = (PLAN, WORDS)
+    RETURN_TYPES = ("STRING", "IMAGE")
+    RETURN_NAMES = ("plan_text", "plan")
+    OUTPUT_TOOLTIPS = ("The plan in words: frames, window and working size of each part.", PLAN)
     OUTPUT_NODE = True
 
     @classmethod
@@ -207,7 +207,7 @@ class MaskDetailerClipPlan(Node, name="Detail Plan (clip)", menu=DETAILER, own=T
         picture, text = _drawn(frames, plan), str(plan)
         return {
             "ui": {"images": host.folders.save_previews([picture[0]], "mask_detailer_clip_plan"), "text": [text]},
-            "result": (picture, text),
+            "result": (text, picture),
         }
 
 
@@ -223,7 +223,7 @@ def _settings(widgets: ClipWidgets) -> ClipSettings:
         smoothing=widgets.get("smoothing", 1.0),
         gap=widgets.get("gap", 4),
         fade=widgets.get("fade", 0),
-        cut_threshold=widgets.get("cut_threshold", 0.2),
+        cut_threshold=widgets.get("cut_threshold", 0.18),
         span=widgets.get("span", 81),
         overlap=widgets.get("overlap", 16),
     )

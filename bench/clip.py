@@ -22,7 +22,7 @@ from tiny_model import conditioning
 
 FRAMES = 6
 SHAKES = (0, 2)  # pixels
-CLIP: dict[str, Any] = dict(smoothing=1.0, gap=4, fade=0, cut_threshold=0.2, span=81, overlap=16)
+CLIP: dict[str, Any] = dict(smoothing=1.0, gap=4, fade=0, cut_threshold=0.18, span=81, overlap=16)
 HIDDEN = {"leave and return": (2, 3)}  # frames in which the part is not there, moving on as in "translate"
 SIZES: dict[str, Any] = dict(guide_size=256.0, max_size=512.0)
 

@@ -65,7 +65,7 @@ def _following() -> Inputs:
     return {
         "smoothing": ("FLOAT", {"default": 1.0, "min": 0.0, "max": 100.0, "step": 0.1, "tooltip": smoothing}),
         "gap": _whole(4, 1000, gap),
-        "cut_threshold": ("FLOAT", {"default": 0.2, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": cut}),
+        "cut_threshold": ("FLOAT", {"default": 0.18, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": cut}),
     }
 
 
@@ -176,9 +176,9 @@ class MaskDetailerClipPlan(Node, name="Detail Plan (clip)", menu=DETAILER, own=T
         "which they are out of sight, and the cuts. Samples nothing."
     )
     SEARCH_ALIASES = ("clip plan", "preview tracks", "video plan", "track parts")
-    RETURN_TYPES = ("IMAGE", "STRING")
-    RETURN_NAMES = ("plan", "plan_text")
-    OUTPUT_TOOLTIPS = (PLAN, WORDS)
+    RETURN_TYPES = ("STRING", "IMAGE")
+    RETURN_NAMES = ("plan_text", "plan")
+    OUTPUT_TOOLTIPS = ("The plan in words: frames, window and working size of each part.", PLAN)
     OUTPUT_NODE = True
 
     @classmethod
@@ -207,7 +207,7 @@ class MaskDetailerClipPlan(Node, name="Detail Plan (clip)", menu=DETAILER, own=T
         picture, text = _drawn(frames, plan), str(plan)
         return {
             "ui": {"images": host.folders.save_previews([picture[0]], "mask_detailer_clip_plan"), "text": [text]},
-            "result": (picture, text),
+            "result": (text, picture),
         }
 
 
@@ -223,7 +223,7 @@ def _settings(widgets: ClipWidgets) -> ClipSettings:
         smoothing=widgets.get("smoothing", 1.0),
         gap=widgets.get("gap", 4),
         fade=widgets.get("fade", 0),
-        cut_threshold=widgets.get("cut_threshold", 0.2),
+        cut_threshold=widgets.get("cut_threshold", 0.18),
         span=widgets.get("span", 81),
         overlap=widgets.get("overlap", 16),
     )
@@ -245,13 +245,13 @@ def _drawn(frames: torch.Tensor, plan: ClipPlan) -> torch.Tensor:
 
 
 def _seen(door: Door, frames: torch.Tensor, widgets: ClipWidgets) -> Seen:
-    """What marks the parts, frame by frame: track data, else SEGS, else a mask; without any, nothing."""
+    """What marks the parts, frame by frame: SEGS, else track data, else a mask; without any, nothing."""
     size, count = Size(*frames.shape[1:3]), len(frames)
     tracks, segs, mask = (widgets.get(name) for name in ("track_data", "segs", "mask"))
-    if tracks is not None:
-        return _seen_by_sam(door, tracks, size, count)
     if segs is not None:
         return _seen_in_segs(door, door.segs(segs), size, count)
+    if tracks is not None:
+        return _seen_by_sam(door, tracks, size, count)
     if mask is None:
         return lambda index: []
     masks = door.mask(mask, size)

@@ -14,7 +14,7 @@ NEAR = 4  # frames on either side that say what is usual here
 ALIKE_AGAIN = 0.25  # a flash: of the jump's size, what the frames around it may differ by
 FLASH = 2  # frames that it lasts at most
 MOST_SHIFT = 0.3  # of a side that a picture may move by from frame to frame
-THRESHOLD = 0.2
+THRESHOLD = 0.18
 NEVER = 1.0
 
 

@@ -77,6 +77,8 @@ def of_segs(segs: SEGS, picture: Size) -> list[Sighting]:
     found = []
     for seg in segs[1]:
         region = crop_region(seg)
+        if region.within(picture).is_empty:
+            continue
         mask = resize_mask(seg_mask(seg).amax(dim=0, keepdim=True), region.size)[0]
         inside = region.within(picture)
         mask = mask[inside.relative_to(region).slices].clamp(0.0, 1.0)

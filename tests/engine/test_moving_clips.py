@@ -122,7 +122,7 @@ def test_the_plan_is_what_is_done(unet: Pipe, moving: Any) -> None:
     shown = node("MaskDetailerClipPlan").doit(
         image=clip, basic_pipe=unet, mask=masks, **{name: WIDGETS[name] for name in names}
     )
-    assert shown["result"][1] == wanted[4] and torch.equal(shown["result"][0], wanted[3])
+    assert shown["result"][0] == wanted[4] and torch.equal(shown["result"][1], wanted[3])
 
 
 @pytest.mark.parametrize(

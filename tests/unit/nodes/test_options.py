@@ -15,6 +15,7 @@ DEFAULTS = {name: options["default"] for name, (_, options) in WIDGETS.items()}
 NAMED = {
     "colour": "match", "colour_limit": "limit", "blend": "method", "blend_width": "width", "paste_grow": "grow",
     "size_mode": "mode", "min_context": "context", "denoise_by_size": "by_size", "full_denoise_up_to": "full_up_to",
+    "denoise_scale": "scale",
 }  # fmt: skip
 
 

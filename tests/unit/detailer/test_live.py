@@ -26,6 +26,7 @@ def test_nothing_here_climbs_to_the_pipeline(file: Path) -> None:
 
 class Browser:
     is_connected = True
+    client, workflow, node, prompt_id = "page", "workflow", "5", "prompt"
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
@@ -44,8 +45,8 @@ class Planned(SimpleNamespace):
 
 def crop(number: int, **changes: Any) -> Planned:
     facts: dict[str, Any] = dict(
-        number=number, seg=SimpleNamespace(label="x" * 99), region=Region(2, 1, 6, 9), working=Size(64, 128),
-        seed=2**64 - number, skipped=None, own=None,
+        number=number, seg=SimpleNamespace(label="x" * 99, bbox=(3, 2, 5, 8)), region=Region(2, 1, 6, 9),
+        working=Size(64, 128), seed=2**64 - number, skipped=None, kept=False, own=None,
     )  # fmt: skip
     return Planned(**(facts | changes))
 
@@ -64,15 +65,16 @@ def test_what_is_planned(watched: tuple[live.Live, list[dict[str, Any]]]) -> Non
     own = crop(4, own=torch.zeros(1, 5, 7, 3), region=Region(-2, -2, 3, 50))
     plan = SimpleNamespace(crops=(crop(1), outside, skipped, own))
     for own_images in (False, True):
-        told.planned(1, plan, torch.zeros(1, 20, 30, 3), own_images)
-    facts = {"size": "128x64", "label": "x" * 60}
+        told.planned(1, plan, torch.zeros(1, 20, 30, 3), own_images=own_images)
+    seen = {"label": "x" * 60, "box": [3, 2, 5, 8]}
+    facts = {**seen, "size": "128x64"}
     first, second = sent
     assert first == {
         "what": "planned",
         "picture": 1,
         "segments": [
             {**facts, "number": 1, "skipped": None, "seed": str(2**64 - 1), "before": (8, 4)},
-            {"number": 2, "label": "x" * 60, "skipped": "outside"},
+            {**seen, "number": 2, "skipped": "outside"},
             {**facts, "number": 3, "skipped": "too large", "seed": str(2**64 - 3), "before": (8, 4)},
             {**facts, "number": 4, "skipped": None, "seed": str(2**64 - 4), "before": (20, 3)},
         ],
@@ -97,7 +99,7 @@ def test_which_segments_are_worked_on(
     assert sent == [
         {"what": "begun", "segments": [named[0] | seeds[0], named[1] | seeds[1]]},
         {"what": "step", "step": 2, "steps": 5, "segments": [one | {"preview": (4, 6)} for one in named]},
-        {"what": "done", "segments": [named[1] | {"after": (8, 4)}]},
+        {"what": "done", "segments": [named[1] | seeds[1] | {"after": (8, 4)}]},
         {"what": "ended"},
     ]
 

@@ -20,6 +20,7 @@ from engine.running import SEGS_SIZE, SMALL, detail, segs_of
 from engine.test_detailer_family import without_paste
 from engine.tiny_models import Pipe, mask_of, picture
 from mask_detailer.detailer import host, live
+from mask_detailer.detailer.review import AFTER, BEFORE, Node, Review, View
 from mask_detailer.nodes.segs_detailers import SEGSDetailer
 
 SIZE = (64, 72)
@@ -52,6 +53,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     module = SimpleNamespace(PromptServer=SimpleNamespace(instance=server))
     monkeypatch.setitem(sys.modules, "server", module)  # type: ignore[arg-type]
     monkeypatch.setattr(live, "audience", live.Audience())
+    monkeypatch.setattr(live, "review", Review())
     monkeypatch.setattr(live, "STEPS_A_SECOND", 1e9)
     monkeypatch.setattr(live, "STEPS_SHARE", 1e9)
     live.audience.set(BROWSER, True)
@@ -165,9 +167,34 @@ def test_nothing_is_made_for_nobody(
     unet: Pipe, server: Server, made: list[str], monkeypatch: pytest.MonkeyPatch, alone: Any
 ) -> None:
     alone(server, monkeypatch)
+    kept: list[object] = []
+    monkeypatch.setattr(live.review, "keep", lambda *crop: kept.append(crop))
     run(unet)
     assert made == []
     assert server.sent == []
+    assert kept == []
+    assert live.review.states(BROWSER, WORKFLOW, None, lambda prompt: True) == []
+
+
+def test_crops_are_kept_for_who_looks_closely(unet: Pipe, server: Server) -> None:
+    image = picture(*SIZE)
+    made = run(unet).image
+    node = Node(BROWSER, WORKFLOW, NODE)
+    for number, (x1, y1, x2, y2) in enumerate(reversed(BOXES), 1):
+        rows, columns = slice(y1 - 4, y2 + 4), slice(x1 - 4, x2 + 4)
+        for which, whole in ((BEFORE, image), (AFTER, made)):
+            png = live.review.png(node, View(0, number, which))
+            assert png is not None
+            shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]  # type: ignore[index]
+            assert np.array_equal(shown, (255 * whole[0, rows, columns]).round().to(torch.uint8).numpy())
+    (event,) = live.review.states(BROWSER, WORKFLOW, NODE, lambda prompt: True)
+    assert event["ended"]
+    assert [part["state"] for part in event["segments"]] == ["done"] * 3  # type: ignore[union-attr,attr-defined]
+
+
+def test_places_are_told(unet: Pipe, server: Server) -> None:
+    run(unet)
+    assert [tuple(one["box"]) for one in server.told("planned")[0]["segments"]] == list(reversed(BOXES))
 
 
 def test_nothing_more_is_made_once_the_browser_is_gone(unet: Pipe, server: Server, made: list[str]) -> None:

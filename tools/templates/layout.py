@@ -182,9 +182,11 @@ def _around(template: Template, sizes: Sizes) -> tuple[list[Saved], list[Saved]]
         behind = link.target.position[0] - OFF - STEP * lane
         parent = None
         start, end = _ends(link, sizes, 0)
-        spots = [(before, y), (behind, y)]
         if start[1] - y > STEEP:
-            spots.insert(0, (before, start[1]))
+            before = (start[0] + before + OFF) / 2
+            spots = [(before, start[1]), (before, y), (behind, y)]
+        else:
+            spots = [(before, y), (behind, y)]
         if end[1] - y > STEEP:
             spots.append((behind, end[1]))
         for spot in spots:

@@ -12,7 +12,7 @@ TITLE = 30  # a node's title bar, above its position
 BETWEEN = 22  # from a node to the title of the one below
 APART = 56  # from one column to the next
 LANE, STEP = 18, 10  # from one wire that goes around to the next: beside it, and where they turn
-OFF = 20  # from a node to where the nearest of them turns
+OFF, NEAR = 20, 8  # from a node to where the nearest of them turns, before and behind the nodes between
 STEEP = 220  # a wire that climbs further swings out: it is held where it turns
 PANEL, PANEL_TITLE = 18, 40  # how far a panel reaches beyond its nodes, and more above them
 
@@ -179,12 +179,14 @@ def _around(template: Template, sizes: Sizes) -> tuple[list[Saved], list[Saved]]
         lane = lanes.index((link.source.node.id, link.source.slot))
         y = top - LANE * (len(lanes) - lane)
         before = min(box_of(node)[0] for node in between(link)) - OFF - STEP * (len(lanes) - 1 - lane)
-        behind = link.target.position[0] - OFF - STEP * lane
+        behind = link.target.position[0] - NEAR * (1 + lane)
         parent = None
         start, end = _ends(link, sizes, 0)
-        spots = [(before, y), (behind, y)]
         if start[1] - y > STEEP:
-            spots.insert(0, (before, start[1]))
+            before = (start[0] + before + OFF) / 2
+            spots = [(before, start[1]), (before, y), (behind, y)]
+        else:
+            spots = [(before, y), (behind, y)]
         if end[1] - y > STEEP:
             spots.append((behind, end[1]))
         for spot in spots:

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from ..core import SEGS, Size, seg_mask
-from ..core.clips.drawing import drawn
-from ..core.clips.sightings import Sighting, of_mask, of_segs, unpacked
 from ..detailer import host
-from ..detailer.clips.plan import ClipPlan, ClipSettings, make_clip_plan
-from ..detailer.clips.run import detail_clip
 from ..detailer.pipeline.recipe import Recipe
 from ..segs import black_picture
 from ..segs.clips import frame_of
@@ -22,10 +18,13 @@ from .registry import DETAILER, Detailer, Node
 from .schema import Input, Inputs, InputTypes, Shown
 from .settings import DetailerWidgets, recipe_of_pipe
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what follows parts is imported where it is needed: ComfyUI starts with all packs
     from typing_extensions import Unpack
 
-Seen = Callable[[int], Sequence[Sighting]]
+    from ..core.clips.sightings import Sighting
+    from ..detailer.clips.plan import ClipPlan, ClipSettings
+
+    Seen = Callable[[int], Sequence[Sighting]]
 
 
 class ClipWidgets(DetailerWidgets, total=False):
@@ -155,6 +154,8 @@ class MaskDetailerClip(Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=
         made = frames.to(host.devices.intermediate_device(), copy=True)
         before: dict[int, list[torch.Tensor]] = {}
         after: dict[int, list[torch.Tensor]] = {}
+        from ..detailer.clips.run import detail_clip
+
         for shown in detail_clip(made[..., :3], plan, settings, recipe):
             number = shown.part.crop.number
             before.setdefault(number, []).append(shown.before)
@@ -218,6 +219,8 @@ _NOT_PLANNED: dict[str, object] = {
 
 
 def _settings(widgets: ClipWidgets) -> ClipSettings:
+    from ..detailer.clips.plan import ClipSettings
+
     return ClipSettings(
         crop_factor=widgets.get("crop_factor", 3.0),
         smoothing=widgets.get("smoothing", 1.0),
@@ -230,10 +233,14 @@ def _settings(widgets: ClipWidgets) -> ClipSettings:
 
 
 def _plan(door: Door, frames: torch.Tensor, widgets: ClipWidgets, settings: ClipSettings, recipe: Recipe) -> ClipPlan:
+    from ..detailer.clips.plan import make_clip_plan
+
     return make_clip_plan(frames[..., :3], _seen(door, frames, widgets), settings, recipe)
 
 
 def _drawn(frames: torch.Tensor, plan: ClipPlan) -> torch.Tensor:
+    from ..core.clips.drawing import drawn
+
     picture = drawn(
         lambda index: frames[index, ..., :3],
         plan.count,
@@ -246,6 +253,8 @@ def _drawn(frames: torch.Tensor, plan: ClipPlan) -> torch.Tensor:
 
 def _seen(door: Door, frames: torch.Tensor, widgets: ClipWidgets) -> Seen:
     """What marks the parts, frame by frame: SEGS, else track data, else a mask; without any, nothing."""
+    from ..core.clips.sightings import of_mask
+
     size, count = Size(*frames.shape[1:3]), len(frames)
     tracks, segs, mask = (widgets.get(name) for name in ("track_data", "segs", "mask"))
     if segs is not None:
@@ -263,6 +272,8 @@ def _seen(door: Door, frames: torch.Tensor, widgets: ClipWidgets) -> Seen:
 
 
 def _seen_in_segs(door: Door, segs: SEGS, size: Size, count: int) -> Seen:
+    from ..core.clips.sightings import of_segs
+
     for number, seg in enumerate(segs[1], start=1):
         frames = len(seg_mask(seg))
         if frames not in (1, count):
@@ -272,6 +283,8 @@ def _seen_in_segs(door: Door, segs: SEGS, size: Size, count: int) -> Seen:
 
 
 def _seen_by_sam(door: Door, data: object, size: Size, count: int) -> Seen:
+    from ..core.clips.sightings import Sighting, of_mask, unpacked
+
     fix = "Connect the track_data of 'Run SAM3 Video Track'"
     if not isinstance(data, dict) or not {"packed_masks", "orig_size"} <= data.keys():
         raise door.error("track_data", f"a {type(data).__name__} is no SAM3_TRACK_DATA", fix)

@@ -30,17 +30,15 @@ NODES = sorted(set(NODE_CLASS_MAPPINGS) - DEAD)
 
 # Sampling enough to see that it was done; all other widgets have their defaults.
 QUICK: dict[str, Any] = dict(
-    guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64, seconds=0.0,
-    rescale_factor=1.0,
-)  # fmt: skip
+    guide_size=64.0, max_size=64.0, steps=2, feather=2, noise_mask_feather=2, bbox_size=64, seconds=0.0
+) | dict(rescale_factor=1.0)
 
 # Outputs of another form than their kind's, by node and place.
 MASKS_ONE_BY_ONE = {("SAMDetectorSegmented", 1)}  # [n,1,H,W], which the pack's own nodes and others take apart
 MAY_BE_NONE = {("ImpactFrom_SEG_ELT", "IMAGE"), ("ImageMaskSwitch", "MASK")}  # a segment without a picture, no mask
 
-# links that stand for others
-INSTEAD = {(f"FaceDetailer{form}", name) for form in ("", "Pipe") for name in ("mask", "segs")}
-INSTEAD |= {("MaskDetailerAllOutputs", "mask")}
+INSTEAD = {("MaskDetailerAllOutputs", "mask")}  # links that stand for others
+INSTEAD |= {(node, name) for node in ("FaceDetailer", "FaceDetailerPipe") for name in ("mask", "segs")}
 
 Values = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.client import Client
-from support.page import ADD, CONNECT, SCREENSHOTS, finished, queue, set_widget
+from support.page import ADD, CONNECT, SCREENSHOTS, finished, look_at, queue, set_widget
 from support.review import (
     DETAILER,
     DIALOG,
@@ -189,7 +189,8 @@ def test_reload_and_late_page(page: Any, client: Client) -> None:
     page.reload()
     page.wait_for_function(READY, timeout=120_000)
     page.evaluate(WATCH)
-    page.locator(STRIP).wait_for(timeout=20_000)
+    page.locator(STRIP).wait_for(state="attached", timeout=20_000)
+    look_at(page, DETAILER)
     assert strip(page)["states"] == ["working", "waiting", "waiting"]
     assert strip(page)["line"].startswith("segment 1 of 3")
     page.wait_for_function("() => window.reviewHeard.some(({what}) => what === 'step')", timeout=60_000)
@@ -207,7 +208,8 @@ def test_reload_and_late_page(page: Any, client: Client) -> None:
     page.reload()
     page.wait_for_function(READY, timeout=120_000)
     page.evaluate(WATCH)
-    page.locator(STRIP).wait_for(timeout=20_000)
+    page.locator(STRIP).wait_for(state="attached", timeout=20_000)
+    look_at(page, DETAILER)
     assert strip(page) == {"line": "3 of 3 segments done", "states": ["done"] * 3}
     open_part(page, 3)
     assert [name for name, *_ in pictures(page)] == ["before", "after"]

@@ -7,6 +7,7 @@ import secrets
 
 from ..detailer import host, live, steering
 from ..detailer.picker import Candidates
+from ..detailer.pipeline.remembered import memory
 from ..detailer.prompts.wildcard_files import Wildcards, wildcard_folders
 from ..detailer.prompts.wildcards import expand
 from ..detailer.review import AFTER, BEFORE, CANDIDATE, Node, View
@@ -98,6 +99,11 @@ def _is_number(text: str, most: int = MOST_DIGITS) -> bool:
     return text.isascii() and text.isdecimal() and len(text) <= most
 
 
+def _memory(query: host.server.Query) -> host.server.Answer:
+    """How much the segment memory may hold, and holds."""
+    return dict(memory.answer(query))
+
+
 def _steering(query: host.server.Query) -> host.server.Answer:
     """A browser says whether its user lets nodes change widgets and queue."""
     steering.allowing.set(query.get("client", ""), query.get("on") == "1")
@@ -117,6 +123,7 @@ def register() -> None:
         "/mask_detailer/picker/view": _view,
         "/mask_detailer/live": _live,
         "/mask_detailer/steering": _steering,
+        "/mask_detailer/memory": _memory,
         "/impact/segs/picker/count": _count,
         "/impact/segs/picker/view": _view,
         "/impact/wildcards/list": _wildcards,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.client import Client
-from support.page import ADD, CONNECT, SCREENSHOTS, finished, queue, set_widget
+from support.page import ADD, CONNECT, SCREENSHOTS, finished, look_at, queue, set_widget
 from support.review import (
     DETAILER,
     DIALOG,
@@ -182,30 +182,34 @@ def undo_in_dialog(page: Any) -> None:
 
 def test_reload_and_late_page(page: Any, client: Client) -> None:
     """While it runs: what was done so far comes back, and what comes then goes on; and once more when it is over."""
-    load(page, steps=400)
+    load(page, steps=5000)
     page.wait_for_timeout(300)  # the page keeps its workflow for the next one
     prompt_id = queue(page)
-    page.wait_for_function("() => window.heard.some(({what}) => what === 'step')", timeout=60_000)
+    page.wait_for_function("() => window.reviewHeard.some(({what}) => what === 'step')", timeout=60_000)
     page.reload()
     page.wait_for_function(READY, timeout=120_000)
     page.evaluate(WATCH)
-    page.locator(STRIP).wait_for(timeout=20_000)
+    page.locator(STRIP).wait_for(state="attached", timeout=20_000)
+    look_at(page, DETAILER)
     assert strip(page)["states"] == ["working", "waiting", "waiting"]
     assert strip(page)["line"].startswith("segment 1 of 3")
-    page.wait_for_function("() => window.heard.some(({what}) => what === 'step')", timeout=60_000)
+    page.wait_for_function("() => window.reviewHeard.some(({what}) => what === 'step')", timeout=60_000)
     page.evaluate("() => window.app.api.interrupt()")
     finished(client, prompt_id)
-    page.wait_for_function("() => window.strips()[7].line.startsWith('interrupted at segment 1 of 3')", timeout=10_000)
+    page.wait_for_function(
+        "() => window.reviewStrips()[7].line.startsWith('interrupted at segment 1 of 3')", timeout=10_000
+    )
 
     set_widget(page, DETAILER, "steps", 2)
-    page.evaluate("() => { window.heard = [] }")
+    page.evaluate("() => { window.reviewHeard = [] }")
     run(page)
     page.evaluate("() => window.app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState()")
     page.wait_for_timeout(1000)
     page.reload()
     page.wait_for_function(READY, timeout=120_000)
     page.evaluate(WATCH)
-    page.locator(STRIP).wait_for(timeout=20_000)
+    page.locator(STRIP).wait_for(state="attached", timeout=20_000)
+    look_at(page, DETAILER)
     assert strip(page) == {"line": "3 of 3 segments done", "states": ["done"] * 3}
     open_part(page, 3)
     assert [name for name, *_ in pictures(page)] == ["before", "after"]
@@ -227,14 +231,14 @@ def test_another_tab_and_back(page: Any) -> None:
     workflow = "() => window.app.extensionManager.workflow"
     mine = page.evaluate(f"({workflow})().activeWorkflow.path")
     page.evaluate("() => window.app.queuePrompt(0, 1)")
-    page.wait_for_function("() => window.heard.some(({what}) => what === 'step')", timeout=60_000)
+    page.wait_for_function("() => window.reviewHeard.some(({what}) => what === 'step')", timeout=60_000)
     page.evaluate("() => window.app.extensionManager.command.execute('Comfy.NewBlankWorkflow')")
     page.wait_for_function(f"path => ({workflow})().activeWorkflow.path !== path", arg=mine)
     assert page.locator(STRIP).count() == 0
     ran(page)
     page.evaluate("() => window.app.extensionManager.command.execute('Workspace.PreviousOpenedWorkflow')")
     page.wait_for_function(f"path => ({workflow})().activeWorkflow.path === path", arg=mine)
-    page.wait_for_function("() => window.strips()[7]?.line === '3 of 3 segments done'", timeout=10_000)
+    page.wait_for_function("() => window.reviewStrips()[7]?.line === '3 of 3 segments done'", timeout=10_000)
     assert page.locator(STRIP).count() == 1
 
 
@@ -332,10 +336,10 @@ def test_interrupted_while_looked_at(page: Any, client: Client) -> None:
     load(page)
     run(page)
     dialog = open_part(page, 1)
-    set_widget(page, DETAILER, "steps", 400)
-    page.evaluate("() => { window.heard = [] }")
+    set_widget(page, DETAILER, "steps", 5000)
+    page.evaluate("() => { window.reviewHeard = [] }")
     press(dialog, "Again")
-    page.wait_for_function("() => window.heard.some(({what}) => what === 'step')", timeout=60_000)
+    page.wait_for_function("() => window.reviewHeard.some(({what}) => what === 'step')", timeout=60_000)
     badge = page.locator(f"{DIALOG} .badge")
     assert "segment 1 of 3" in badge.inner_text()
     page.evaluate("() => window.app.api.interrupt()")

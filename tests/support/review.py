@@ -12,6 +12,7 @@ from support.page import ADD, CONNECT, LOAD, look_at, set_widget
 
 DETAILER = 7
 SEEDS = itertools.count(100_000, 100)  # another each time: what ran already is remembered
+MEMORY = "/mask_detailer/memory"  # the segments that are remembered
 STRIP, DIALOG = ".mask-detailer-live", ".mask-detailer-review"
 # how the strips of all nodes look, and what was heard of the server
 WATCH = """() => {
@@ -20,16 +21,16 @@ WATCH = """() => {
         line: [...element.querySelector(".line").children].map(part => part.textContent).filter(Boolean).join(" · "),
         states: [...element.querySelectorAll(".segment")].map(segment => segment.dataset.state),
     };
-    window.strips = () => Object.fromEntries(window.app.graph.nodes.map(node => [node.id, look(strip(node))]));
-    window.heard = [];
-    if (window.watching) return;
-    window.watching = true;
-    window.app.api.addEventListener("mask_detailer.live", ({detail}) => window.heard.push(detail));
+    window.reviewStrips = () => Object.fromEntries(window.app.graph.nodes.map(node => [node.id, look(strip(node))]));
+    window.reviewHeard = [];
+    if (window.reviewWatching) return;
+    window.reviewWatching = true;
+    window.app.api.addEventListener("mask_detailer.live", ({detail}) => window.reviewHeard.push(detail));
 }"""
 EMIT = "([type, detail]) => { window.app.api.dispatchEvent(new CustomEvent(type, {detail})) }"
 WIDGET = "([id, name]) => window.app.graph.getNodeById(id).widgets.find(widget => widget.name === name).value"
 UNDOS = "() => window.app.extensionManager.workflow.activeWorkflow.changeTracker.undoQueue.length"
-ENDED = "count => window.heard.filter(event => event.what === 'ended').length >= count"
+ENDED = "count => window.reviewHeard.filter(event => event.what === 'ended').length >= count"
 # a picture of one colour with a number on it, as the server sends thumbnails
 JPEG = """number => {
     const canvas = Object.assign(document.createElement("canvas"), {width: 96, height: 80});
@@ -61,11 +62,12 @@ def load(page: Any, **widgets: Any) -> None:
     for name, value in {**usual, **widgets}.items():
         set_widget(page, DETAILER, name, value)
     look_at(page, DETAILER)
+    page.evaluate(f"() => fetch('{MEMORY}?mib=64')")  # tests have none by default
     page.evaluate(WATCH)
 
 
 def strip(page: Any, node: int | str = DETAILER) -> dict[str, Any]:
-    return page.evaluate("() => window.strips()")[str(node)]
+    return page.evaluate("() => window.reviewStrips()")[str(node)]
 
 
 def choices(page: Any, node: int = DETAILER) -> Any:
@@ -79,7 +81,7 @@ def choices(page: Any, node: int = DETAILER) -> Any:
 def ran(page: Any, count: int = 1) -> list[str]:
     """Waits for so many runs of detailers; how each part ended in them: ``1 done``, ``2 reused``, ``3 kept``."""
     page.wait_for_function(ENDED, arg=count, timeout=60_000)
-    heard = page.evaluate("() => { const all = window.heard; window.heard = []; return all; }")
+    heard = page.evaluate("() => { const all = window.reviewHeard; window.reviewHeard = []; return all; }")
     ended = [event for event in heard if event["what"] in ("done", "kept")]
     return [
         f"{part['number']} {'reused' if part.get('reused') else event['what']}"

@@ -148,14 +148,15 @@ def test_as_an_app(page: Any, renderer: str) -> None:
 @pytest.mark.parametrize("name", BLUEPRINTS)
 def test_blueprint_can_be_found_and_added(page: Any, client: Client, renderer: str, name: str) -> None:
     """By the search. What is queued of it is what the server tests run."""
-    page.evaluate("() => window.app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
+    for command in ("Comfy.NewBlankWorkflow", "Workspace.SearchBox.Toggle"):
+        page.evaluate("command => window.app.extensionManager.command.execute(command)", command)
     page.locator("input:focus").wait_for(timeout=10_000)
     page.keyboard.type(name)
-    page.get_by_text(name, exact=True).first.wait_for(timeout=10_000)
-    page.wait_for_timeout(600)  # until the list is that of the whole name
-    page.keyboard.press("Enter")
+    page.get_by_role("dialog").get_by_text(name, exact=True).first.click(timeout=10_000)
     page.wait_for_function("() => window.app.graph.nodes.length === 1", timeout=10_000)
-    page.mouse.click(800, 400)  # it follows the pointer until then
+    page.mouse.move(760, 380, steps=3)  # it follows the pointer until a click
+    page.mouse.click(800, 400)
+    page.wait_for_function("() => !window.app.graph.nodes[0].flags.ghost", timeout=10_000)
     page.screenshot(path=SCREENSHOTS / f"blueprint_{name.replace(' ', '_')}_{renderer}.png")
     title, widgets = page.evaluate(
         "() => [window.app.graph.nodes[0].title, window.app.graph.nodes[0].widgets.map(w => w.name)]"

@@ -260,11 +260,11 @@ def options_compared(graph: Graph) -> Template:
         "basic_pipe": pipe.out("basic_pipe"),
     }
     with_them = mask_detailer(
-        graph, "With options", width=300, after="fixed", detail_options=options.out("detail_options"), **wires
+        graph, "With options", after="fixed", detail_options=options.out("detail_options"), **wires
     )
-    without = mask_detailer(graph, "Without options", width=300, after="fixed", **wires)
+    without = mask_detailer(graph, "Without options", after="fixed", **wires)
     note = graph.note(notes.OPTIONS_COMPARED, 260)
-    result = saver(graph, with_them.out("image"), "With options", width=300, height=320)
+    result = saver(graph, with_them.out("image"), "With options", height=320)
     other = graph.add("PreviewImage", (300, 250), "Without options", images=without.out("image"))
     both = graph.add(
         "ImageCompare", (300, 250), "Slide (in Nodes 2.0)", image_a=without.out("image"), image_b=with_them.out("image")
@@ -292,7 +292,7 @@ def plan_first(graph: Graph) -> Template:
     sizes: dict[str, Any] = {"guide_size": 512, "crop_factor": 2.0}
     plan = graph.add("MaskDetailerPlan", (360, 760), after="fixed", sampler_name="dpmpp_2m", **sizes, **wires)
     table = graph.add("PreviewAny", (300, 160), "The plan as a table", source=plan.out("text"))
-    detailer = mask_detailer(graph, "Detail (off)", MUTED, width=300, after="fixed", **wires)
+    detailer = mask_detailer(graph, "Detail (off)", MUTED, after="fixed", **wires)
     result = saver(graph, detailer.out("image"), "Result (off)", MUTED, 280)
     note = graph.note(notes.PLAN_FIRST, 550)
     cells = painted_cells(picture, note, prompt, pipe, [plan], [table, detailer])

@@ -277,7 +277,7 @@ def _seen_in_segs(door: Door, segs: SEGS, size: Size, count: int) -> Seen:
     for number, seg in enumerate(segs[1], start=1):
         frames = len(seg_mask(seg))
         if frames not in (1, count):
-            found = f"segment {number} has masks for {frames} frames, there are {count}"
+            found = f"the cropped_mask of segment {number} has {frames} frames, there are {count}"
             raise door.error("segs", found, "Give SEGS that were made for these frames")
     return lambda index: of_segs(frame_of(segs, size, index, count), size)
 

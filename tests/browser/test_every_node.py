@@ -58,7 +58,7 @@ def object_info(server: Any) -> dict[str, Any]:
 
 
 def test_no_widget_is_shifted(page: Any, object_info: dict[str, Any]) -> None:
-    assert len(NODES) == 94 + 51 + 29 + 4 + 5 + 11
+    assert len(NODES) == 94 + 51 + 29 + 4 + 5 + 11 + 4
     made = {node: as_saved(node, place, object_info[node]) for place, node in enumerate(NODES, start=1)}
     page.evaluate(
         LOAD,

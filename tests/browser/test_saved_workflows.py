@@ -10,7 +10,7 @@ from support.client import Client
 from support.page import CONVERT, LOAD, run_prompt
 
 LATER_INPUTS = {  # inputs that the saved workflows know nothing of
-    "tiled_encode": False, "tiled_decode": False, "parts_labels": "", "parts_order": "as found", "parts_most": 0,
+    "choices": "", "tiled_encode": False, "tiled_decode": False, "parts_labels": "", "parts_order": "as found", "parts_most": 0,
     "parts_only": "",
 }  # fmt: skip
 UNKNOWN = """types => types.filter(type => !(type in window.LiteGraph.registered_node_types))"""

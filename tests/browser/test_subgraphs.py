@@ -72,7 +72,7 @@ def test_preview_hook(page: Any, client: Client, renderer: str, open_first: bool
     picture.wait_for(timeout=10_000)
     page.wait_for_function("image => image.naturalWidth > 0 && image.clientHeight > 99", arg=picture.element_handle())
     page.screenshot(path=SCREENSHOTS / f"subgraph_preview_{renderer}.png")
-    assert page.locator(".mask-detailer-live").count() == 1  # the detailer's strip
+    assert page.locator(".mask-detailer-live").count() == 2  # the detailer's strip, and the outer node's
 
 
 def test_picker(page: Any, client: Client) -> None:

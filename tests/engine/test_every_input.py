@@ -94,6 +94,7 @@ def table() -> list[Row]:
         Row("scheduler_func_opt", linear_schedule, SAMPLED),
         Row("crop_batch", 4, set()),
         Row("detail_options", DetailOptions(fill="neutral"), {"encoded", *SAMPLED}),
+        Row("choices", '{"1": {"seed": 99}}', {"seed", *SAMPLED}),
     ]
 
 
@@ -108,7 +109,7 @@ def test_input(index: int, unet: Pipe) -> None:
 def test_table_has_every_input() -> None:
     declared = MaskDetailerPipe.INPUT_TYPES()
     assert {row.name for row in table()} == {*declared["required"], *declared["optional"]}
-    assert len(declared["required"]) + len(declared["optional"]) == 28
+    assert len(declared["required"]) + len(declared["optional"]) == 29
 
 
 def facets(pipe: Pipe, **turned: Any) -> Facets:

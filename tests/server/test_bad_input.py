@@ -69,4 +69,4 @@ def test_empty_mask(server: Server, client: Client, picture: str, mask: str, pic
     prompt_id = client.queue(prompt)
     client.finish(prompt_id)
     assert np.array_equal(result(client, prompt_id), pictures.decode(picture_file.read_bytes()))
-    assert f"{prompt[DETAILER]['class_type']}: mask 0 marks nothing" in server.log_text()
+    assert f"{prompt[DETAILER]['class_type']}: mask 0 is black: nothing is painted" in server.log_text()

@@ -4,6 +4,7 @@ import { api } from "../../scripts/api.js";
 import { changed, read, write } from "./choices.js";
 import { nodeAt } from "./nodes.js";
 import { text } from "./texts.js";
+import { takeStep } from "./undo.js";
 import { named } from "./widgets.js";
 
 const FIXED = "fixed";
@@ -21,13 +22,6 @@ export function placeOf(run) {
   const choices = read(widget.value);
   if (!choices) return { why: text("review_unreadable", "what is written in choices can't be read: mend or empty it") };
   return { node, widget, choices };
-}
-
-/* The page takes a step to undo where something changed since the last one. */
-function takeStep() {
-  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
-  const name = tracker?.captureCanvasState ? "captureCanvasState" : "checkState"; // what older pages call it
-  tracker?.[name]?.();
 }
 
 async function promptOf(promptId) {

@@ -4,6 +4,7 @@ import { api } from "../../scripts/api.js";
 import { captionOf } from "./captions.js";
 import { idsOf, openWorkflow } from "./nodes.js";
 import { text } from "./texts.js";
+import { asOneStep } from "./undo.js";
 
 const STYLE = `
 .mask-detailer-picker { background: var(--comfy-menu-bg, #202020); color: var(--input-text, #ddd); border: 1px solid
@@ -93,10 +94,10 @@ function isOutside({ clientX, clientY }, dialog) {
 }
 
 function write(picks, picked, node) {
-  node.graph?.beforeChange();
-  picks.value = [...picked].sort((a, b) => a - b).join(", ");
-  picks.callback?.(picks.value, app.canvas, node);
-  node.graph?.afterChange();
+  asOneStep(() => {
+    picks.value = [...picked].sort((a, b) => a - b).join(", ");
+    picks.callback?.(picks.value, app.canvas, node);
+  });
   app.canvas.setDirty(true, true);
 }
 

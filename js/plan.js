@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { lastOutput } from "./nodes.js";
 import { text } from "./texts.js";
+import { asOneStep } from "./undo.js";
 import { addElement, named, takePlace } from "./widgets.js";
 
 const TYPE = "mask_detailer_plan";
@@ -127,22 +128,22 @@ function meant(plan, isDetailer) {
   return nearest.length === 1 ? nearest : [];
 }
 
+function write(plan, node, written) {
+  for (const one of common(plan, node)) {
+    const [value, widget] = [valueOf(plan, one), named(node, one.name)];
+    if (widget.value === value) continue;
+    widget.value = value;
+    widget.callback?.(value, app.canvas, node);
+    written.add(widget.label ?? one.name);
+  }
+  node.setDirtyCanvas(true, true);
+}
+
 function send(plan, isDetailer) {
   const targets = meant(plan, isDetailer);
   if (!targets.length) return text("plan_which", "Select the detailer that is meant, then press again.");
   const written = new Set();
-  plan.graph.beforeChange();
-  for (const node of targets) {
-    for (const one of common(plan, node)) {
-      const [{ name }, value, widget] = [one, valueOf(plan, one), named(node, one.name)];
-      if (widget.value === value) continue;
-      widget.value = value;
-      widget.callback?.(value, app.canvas, node);
-      written.add(widget.label ?? name);
-    }
-    node.setDirtyCanvas(true, true);
-  }
-  plan.graph.afterChange();
+  asOneStep(() => targets.forEach((node) => write(plan, node, written)));
   const nodes = targets.map((node) => node.title).join(", ");
   if (!written.size) return text("plan_same", "%nodes% has these settings already.", { nodes });
   return text("plan_sent", "Sent to %nodes%: %names%", { nodes, names: [...written].join(", ") });

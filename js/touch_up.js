@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { everyNode, idsOf } from "./nodes.js";
 import { text } from "./texts.js";
+import { takeStep } from "./undo.js";
 import { addElement, named } from "./widgets.js";
 
 export const TOUCH_UP = "MaskDetailerTouchUp";
@@ -42,12 +43,6 @@ function pictureOf(node) {
   const { of, steps } = historyOf(node);
   const id = steps.at(-1)?.picture ?? of;
   return painted(node) ?? (id ? { filename: `${id}.png`, subfolder: FOLDER, type: "temp" } : null);
-}
-
-/* One step of undo for all that was done since the last. */
-function remember() {
-  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
-  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
 }
 
 /* As if a run had shown it: in this way both renderers and the mask editor know of it. */
@@ -97,11 +92,11 @@ function refresh(node) {
 function stepBack(node) {
   const [image, history] = [named(node, "image"), named(node, "history")];
   const said = historyOf(node);
-  remember();
+  takeStep();
   if (image.value) image.value = "";
   else history.value = JSON.stringify({ ...said, steps: said.steps.slice(0, -1) });
   bars.get(node).told = null;
-  remember();
+  takeStep();
   show(node);
 }
 
@@ -142,11 +137,11 @@ export function goOn(nodeType) {
     const [told] = output?.touch_up ?? [];
     if (!told) return refresh(this);
     const [image, history] = [named(this, "image"), named(this, "history")];
-    remember();
+    takeStep();
     const isNext = history.value === told.before;
     if (isNext) history.value = told.after;
     if (isNext && told.image && image.value === told.image) image.value = "";
-    remember();
+    takeStep();
     const bar = bars.get(this);
     if (bar) bar.told = isNext ? told.state : null;
     if (isNext && !image.value) refresh(this);

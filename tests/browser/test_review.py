@@ -183,7 +183,9 @@ def undo_in_dialog(page: Any) -> None:
 def test_reload_and_late_page(page: Any, client: Client) -> None:
     """While it runs: what was done so far comes back, and what comes then goes on; and once more when it is over."""
     load(page, steps=5000)
-    page.wait_for_timeout(300)  # the page keeps its workflow for the next one
+    keep = "() => window.app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState()"
+    page.evaluate(keep)
+    page.wait_for_timeout(1000)  # the page keeps its workflow for the next one
     prompt_id = queue(page)
     page.wait_for_function("() => window.reviewHeard.some(({what}) => what === 'step')", timeout=60_000)
     page.reload()
@@ -203,7 +205,7 @@ def test_reload_and_late_page(page: Any, client: Client) -> None:
     set_widget(page, DETAILER, "steps", 2)
     page.evaluate("() => { window.reviewHeard = [] }")
     run(page)
-    page.evaluate("() => window.app.extensionManager.workflow.activeWorkflow.changeTracker.captureCanvasState()")
+    page.evaluate(keep)
     page.wait_for_timeout(1000)
     page.reload()
     page.wait_for_function(READY, timeout=120_000)

@@ -10,8 +10,8 @@ from support.client import Client
 from support.page import CONVERT, LOAD, run_prompt
 
 LATER_INPUTS = {  # inputs that the saved workflows know nothing of
-    "choices": "", "tiled_encode": False, "tiled_decode": False, "parts_labels": "", "parts_order": "as found", "parts_most": 0,
-    "parts_only": "",
+    "choices": "", "tiled_encode": False, "tiled_decode": False, "parts_labels": "",
+    "parts_order": "as found", "parts_most": 0, "parts_only": "",
 }  # fmt: skip
 UNKNOWN = """types => types.filter(type => !(type in window.LiteGraph.registered_node_types))"""
 

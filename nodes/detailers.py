@@ -55,15 +55,11 @@ class MaskDetailerPipe(Detailer, name="MaskDetailer (pipe)", menu=DETAILER):
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        mask = (
-            "White marks the parts to detail; parts that touch are one. As many masks as images pair up; one mask "
-            "serves all images; one image takes all masks."
-        )
         masked = "Sample only under the mask, or the whole crop. Either way only what is under the mask is put back."
         return {
             "required": {
                 "image": schema.link("IMAGE", "The picture, or a batch of them. Alpha is kept."),
-                "mask": schema.link("MASK", mask),
+                "mask": schema.mask_to_detail(),
                 "basic_pipe": schema.basic_pipe(),
                 "guide_size": schema.guide_size(384),
                 "guide_size_for": schema.guide_size_for("mask bbox", "crop region"),

@@ -15,7 +15,7 @@ from ..segs import Placed, black_picture, placed
 from . import schema
 from .detailing import MaskCut, Shot, work_on
 from .registry import DETAILER, Detailer, Node
-from .schema import Input, InputTypes
+from .schema import InputTypes
 from .settings import MaskWidgets, mask_cut_of, recipe_of_pipe
 
 if TYPE_CHECKING:
@@ -46,10 +46,6 @@ class Layers(TypedDict):
     layers: list[_Layer]
 
 
-def _advanced(declared: Input) -> Input:
-    return declared[0], {**declared[1], "advanced": True}
-
-
 class MaskDetailerAllOutputs(Detailer, name="Detailer (all outputs)", menu=DETAILER, own=True):
     """Details what a mask or segments mark, and gives all that comes of it."""
 
@@ -71,10 +67,6 @@ class MaskDetailerAllOutputs(Detailer, name="Detailer (all outputs)", menu=DETAI
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        mask = (
-            "White marks the parts to detail; parts that touch are one. As many masks as images pair up; one mask "
-            "serves all images; one image takes all masks."
-        )
         return {
             "required": {
                 "image": schema.link("IMAGE", "The picture, or a batch of them. Alpha is kept."),
@@ -83,17 +75,17 @@ class MaskDetailerAllOutputs(Detailer, name="Detailer (all outputs)", menu=DETAI
                 **schema.sampling(),
                 **schema.denoise_and_masks(),
                 "crop_factor": schema.crop_factor(10),
-                "drop_size": _advanced(schema.drop_size()),
+                "drop_size": schema.advanced(schema.drop_size()),
             },
             "optional": {
-                "mask": schema.link("MASK", mask),
+                "mask": schema.mask_to_detail(),
                 "segs": schema.link("SEGS", "The segments to detail, instead of a mask."),
                 "detailer_hook": schema.detailer_hook(),
                 "wildcard": schema.segment_text(),
-                "noise_mask_feather": _advanced(schema.noise_mask_feather()),
-                "inpaint_model": _advanced(schema.inpaint_model()),
-                "contour_fill": _advanced(schema.contour_fill(True)),
-                "cycle": _advanced(schema.cycle()),
+                "noise_mask_feather": schema.advanced(schema.noise_mask_feather()),
+                "inpaint_model": schema.advanced(schema.inpaint_model()),
+                "contour_fill": schema.advanced(schema.contour_fill(True)),
+                "cycle": schema.advanced(schema.cycle()),
                 **schema.beyond(),
                 **schema.choices(),
             },

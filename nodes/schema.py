@@ -225,6 +225,14 @@ def mask_hint_use_negative() -> Input:
     return list(NEGATIVES), {"tooltip": tooltip}
 
 
+def mask_to_detail() -> Input:
+    mask = (
+        "White marks the parts to detail; parts that touch are one. As many masks as images pair up; one mask serves "
+        "all images; one image takes all masks."
+    )
+    return link("MASK", mask)
+
+
 def scheduler_func() -> Input:
     return link("SCHEDULER_FUNC", "Replaces the scheduler. Comes from a scheduler provider node.")
 

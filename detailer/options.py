@@ -40,6 +40,15 @@ class BlendOptions:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a model was trained at: the pixels of a square's side, and what sides must be multiples of (pixels)."""
+
+    family: str = "a model of any kind"
+    side: int = 1024
+    multiple: int = 1
+
+
+@dataclass(frozen=True)
 class WorkingSizeOptions:
     """At which size a crop is worked on, and what of the picture is in it.
 
@@ -52,6 +61,7 @@ class WorkingSizeOptions:
         multiple: both sides are multiples of it and of what the VAE and the model need; 0 for these alone.
         context: least pixels of surroundings on every side of the part.
         border: ``mirror``: the context goes on past the picture's border, mirrored; ``stop``: it ends there.
+        trained: for ``model``; ``pipeline.recipe`` asks the model.
     """
 
     mode: str = "guide_size"
@@ -63,6 +73,7 @@ class WorkingSizeOptions:
     multiple: int = 0
     context: int = 0
     border: str = "stop"
+    trained: Trained = Trained()
 
 
 def _less_for_larger(denoise: float, side: float, full_up_to: int) -> float:

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..hooks.protocol import Hook
 from ..host.fits import MisfitError
 from ..once import Once
+from ..options import Trained
 from ..values import BasicPipe, DetailSettings, Refiner, VaeTiles
 
 # which way through the VAE goes in tiles; None: as the node's switches say
@@ -44,8 +45,8 @@ class Recipe:
     keeps_sampled: bool = False
 
     def prepared(self) -> Recipe:
-        """As it is carried out: with Differential Diffusion where the noise mask is soft, and the VAE's tiles
-        as the detail options say.
+        """As it is carried out: with Differential Diffusion where the noise mask is soft, and the VAE's tiles and what
+        the model was trained at as the detail options want.
         """
         pipe, settings = self.pipe, self.settings
         if settings.mask.noise_mask and settings.mask.noise_mask_feather > 0:
@@ -53,6 +54,10 @@ class Recipe:
         tiles = chosen(TILINGS, settings.options.tiling, "tiling")
         if tiles is not None:
             settings = replace(settings, vae_tiles=tiles)
+        options = settings.options
+        if options.size.mode == "model":
+            size = replace(options.size, trained=self.trained)
+            settings = replace(settings, options=replace(options, size=size))
         return replace(self, pipe=pipe, settings=settings)
 
     def error(self, misfit: MisfitError) -> InputError:
@@ -75,6 +80,13 @@ class Recipe:
         """What sides must be multiples of; InpaintModelConditioning cuts all else off to multiples of 8."""
         cell = host.vae.pixels_per_cell(self.pipe.vae)
         return math.lcm(cell, 8) if self.settings.mask.inpaint_model else cell
+
+    @property
+    def trained(self) -> Trained:
+        """What the model was trained at."""
+        model, family = self.pipe.model, host.families.family_of(self.pipe.model)
+        cell = host.vae.pixels_per_cell(self.pipe.vae)
+        return Trained(family.name, family.side, math.lcm(self.multiple, cell * host.families.cells_per_step(model)))
 
     def cells(self, working: Size) -> Size:
         """The size of the latent of a crop that is worked on at a size."""

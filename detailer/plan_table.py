@@ -107,18 +107,8 @@ def as_text(rows: Sequence[PlanRow]) -> str:
     """
     several, skips = len({row.picture for row in rows}) > 1, any(row.skipped for row in rows)
     says_why = any(row.why for row in rows)
-    head = [
-        "segment",
-        "label",
-        "size",
-        "scale",
-        "crop",
-        "bbox",
-        "seed",
-        "batch",
-        "share",
-        *["why this size"] * says_why,
-    ]
+    head = ["segment", "label", "size", "scale", "crop", "bbox", "seed", "batch", "share"]
+    head += ["why this size"] * says_why
     lines = [_line("picture", head, "skipped", several, skips)]
     for row in rows:
         cells = [*_cells(row), *[row.why] * says_why]

@@ -99,8 +99,8 @@ def _size() -> Inputs:
     mode = (
         "How large a crop is worked on. guide_size: as the detailer says; rounding may stretch a crop by some percent. "
         "The others never stretch, the crop grows a little instead. guide_size_exact: the same size. short_side: the "
-        "crop's shorter side. pixel_budget: so many megapixels. fixed_size: width and height. model: as many pixels as the "
-        "connected model was trained at, and its multiples."
+        "crop's shorter side. pixel_budget: so many megapixels. fixed_size: width and height. model: as many pixels as "
+        "the connected model was trained at, and its multiples."
     )
     short = "For short_side: what the crop's shorter side becomes. 512 for SD1.5, 1024 for SDXL and later."
     budget = "For pixel_budget: millions of pixels, in the crop's own shape. 0.26 for SD1.5, 1.05 for SDXL and later."

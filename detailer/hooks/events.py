@@ -16,6 +16,7 @@ import torch
 
 from ...core import SEGS
 from ..host.answers import NonsenseError, told
+from ..host.custom_sampling import CustomSampling
 from ..host.protocols import Sampler
 from ..values import Conditioning, KSampleCall, Latent
 from .checks import CHECKS
@@ -28,6 +29,7 @@ class ActsOn(Enum):
     """What an answer can change, in the documentation's words."""
 
     DETECTION = "what is found"
+    SAMPLING = "how all crops are sampled"
     CROP = "a crop on its way"
     VERDICT = "whether it is good"
     PICTURE = "the whole picture"
@@ -282,6 +284,11 @@ class DetailerHook:
 
     @_event("by the detector, once all is found", ActsOn.DETECTION, Chained(("segs",)))
     def post_detection(self, segs: SEGS) -> SEGS: ...
+
+    @_event("before the first crop: sampler, noise levels and guider", ActsOn.SAMPLING, Chained(("custom",)))
+    def get_custom_sampling(self, custom: CustomSampling) -> CustomSampling:
+        """Crops of one batch are sampled with it as each would be alone."""
+        ...
 
     @_event("before a crop is enlarged: its size then", ActsOn.CROP, Chained(("w", "h"), whole=True))
     def touch_scaled_size(self, w: int, h: int) -> tuple[int, int]: ...

@@ -54,7 +54,8 @@ def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
         positive, negative = own(refiner.positive, "refiner's positive"), own(refiner.negative, "refiner's negative")
         model = host.patches.model_for_crop(refiner.model, view, patched)
         refiner = replace(refiner, model=model, positive=positive, negative=negative)
-    return replace(crop, pipe=pipe, refiner=refiner)
+    others = {name: own(one, f"the guider's {name}") for name, one in recipe.guider_prompts.items()}
+    return replace(crop, pipe=pipe, refiner=refiner, others=others)
 
 
 def _with_text(crop: Crop, prompts: Prompts) -> Crop:

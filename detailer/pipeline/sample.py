@@ -14,7 +14,7 @@ from .. import host
 from ..host.stacking import stacked
 from ..ksampler import Run, Stages
 from ..options import UNTURNED
-from ..values import BasicPipe, KSampleCall, Latent, Refiner, wrapped_seed
+from ..values import BasicPipe, Conditioning, KSampleCall, Latent, Refiner, wrapped_seed
 from .crop import Crop
 from .recipe import Recipe
 
@@ -134,6 +134,13 @@ def _stacked_refiner(crops: Sequence[Crop], cells: Size) -> Refiner | None:
     )
 
 
+def _stacked_others(crops: Sequence[Crop], cells: Size, positive: Conditioning) -> dict[str, Conditioning]:
+    """The guider's other prompts for the batch."""
+    each = [crop.others for crop in crops for _ in range(crop.items)]
+    prompts = {name: stacked([others[name] for others in each], cells) for name in each[0]}
+    return host.custom_sampling.with_concatenated(prompts, positive)
+
+
 def _cycles(
     call: KSampleCall, crops: Sequence[Crop], recipe: Recipe, refiner: Refiner | None, progress: host.progress.Progress
 ) -> Latent:
@@ -153,7 +160,10 @@ def _cycles(
     stages_of = chosen(DENOISE_SCALES, recipe.settings.options.denoise.scale, "denoise scale")
     name = ", ".join(crop.name for crop in crops)
     seeds = [crop.plan.seed for crop in crops for _ in range(crop.items)]
-    custom_sampler = hook.custom_sampler()
+    custom, of_each_crop = recipe.custom, hook.custom_sampler()
+    if custom.sampler is None and of_each_crop is not None:
+        custom = replace(custom, sampler=of_each_crop)
+    others = _stacked_others(crops, recipe.cells(crops[0].plan.working), call.positive)
     latent: Latent = call.latent
     for cycle, part in enumerate(progress.split(sampling.cycle)):
         hook.set_steps(cycle, sampling.cycle)
@@ -167,7 +177,8 @@ def _cycles(
         now = tuple(wrapped_seed(this.seed + other - call.seed) for other in seeds)
         if noise is None:
             noise = host.sampling.noise_for(latent, now)
-        stages = stages_of(this, refiner.ratio if refiner else 0.0)
-        run = Run(name, this, now, stages, sampling.scheduler_func, custom_sampler)
+        ratio = refiner.ratio if refiner else 0.0
+        stages = stages_of(this, ratio) if custom.sigmas is None else Stages.all_of(custom.sigmas, ratio)
+        run = Run(name, this, now, stages, sampling.scheduler_func, custom, others)
         latent = {**latent, "samples": run.sample(refiner, noise, part)}
     return latent

@@ -293,6 +293,10 @@ def test_hook_serves_frames_and_variants(unet: Pipe, image: torch.Tensor, mask: 
 class Complete(Recorder):
     """Every method that the engine asks for."""
 
+    def get_custom_sampling(self, custom: Any) -> Any:
+        self._note("get_custom_sampling", custom)
+        return custom
+
     def should_retry_patch(self, patch: torch.Tensor) -> bool:
         self._note("should_retry_patch", patch)
         return False

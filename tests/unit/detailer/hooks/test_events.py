@@ -19,6 +19,7 @@ CALL = "model seed steps cfg sampler_name scheduler positive negative latent den
 TABLE = [
     ("post_crop_region", "w h item_bbox crop_region", False, "chained crop_region"),
     ("post_detection", "segs", False, "chained segs"),
+    ("get_custom_sampling", "custom", False, "chained custom"),
     ("touch_scaled_size", "w h", True, "chained w h"),
     ("post_upscale", "pixels mask", True, "chained pixels"),
     ("should_skip_by_cnet_image", "cnet_image", False, "any"),

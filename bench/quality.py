@@ -45,6 +45,7 @@ SAMPLED_ANEW = {
     "multiple 64": DetailOptions(size=WorkingSizeOptions(multiple=64)),
     "min_context 32": DetailOptions(size=WorkingSizeOptions(context=32)),
     "denoise_by_size less_for_larger, 64": DetailOptions(denoise=DenoiseOptions("less_for_larger", 64)),
+    "best_of 4": DetailOptions(best_of=4),
     **{f"fill {how}": DetailOptions(fill=how) for how in FILLS if how != "original"},
 }
 

@@ -127,6 +127,7 @@ class DetailOptions:
             ``never``: neither, whatever the switches say. Where memory runs out, the VAE goes in tiles in any case.
         references: one of ``REFERENCES`` (``host.references``): which reference latents are cut to a part.
         paste: one of ``PASTES`` (``pipeline.restore``): what goes back into the picture.
+        best_of: how many candidates of a part are made, with seed after seed; the best (``pipeline.best``) is pasted.
     """
 
     colour: ColourOptions = ColourOptions()
@@ -140,6 +141,7 @@ class DetailOptions:
     tiling: str = "auto"
     references: str = "auto"
     paste: str = "direct"
+    best_of: int = 1
 
     @property
     def needs_source(self) -> bool:

@@ -9,6 +9,7 @@ from ..core.blend import BLENDS
 from ..core.fill import FILLS
 from ..core.masks import RAMPS
 from ..core.surroundings.colour import COLOUR_MATCHES
+from ..detailer.choices import MOST_CANDIDATES
 from ..detailer.host.references import REFERENCES
 from ..detailer.options import (
     BORDERS,
@@ -185,10 +186,16 @@ def _later() -> Inputs:
         "sampling has changed in it, so that what the VAE and resizing lose stays. For parts that are good already and "
         "low denoise; of blurred parts some of the blur comes back."
     )
+    best = (
+        "Candidates of each part, with seed after seed, in one batch. The one whose seam shows least, and that is no "
+        "worse in tint, drift, sharpness, grain and burnt colours, is put back; the log and the strip say why. Takes "
+        "as much longer."
+    )
     return {
         "references": _choice(REFERENCES, references, advanced=True),
         "denoise_scale": _choice(DENOISE_SCALES, scale),
         "paste": _choice(PASTES, paste),
+        "best_of": ("INT", {"default": 1, "min": 1, "max": MOST_CANDIDATES, "step": 1, "tooltip": best}),
     }
 
 
@@ -218,6 +225,7 @@ class _Widgets(TypedDict):
     references: NotRequired[str]
     denoise_scale: NotRequired[str]
     paste: NotRequired[str]
+    best_of: NotRequired[int]
 
 
 class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True):
@@ -269,5 +277,6 @@ class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True
             tiling=widgets["tiling"],
             references=widgets.get("references", UNTURNED.references),
             paste=widgets.get("paste", UNTURNED.paste),
+            best_of=widgets.get("best_of", UNTURNED.best_of),
         )
         return (options,)

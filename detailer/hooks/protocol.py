@@ -120,6 +120,10 @@ class Hook:
         """The answer to ``should_retry_patch`` or ``should_skip_by_cnet_image``; no where the hook hasn't got it."""
         return EVENTS[question].ask(self.hook, image)
 
+    def points_of(self, before: torch.Tensor, candidate: torch.Tensor, mask: torch.Tensor) -> float:
+        """What it has against a candidate."""
+        return EVENTS["judge_candidate"].ask(self.hook, before, candidate, mask)
+
     def custom_sampling(self) -> CustomSampling:
         """What stands for the node's sampler, noise levels and guider."""
         return EVENTS["get_custom_sampling"].ask(self.hook, NOTHING_CUSTOM)

@@ -42,6 +42,7 @@ class CropPlan:
         too_large: that is why: its size.
         kept: that is why: the picture is to stay as it is there.
         candidates: how many are made, with seed after seed, to choose from.
+        takes_best: the best of them is pasted; else the first.
         why: its size in words, where the detail options had a say.
     """
 
@@ -60,6 +61,7 @@ class CropPlan:
     too_large: bool = False
     kept: bool = False
     candidates: int = 1
+    takes_best: bool = False
     why: str = ""
 
     @property
@@ -219,6 +221,8 @@ def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, numb
         denoise=options.denoise.denoise(settings.sampling.denoise, box.width * box.height),
         reach=NOWHERE if chosen.skipped else reach,
         skipped=chosen.skipped,
+        candidates=options.best_of,
+        takes_best=options.best_of > 1,
         too_large=chosen.skipped is not None,
         why="" if sizes == UNTURNED.size else chosen.text,
     )

@@ -290,7 +290,9 @@ class Recall:
             "sampling": replace(settings.sampling, denoise=0.0, scheduler_func=None),
             "masks": replace(settings.mask, feather=0),
             "tiles": settings.vae_tiles,
-            "options": replace(settings.options, blend=UNTURNED.blend, size=UNTURNED.size, denoise=denoise),
+            "options": replace(
+                settings.options, blend=UNTURNED.blend, size=UNTURNED.size, denoise=denoise, best_of=UNTURNED.best_of
+            ),
             "attempts": settings.attempts if self._recipe.hook.judges else 0,
             "kept as sampled": self._recipe.keeps_sampled,
         }

@@ -33,6 +33,7 @@ TABLE = [
     ("pre_decode", "samples", True, "chained samples"),
     ("post_decode", "pixels", True, "chained pixels"),
     ("should_retry_patch", "patch", False, "any"),
+    ("judge_candidate", "before candidate mask", False, "added"),
     ("post_paste", "image", True, "chained image"),
 ]
 NAMES = [name for name, *_ in TABLE]
@@ -63,7 +64,7 @@ def untouched(name: str) -> Any:
     """What comes of no hook, by the rule."""
     rule, *passed = RULES[name].split()
     values = tuple(f"the {argument}" for argument in passed)
-    plain: dict[str, Any] = {"any": False, "all": False, "first": None, "told": None}
+    plain: dict[str, Any] = {"any": False, "all": False, "first": None, "told": None, "added": 0.0}
     return plain[rule] if rule in plain else values[0] if len(values) == 1 else values
 
 

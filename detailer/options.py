@@ -145,8 +145,13 @@ class DetailOptions:
 
     @property
     def needs_source(self) -> bool:
-        """Whether a crop goes through the VAE as it was, too."""
-        return self.paste == "residual"
+        """Whether the crop as it was is wanted beside what is sampled."""
+        return self.paste == "residual" or self.shows_crop
+
+    @property
+    def shows_crop(self) -> bool:
+        """Whether an edit model is shown the crop itself."""
+        return self.references.startswith("crop")
 
 
 UNTURNED = DetailOptions()

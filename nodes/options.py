@@ -174,7 +174,8 @@ def _later() -> Inputs:
     references = (
         "For edit models (Kontext, Qwen Image Edit and kin), the reference latents of the conditioning. auto: one that "
         "shows the picture, by its size, is cut to the part; another picture stays whole. whole: all stay whole. cut: "
-        "all are cut."
+        "all are cut. crop: the part itself at the size that is sampled, without any wiring; drift and colour are then "
+        "corrected where they are off. crop_uncorrected: the same without that."
     )
     scale = (
         "What denoise means. schedule: the share of the schedule's steps, as KSampler has it; how much that changes "

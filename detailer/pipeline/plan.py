@@ -14,6 +14,7 @@ from ...core.blend import paste_reach
 from ...core.masks import covered_region
 from ...core.reflect import cut_mirrored, moved_mask
 from ...segs import rescale
+from ..control import is_bound_to_region
 from ..options import UNTURNED
 from ..prompts.segment_text import SegmentText
 from ..values import DetailSettings, wrapped_seed
@@ -209,7 +210,7 @@ def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, numb
         return replace(crop, skipped="its mask is empty")
     box, options = bbox(seg), settings.options
     # a ControlNet's hint was cut for the segment's own crop region
-    sizes = options.size if getattr(seg, "control_net_wrapper", None) is None else UNTURNED.size
+    sizes = UNTURNED.size if is_bound_to_region(seg) else options.size
     chosen = working_size(region, Part(box, support), picture, settings.size, multiple, sizes)
     reach = paste_reach(support, chosen.region, settings.mask.feather, options.blend.grow).within(picture)
     return replace(

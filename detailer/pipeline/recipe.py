@@ -15,7 +15,7 @@ from ..host.answers import NonsenseError
 from ..host.custom_sampling import NOTHING_CUSTOM, CustomSampling
 from ..host.fits import MisfitError
 from ..once import Once
-from ..options import Trained
+from ..options import UNTURNED, DetailOptions, Trained
 from ..values import BasicPipe, Conditioning, DetailSettings, Refiner, VaeTiles
 
 # which way through the VAE goes in tiles; None: as the node's switches say
@@ -73,7 +73,21 @@ class Recipe:
         if options.size.mode == "model":
             size = replace(options.size, trained=replace(self, pipe=pipe).trained)
             settings = replace(settings, options=replace(options, size=size))
+        if settings.options.references == "crop":
+            settings = replace(settings, options=self._corrected(settings.options))
         return replace(self, pipe=pipe, settings=settings, custom=custom)
+
+    def _corrected(self, options: DetailOptions) -> DetailOptions:
+        """Edit models give a crop back moved and tinted: what is off against that is turned on."""
+        drift = "correct" if options.drift == UNTURNED.drift else options.drift
+        colour = options.colour
+        if colour.match == UNTURNED.colour.match:
+            colour = replace(colour, match="covariance")
+        self.once.info(
+            f"{self.source}: parts are shown to the model as they are, drift ({drift}) and colour ({colour.match}) are "
+            "corrected after it ('references' crop of Detailer Options; crop_uncorrected leaves both as they are set)"
+        )
+        return replace(options, drift=drift, colour=colour)
 
     def error(self, misfit: MisfitError) -> InputError:
         """The error that says which input holds what doesn't fit the model."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -52,7 +52,10 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
     sources = [crop.source for crop in crops]
     if not hook.skips_sampling():
         cells = recipe.cells(first.plan.working)
+        shown = _shown(crops, recipe)
         pipe, latent = _encoded(crops, pixels, recipe, cells)
+        positive, negative = (host.references.with_references(one, shown, first=True) for one in pipe[3:])
+        others = _stacked_others(crops, cells, positive, shown)
         sources = _unsampled(crops, latent, recipe)
         sampling = recipe.settings.sampling
         call = KSampleCall(
@@ -62,13 +65,13 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
             cfg=sampling.cfg,
             sampler_name=sampling.sampler_name,
             scheduler=sampling.scheduler,
-            positive=pipe.positive,
-            negative=pipe.negative,
+            positive=positive,
+            negative=negative,
             latent=hook.post_encode(latent),
             denoise=first.plan.denoise,
         )
         try:
-            latent = _cycles(call, crops, recipe, _stacked_refiner(crops, cells), progress)
+            latent = _cycles(call, crops, recipe, _stacked_refiner(crops, cells, shown), others, progress)
         except host.fits.MisfitError as misfit:
             raise recipe.error(misfit) from misfit.__cause__
         tiled = recipe.settings.vae_tiles.decode
@@ -89,7 +92,7 @@ def _of_each(pixels: torch.Tensor, crops: Sequence[Crop]) -> Sequence[torch.Tens
 def _unsampled(crops: Sequence[Crop], latent: Latent, recipe: Recipe) -> Sequence[torch.Tensor | None]:
     """The crops' sources through the VAE and back, where they are asked for."""
     sources = [crop.source for crop in crops if crop.source is not None]
-    if not sources:
+    if not sources or recipe.settings.options.paste != "residual":
         return [None] * len(crops)
     pipe, tiles = crops[0].pipe, recipe.settings.vae_tiles
     samples = latent["samples"]
@@ -108,8 +111,8 @@ def _encoded(crops: Sequence[Crop], pixels: torch.Tensor, recipe: Recipe, cells:
     pipe = first._replace(
         positive=stacked([one.positive for one in each], cells), negative=stacked([one.negative for one in each], cells)
     )
-    masks = [mask for crop in crops if crop.noise_mask is not None for mask in crop.noise_mask.split(1)]
     tiled = recipe.settings.vae_tiles.encode
+    masks = [mask for crop in crops if crop.noise_mask is not None for mask in crop.noise_mask.split(1)]
     if recipe.settings.mask.inpaint_model and masks:
         size = Size(*pixels.shape[1:3])
         mask = masks[0] if len(masks) == 1 else torch.cat([resize_mask(mask, size) for mask in masks])
@@ -123,26 +126,44 @@ def _encoded(crops: Sequence[Crop], pixels: torch.Tensor, recipe: Recipe, cells:
     return pipe, latent
 
 
-def _stacked_refiner(crops: Sequence[Crop], cells: Size) -> Refiner | None:
+def _shown(crops: Sequence[Crop], recipe: Recipe) -> list[torch.Tensor]:
+    """What edit models are shown before all other references: the crops as they were, at the size that is sampled."""
+    if not recipe.settings.options.shows_crop:
+        return []
+    sources = torch.cat([crop.source for crop in crops if crop.source is not None])
+    return [host.vae.encode(crops[0].pipe.vae, sources, recipe.settings.vae_tiles.encode)]
+
+
+def _stacked_refiner(crops: Sequence[Crop], cells: Size, shown: list[torch.Tensor]) -> Refiner | None:
     each = [crop.refiner for crop in crops for _ in range(crop.items) if crop.refiner is not None]
     if not each:
         return None
-    return replace(
-        each[0],
-        positive=stacked([one.positive for one in each], cells),
-        negative=stacked([one.negative for one in each], cells),
+    positive, negative = (
+        host.references.with_references(stacked(every, cells), shown, first=True)
+        for every in ([one.positive for one in each], [one.negative for one in each])
     )
+    return replace(each[0], positive=positive, negative=negative)
 
 
-def _stacked_others(crops: Sequence[Crop], cells: Size, positive: Conditioning) -> dict[str, Conditioning]:
+def _stacked_others(
+    crops: Sequence[Crop], cells: Size, positive: Conditioning, shown: list[torch.Tensor]
+) -> dict[str, Conditioning]:
     """The guider's other prompts for the batch."""
     each = [crop.others for crop in crops for _ in range(crop.items)]
-    prompts = {name: stacked([others[name] for others in each], cells) for name in each[0]}
+    prompts = {
+        name: host.references.with_references(stacked([others[name] for others in each], cells), shown, first=True)
+        for name in each[0]
+    }
     return host.custom_sampling.with_concatenated(prompts, positive)
 
 
 def _cycles(
-    call: KSampleCall, crops: Sequence[Crop], recipe: Recipe, refiner: Refiner | None, progress: host.progress.Progress
+    call: KSampleCall,
+    crops: Sequence[Crop],
+    recipe: Recipe,
+    refiner: Refiner | None,
+    others: Mapping[str, Conditioning],
+    progress: host.progress.Progress,
 ) -> Latent:
     """All cycles: each on the result before, with the seeds one higher.
 
@@ -152,6 +173,7 @@ def _cycles(
     Args:
         call: the first cycle's arguments, its seed that of the first crop; its latent is the encoded crops.
         refiner: takes over the last steps of each cycle.
+        others: a guider's other prompts.
 
     Returns:
         the latent with the refined samples, its noise mask kept.
@@ -163,7 +185,6 @@ def _cycles(
     custom, of_each_crop = recipe.custom, hook.custom_sampler()
     if custom.sampler is None and of_each_crop is not None:
         custom = replace(custom, sampler=of_each_crop)
-    others = _stacked_others(crops, recipe.cells(crops[0].plan.working), call.positive)
     latent: Latent = call.latent
     for cycle, part in enumerate(progress.split(sampling.cycle)):
         hook.set_steps(cycle, sampling.cycle)

@@ -35,7 +35,7 @@ def test_the_plan_says_what_the_model_was_trained_at(name: str) -> None:
         pytest.skip(family.absent)
     wanted, side = TRAINED[name]
     multiple = 8 * cells_per_step(family.pipe[0]) if "16 pixels" not in name else 16
-    made = MaskDetailerPlan().doit(
+    made: Any = MaskDetailerPlan().doit(
         family_picture(), family.pipe, mask=family_mask(), detail_options=MODEL, **WIDGETS
     )["result"]  # fmt: skip
     text, rows = made[1], json.loads(made[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -12,6 +12,7 @@ from . import host
 from .host.custom_sampling import NOTHING_CUSTOM, CustomSampling
 from .host.protocols import Conditioning, Latent, Model, SchedulerFunc
 from .host.sampling import Descent, Guidance
+from .host.tiling import Tile, Tiling, part_of
 from .values import KSampleCall, Refiner
 
 logger = logging.getLogger("mask_detailer")
@@ -194,6 +195,7 @@ class Run:
         seeds: one for the whole latent, or one an item.
         custom: sampler, noise levels and guider instead of those that the call names.
         others: the guider's other prompts.
+        tiles: by which the model predicts instead of all at once; the refiner and guiders do as ever.
     """
 
     name: str
@@ -203,6 +205,7 @@ class Run:
     scheduler_func: SchedulerFunc | None = None
     custom: CustomSampling = NOTHING_CUSTOM
     others: Mapping[str, Conditioning] = field(default_factory=dict)
+    tiles: Sequence[Tile] = ()
 
     def sample(self, refiner: Refiner | None, noise: torch.Tensor, progress: host.progress.Progress) -> torch.Tensor:
         """The model's steps, then, over its result inside the noise mask, the refiner's.
@@ -226,12 +229,24 @@ class Run:
             descent = self.descent(leg.guidance, noise, whole, whole[leg.first : leg.last + 1], finish)
             samples = latent["samples"]
             if descent is not None:
-                samples = host.sampling.sample(leg.guidance, latent, noise, descent, leg.progress)
+                samples = self._sampled(leg, latent, noise, descent)
             if not finish:
                 clean = latent["samples"]
                 latent = {**latent, "samples": host.latents.under_mask(samples, clean, latent.get("noise_mask"))}
                 noise = torch.zeros_like(noise)
         return samples
+
+    def _sampled(self, leg: _Leg, latent: Latent, noise: torch.Tensor, descent: Descent) -> torch.Tensor:
+        if not self.tiles or leg.guidance.of_refiner or leg.guidance.guider is not None:
+            return host.sampling.sample(leg.guidance, latent, noise, descent, leg.progress)
+        samples, mask = latent["samples"], latent.get("noise_mask")
+        masks = None if mask is None else host.latents.noise_mask_at(mask, samples)
+        sampler = Tiling(descent.sampler, [self.tiles], noise).of(samples, masks)
+        first = self.tiles[0]
+        guidance = replace(leg.guidance, positive=first.positive, negative=first.negative)
+        start: Latent = {"samples": part_of(samples, first.region)}
+        descent = replace(descent, sampler=sampler)
+        return host.sampling.sample(guidance, start, part_of(noise, first.region), descent, leg.progress)
 
     def _legs(self, refiner: Refiner | None, progress: host.progress.Progress) -> list[_Leg]:
         start, switch, total = self.stages.start, self.stages.switch, self.stages.total

@@ -127,6 +127,7 @@ class DetailOptions:
             ``never``: neither, whatever the switches say. Where memory runs out, the VAE goes in tiles in any case.
         references: one of ``REFERENCES`` (``host.references``): which reference latents are cut to a part.
         paste: one of ``PASTES`` (``pipeline.restore``): what goes back into the picture.
+        overlaps: one of ``OVERLAPS`` (``pipeline.together``): what becomes of parts whose crops share pixels.
         best_of: how many candidates of a part are made, with seed after seed; the best (``pipeline.best``) is pasted.
     """
 
@@ -142,6 +143,7 @@ class DetailOptions:
     references: str = "auto"
     paste: str = "direct"
     best_of: int = 1
+    overlaps: str = "one_by_one"
 
     @property
     def needs_source(self) -> bool:

@@ -25,6 +25,7 @@ from ..detailer.options import (
 from ..detailer.pipeline.recipe import TILINGS
 from ..detailer.pipeline.restore import DETAILS, DRIFTS, PASTES
 from ..detailer.pipeline.sample import DENOISE_SCALES
+from ..detailer.pipeline.together import OVERLAPS
 from ..detailer.pipeline.working_size import SIZE_MODES
 from . import schema
 from .registry import DETAILER, Node
@@ -192,11 +193,16 @@ def _later() -> Inputs:
         "worse in tint, drift, sharpness, grain and burnt colours, is put back; the log and the strip say why. Takes "
         "as much longer."
     )
+    overlaps = (
+        "Parts whose crops share pixels. one_by_one: one after another, each on the result before. together: as one "
+        "crop, each predicted with its own prompt and joined at every step, so that none is worked on twice."
+    )
     return {
         "references": _choice(REFERENCES, references, advanced=True),
         "denoise_scale": _choice(DENOISE_SCALES, scale),
         "paste": _choice(PASTES, paste),
         "best_of": ("INT", {"default": 1, "min": 1, "max": MOST_CANDIDATES, "step": 1, "tooltip": best}),
+        "overlaps": _choice(OVERLAPS, overlaps),
     }
 
 
@@ -227,6 +233,7 @@ class _Widgets(TypedDict):
     denoise_scale: NotRequired[str]
     paste: NotRequired[str]
     best_of: NotRequired[int]
+    overlaps: NotRequired[str]
 
 
 class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True):
@@ -279,5 +286,6 @@ class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True
             references=widgets.get("references", UNTURNED.references),
             paste=widgets.get("paste", UNTURNED.paste),
             best_of=widgets.get("best_of", UNTURNED.best_of),
+            overlaps=widgets.get("overlaps", UNTURNED.overlaps),
         )
         return (options,)

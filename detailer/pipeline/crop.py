@@ -12,6 +12,7 @@ from ...core.reflect import cut_mirrored, inside_picture
 from ..values import ONLY, BasicPipe, Conditioning, Frame, Refiner, wrapped_seed
 from .plan import CropPlan, Place
 from .recipe import Recipe
+from .together import Laid
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Crop:
         before: ``[N,h,w,3]`` float 0..1, as it was cut out.
         mask: ``[N,h,w]`` float 0..1, the segment's over the crop.
         pipe, refiner: the recipe's; from ``prepare`` on with conditioning of its own.
+        laid: its parts, where it is several as one; empty else.
         others: the prompts that a guider has beside the pipe's, by its names, cut to the crop.
         pixels: what stands for it: ``before``; enlarged ``[N,H,W,3]`` after ``prepare``; decoded after ``sample``; of
             the size of ``before`` again after ``restore``; what was put into the picture after ``paste``.
@@ -61,6 +63,7 @@ class Crop:
     is_remembered: bool = False
     is_clip: bool = False
     others: Mapping[str, Conditioning] = field(default_factory=dict)
+    laid: tuple[Laid, ...] = ()
 
     @property
     def plan(self) -> CropPlan:

@@ -43,6 +43,7 @@ class CropPlan:
         too_large: that is why: its size.
         kept: that is why: the picture is to stay as it is there.
         candidates: how many are made, with seed after seed, to choose from.
+        parts: the plans of those that are sampled as one, where it is several (``pipeline.together``).
         takes_best: the best of them is pasted; else the first.
         why: its size in words, where the detail options had a say.
     """
@@ -63,15 +64,23 @@ class CropPlan:
     kept: bool = False
     candidates: int = 1
     takes_best: bool = False
+    parts: tuple[CropPlan, ...] = ()
     why: str = ""
 
     @property
     def working(self) -> Size:
         return self.wished.rounded_down(self.multiple)
 
+    @property
+    def with_parts(self) -> tuple[CropPlan, ...]:
+        """It, and those that are sampled as one in it."""
+        return self, *self.parts
+
     def goes_with(self, other: CropPlan) -> bool:
         """Whether both can be sampled as one batch, as far as the plan knows."""
         if self.skipped or other.skipped or self.candidates > 1 or other.candidates > 1:
+            return False
+        if self.parts or other.parts:
             return False
         return self.working == other.working and self.denoise == other.denoise
 

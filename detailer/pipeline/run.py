@@ -28,6 +28,7 @@ from .recipe import Recipe
 from .remembered import Recall, memory
 from .restore import restore
 from .sample import sample
+from .together import with_overlaps
 
 logger = logging.getLogger("mask_detailer")
 
@@ -173,6 +174,8 @@ class _Run:
             elif picture.is_clip:
                 plan = plan.reseeded(wrapped_seed(picture.seed))
             plan = self.chosen.carried_out(plan, index + 1)
+            if picture.pastes and not picture.is_clip and not settings.mask.inpaint_model:  # told of one crop at once
+                plan = with_overlaps(plan, settings.options.overlaps)
             if picture.pastes or not index:
                 self._tell(plan, prefix)
             self._canvases[index] = Canvas(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -12,6 +12,7 @@ from ...core import Size, resize_mask
 from ...core.tables import chosen
 from .. import host
 from ..host.stacking import stacked
+from ..host.tiling import Tile, part_of
 from ..ksampler import Run, Stages
 from ..options import UNTURNED
 from ..values import BasicPipe, Conditioning, KSampleCall, Latent, Refiner, wrapped_seed
@@ -71,7 +72,8 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
             denoise=first.plan.denoise,
         )
         try:
-            latent = _cycles(call, crops, recipe, _stacked_refiner(crops, cells, shown), others, progress)
+            refiner = _stacked_refiner(crops, cells, shown)
+            latent = _cycles(call, crops, _Beside(refiner, others, _tiles(first, shown)), recipe, progress)
         except host.fits.MisfitError as misfit:
             raise recipe.error(misfit) from misfit.__cause__
         tiled = recipe.settings.vae_tiles.decode
@@ -145,6 +147,33 @@ def _stacked_refiner(crops: Sequence[Crop], cells: Size, shown: list[torch.Tenso
     return replace(each[0], positive=positive, negative=negative)
 
 
+def _tiles(crop: Crop, shown: Sequence[torch.Tensor]) -> list[Tile]:
+    """The parts of a joint crop, each shown its own part of what the model is shown."""
+    tiles = []
+    for laid in crop.laid:
+        tile, own = laid.tile, [part_of(latent, laid.region) for latent in shown]
+        positive, negative = (
+            host.references.with_references(one, own, first=True) for one in (tile.positive, tile.negative)
+        )
+        tiles.append(replace(tile, positive=positive, negative=negative))
+    return tiles
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What a batch is sampled with beside its call.
+
+    Attributes:
+        refiner: takes over the last steps of each cycle.
+        others: a guider's other prompts.
+        tiles: the parts of a joint crop.
+    """
+
+    refiner: Refiner | None
+    others: Mapping[str, Conditioning]
+    tiles: Sequence[Tile]
+
+
 def _stacked_others(
     crops: Sequence[Crop], cells: Size, positive: Conditioning, shown: list[torch.Tensor]
 ) -> dict[str, Conditioning]:
@@ -160,9 +189,8 @@ def _stacked_others(
 def _cycles(
     call: KSampleCall,
     crops: Sequence[Crop],
+    beside: _Beside,
     recipe: Recipe,
-    refiner: Refiner | None,
-    others: Mapping[str, Conditioning],
     progress: host.progress.Progress,
 ) -> Latent:
     """All cycles: each on the result before, with the seeds one higher.
@@ -172,13 +200,11 @@ def _cycles(
 
     Args:
         call: the first cycle's arguments, its seed that of the first crop; its latent is the encoded crops.
-        refiner: takes over the last steps of each cycle.
-        others: a guider's other prompts.
 
     Returns:
         the latent with the refined samples, its noise mask kept.
     """
-    hook, sampling = recipe.hook, recipe.settings.sampling
+    hook, sampling, refiner = recipe.hook, recipe.settings.sampling, beside.refiner
     stages_of = chosen(DENOISE_SCALES, recipe.settings.options.denoise.scale, "denoise scale")
     name = ", ".join(crop.name for crop in crops)
     seeds = [crop.plan.seed for crop in crops for _ in range(crop.items)]
@@ -200,6 +226,6 @@ def _cycles(
             noise = host.sampling.noise_for(latent, now)
         ratio = refiner.ratio if refiner else 0.0
         stages = stages_of(this, ratio) if custom.sigmas is None else Stages.all_of(custom.sigmas, ratio)
-        run = Run(name, this, now, stages, sampling.scheduler_func, custom, others)
+        run = Run(name, this, now, stages, sampling.scheduler_func, custom, beside.others, beside.tiles)
         latent = {**latent, "samples": run.sample(refiner, noise, part)}
     return latent

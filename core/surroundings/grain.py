@@ -25,7 +25,7 @@ def match_detail(
 
     In each of two fine bands, on the ring: what of the picture's structure is still there but weaker (or stronger) is
     the regression of before on after, and is put right by that factor (a gentle unsharp mask, or blur), as far as the
-    factor is above its own spread from place to place: of ``gain - 1`` goes ``1 - (spread / (gain - 1))^2``, or nothing.
+    factor is above its own spread from place to place: ``1 - (spread / (gain - 1))^2`` of it, or nothing.
     What is then missing between the edges has no likeness in the refined crop: it is grain, and is added as noise, the
     same in all channels. It is measured by medians, so that missing edges, which are few and strong, don't pass for
     grain, and is never more than what the factor leaves unexplained, or its limits.
@@ -69,7 +69,7 @@ def _matched(refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor, se
 
 
 def _gain(wanted: np.ndarray, given: np.ndarray, blocks: np.ndarray) -> tuple[float, float]:
-    """The factor from ``given`` to ``wanted``, ``[n]`` each, and how far it stands out among those of the blocks, 0..1."""
+    """The factor from ``given`` to ``wanted``, ``[n]`` each, and how far it stands out among the blocks', 0..1."""
     alike = np.bincount(blocks, weights=wanted * given)
     power = np.bincount(blocks, weights=given * given)
     gain = float(alike.sum() / max(power.sum(), 1e-9))

@@ -2,8 +2,8 @@
 
 What tiny models of random weights predict says nothing of how much a trained one changes. So the prediction is
 replaced by the best one there is for latents of independent normal values of deviation 1, which ComfyUI scales latents
-to; the family's sampling, schedule, latent format and masks stay. A part that noise drowns for good comes out as another
-draw: at a change of ``sqrt(2)``.
+to; the family's sampling, schedule, latent format and masks stay. A part that noise drowns for good comes out as
+another draw: at a change of ``sqrt(2)``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from ...core import Region, Size, blur_mask, resample
+from ...core import Region, Size, blur_mask, to_working_size
 from ...core.fill import filled
 from .. import host
 from ..control import adapted_model
@@ -34,7 +34,7 @@ def prepare(crop: Crop, recipe: Recipe, prompts: Prompts) -> Crop:
     crop = crop.planned(crop.plan.resized(hook.touch_scaled_size(crop.plan.wished)))
     logger.info("%s: %s", crop.name, crop.plan.words)
     noise_mask = blur_mask(crop.mask, mask.noise_mask_feather) if mask.noise_mask else None
-    pixels = resample(crop.before, crop.plan.working).clamp_(0.0, 1.0)
+    pixels = to_working_size(crop.before, crop.plan.working).clamp_(0.0, 1.0)
     crop = replace(crop, noise_mask=noise_mask, pixels=hook.post_upscale(pixels, noise_mask))
     whole = crop
     crop = _with_control(_with_text(_conditioned(crop, recipe), prompts), recipe)

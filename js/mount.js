@@ -24,8 +24,12 @@ function replaceOld(node, element, frames = PATIENCE) {
   else if (!element.isConnected && frames) requestAnimationFrame(() => replaceOld(node, element, frames - 1));
 }
 
+/* Nodes are made anew by an undo, under the same ids: what stands in those that are gone isn't placed again. */
 function placeAll() {
-  for (const [node, around] of byHand) place(node, around);
+  for (const [node, around] of byHand) {
+    if (node.graph?.getNodeById(node.id) === node) place(node, around);
+    else byHand.delete(node);
+  }
 }
 
 /* Subgraph nodes of older pages show none but the widgets of what is in them. */

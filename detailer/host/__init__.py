@@ -32,6 +32,7 @@ from . import (
     text,
     tiling,
     upscale_model,
+    user_settings,
     vae,
     workflows,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "text",
     "tiling",
     "upscale_model",
+    "user_settings",
     "vae",
     "workflows",
 ]

@@ -7,6 +7,7 @@ import { colourLinks } from "./colours.js";
 import { growInputs, growOutputs } from "./growing.js";
 import { greyIdle } from "./idle.js";
 import { listen, SETTING as LIVE, showAgain, showSegments } from "./live.js";
+import { SETTING as MEMORY } from "./memory.js";
 import { bringUpToDate, tellChoicesAnew } from "./old_files.js";
 import { addPicker } from "./picker.js";
 import { addPlan, showPlans } from "./plan.js";
@@ -50,7 +51,7 @@ function serves(nodeData) {
 
 app.registerExtension({
   name: "MaskDetailer",
-  settings: [LIVE, STEERING, RECEIVERS],
+  settings: [LIVE, MEMORY, STEERING, RECEIVERS],
 
   addCustomNodeDefs(definitions) {
     told = definitions;

@@ -15,6 +15,7 @@ from ..detailer.values import wrapped_seed
 from . import help_pages
 from .past import files, prompts
 
+MEMORY_SETTING = "MaskDetailer.Memory"  # js/memory.js
 MOST_DIGITS = 9  # of a segment's number
 MOST_DIGITS_OF_SEED = 20
 MOST_LETTERS = 100_000  # of a text
@@ -100,7 +101,7 @@ def _is_number(text: str, most: int = MOST_DIGITS) -> bool:
 
 
 def _memory(query: host.server.Query) -> host.server.Answer:
-    """How much the segment memory may hold, and holds."""
+    """How much the segment memory may hold, and holds; a page's setting is taken at once."""
     return dict(memory.answer(query))
 
 
@@ -134,6 +135,7 @@ def register() -> None:
     for path, answer in {"/mask_detailer/review": _reviewed, "/mask_detailer/review/state": _state}.items():
         host.server.when_serving(lambda path=path, answer=answer: host.server.serve_get(path, answer, takes_long=True))
     host.server.when_serving(_serve_help)
+    host.server.when_serving(lambda: memory.take(host.user_settings.saved(MEMORY_SETTING)))  # as pages left it
     host.server.when_serving(lambda: host.server.serve_post("/impact/wildcards", _expanded))
     host.server.when_serving(lambda: host.server.serve_post("/mask_detailer/old_file", files.upgrades))
     host.server.when_queued(prompts.bring_up_to_date)

@@ -34,6 +34,7 @@ from . import (
     text,
     tiling,
     upscale_model,
+    user_settings,
     vae,
     workflows,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "text",
     "tiling",
     "upscale_model",
+    "user_settings",
     "vae",
     "workflows",
 ]

@@ -80,10 +80,12 @@ class SegmentMemory:
     Attributes:
         bound: bytes; 0: it keeps nothing.
         used: bytes.
+        is_fixed: pages have no say in the bound.
     """
 
     bound: int
     used: int = 0
+    is_fixed: bool = False
     _kept: OrderedDict[bytes, Restored] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -120,15 +122,20 @@ class SegmentMemory:
             self._kept.clear()
             self.used = 0
 
+    def take(self, saved: object) -> None:
+        """The bound that the page's setting was left at, in MiB; what is no such number changes nothing."""
+        if isinstance(saved, int) and not isinstance(saved, bool) and not self.is_fixed:
+            self.set_bound(saved)
+
     def answer(self, query: Mapping[str, str]) -> dict[str, int]:
-        """What a page asks: ``mib`` sets the bound.
+        """What a page asks: ``mib`` sets the bound, where it isn't fixed.
 
         Returns:
             the bound and what is used, in MiB, and how many segments are kept.
         """
         mib = query.get("mib", "")
         if mib.isdecimal() and len(mib) < 10:
-            self.set_bound(int(mib))
+            self.take(int(mib))
         return {"mib": self.bound // MIB, "used": self.used // MIB, "segments": len(self)}
 
     def _drop(self, key: bytes) -> None:
@@ -140,16 +147,16 @@ class SegmentMemory:
             self._drop(next(iter(self._kept)))
 
 
-def _bound_of_environment() -> int:
+def _of_environment() -> SegmentMemory:
     said = os.environ.get(BOUND, "").strip()
     if said.isdecimal() and len(said) < 10:
-        return min(int(said), LARGEST_BOUND) * MIB
+        return SegmentMemory(min(int(said), LARGEST_BOUND) * MIB, is_fixed=True)
     if said:
         logger.warning("%s is %r and no whole number of MiB: %d is taken", BOUND, said, DEFAULT_BOUND)
-    return DEFAULT_BOUND * MIB
+    return SegmentMemory(DEFAULT_BOUND * MIB)
 
 
-memory = SegmentMemory(_bound_of_environment())
+memory = _of_environment()
 
 
 class Recall:

@@ -24,7 +24,7 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingNodesWarning": True}
+SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.Workflow.ShowMissingNodesWarning": True, "MaskDetailer.Memory": 0}
 # its graph is there, and the workflow that it opens by itself won't come over one of ours
 READY = """() => window.app?.graph && window.app.canvas && window.app.vueAppReady !== false
     && window.app.extensionManager?.workflow?.activeWorkflow && !document.querySelector("#splash-loader")"""
@@ -57,8 +57,15 @@ def serve(base: Path, *arguments: str) -> Iterator[Server]:
     settings = base / "user" / "default" / "comfy.settings.json"
     settings.parent.mkdir(parents=True)
     settings.write_text(json.dumps(SETTINGS))
-    with Server(base, log=base / "server.log", arguments=arguments) as running:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MASK_DETAILER_MEMORY_MIB", raising=False)  # it would have its way over the page's setting
+        running = Server(base, log=base / "server.log", arguments=arguments)
+        running.start()
+    try:
+        running.wait_until_ready()
         yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture

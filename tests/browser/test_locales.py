@@ -38,7 +38,7 @@ STRIP = """async () => {
     run.take({what: "begun", segments: [{picture: 1, number: 2, size: "512x512", seed: 7}]});
     return [...lines, strip.main.textContent, strip.more.textContent];
 }"""
-SETTING = """async () => (await import("/extensions/mask_detailer/live.js")).SETTING"""
+SETTING = """async file => (await import(`/extensions/mask_detailer/${file}.js`)).SETTING"""
 LANGUAGES = [("ja-JP", "ja"), ("zh-CN", "zh"), ("fr-FR", "fr"), ("de-DE", "en")]  # this front end has no German yet
 
 
@@ -72,10 +72,11 @@ def test_names_are_shown_in_the_language(chromium: Any, server: Server, browser:
         assert texts[(*ours, key)] in dialog.inner_text()
     page.screenshot(path=SCREENSHOTS / f"locale_{browser}.png")
 
-    setting = page.evaluate(SETTING)
     english = locales.read(locales.ENGLISH)
-    for key in ("name", "tooltip"):  # the English file is written by hand
-        assert setting[key] == english["settings.json", "MaskDetailer_Live", key]
+    for file in ("live", "memory", "receivers", "steer"):  # the English file is written by hand
+        setting = page.evaluate(SETTING, file)
+        for key in ("name", "tooltip"):
+            assert setting[key] == english["settings.json", setting["id"].replace(".", "_"), key]
 
     live = {path[-1]: text for path, text in texts.items() if path[:2] == ours}
     total = live["live_total"].replace("%total%", "2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.borrowing import borrowed
 from support.page import ADD, LOAD, SCREENSHOTS
 
 from browser import test_picker, test_plan, test_search_and_colours, test_told, test_widgets
@@ -33,7 +34,5 @@ def test_our_nodes_are_there(page: Any, renderer: str) -> None:
 
 
 for module in (test_widgets, test_plan, test_picker, test_told, test_search_and_colours):
-    for name, test in vars(module).items():
-        if name.startswith("test_"):
-            globals()[f"{name}_here"] = pytest.mark.slow(test)
-del module, name, test
+    globals().update(borrowed(module, pytest.mark.slow))
+del module

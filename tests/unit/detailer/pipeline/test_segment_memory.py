@@ -90,4 +90,15 @@ def test_what_a_page_is_told() -> None:
 )
 def test_the_environment_sets_it(said: str, mib: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(BOUND, said)
-    assert remembered._bound_of_environment() == mib * MIB
+    memory = remembered._of_environment()
+    assert memory.bound == mib * MIB
+    assert memory.is_fixed is said.strip().isdecimal()
+    memory.take(7)
+    assert memory.answer({"mib": "9"})["mib"] == (mib if memory.is_fixed else 9)
+
+
+@pytest.mark.parametrize(("saved", "mib"), [(7, 7), (0, 0), (None, 5), ("7", 5), (True, 5), (7.5, 5), (-1, 0)])
+def test_the_setting_as_it_was_left(saved: object, mib: int) -> None:
+    memory = SegmentMemory(5 * MIB)
+    memory.take(saved)
+    assert memory.bound == mib * MIB

@@ -132,7 +132,7 @@ def test_the_plan_is_what_is_done(unet: Pipe, moving: Any) -> None:
         ({"track_data": [1]}, "input 'track_data': a list is no SAM3_TRACK_DATA"),
         ({"track_data": {"packed_masks": torch.zeros(2, 1, 8, 1, dtype=torch.uint8), "orig_size": SIZE}}, "2 frames"),
         ({"segs": (SIZE, [mask_to_segs(mask_of(*SIZE, BOX), False, 2.0, False)[1][0]._replace(
-            cropped_mask=torch.ones(3, 60, 60))])}, "input 'segs': segment 1 has masks for 3 frames, there are 5"),
+            cropped_mask=torch.ones(3, 60, 60))])}, "input 'segs': the cropped_mask of segment 1 has 3 frames"),
     ],
     ids=["masks", "no tracks", "tracks", "segs"],
 )  # fmt: skip

@@ -13,9 +13,7 @@ from .region import Size
 
 LOBES = 3
 SOFTER = 0.03  # of 0 for Keys's cubic kernel to 1 for the B-spline
-AHEAD = (
-    0.75  # share of what shrinking takes that enlarging gives beforehand; so grain is kept as by Lanczos-3 both ways
-)
+AHEAD = 0.75  # share of what shrinking takes that enlarging gives beforehand: grain is kept as by Lanczos-3 both ways
 BESIDE = 8  # samples, after which the weights of that are below a thousandth
 MOST_KEPT = 2**22  # bytes of matrices that are kept: some forty of those for crops of usual sizes
 

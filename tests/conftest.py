@@ -45,9 +45,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in reports:
             if isinstance(report, pytest.TestReport):
                 seconds[report.nodeid.split("::")[0]] += report.duration
-    told = [f"{name.removeprefix('tests/')} {spent:.0f}" for name, spent in seconds.most_common() if spent > TOLD_SECONDS]
-    if told:
-        terminalreporter.write_line(f"seconds by file, {sum(seconds.values()):.0f} in all: {', '.join(told)}")
+    named = [f"{name.removeprefix('tests/')} {spent:.0f}" for name, spent in seconds.most_common()]
+    named = [one for one in named if float(one.split()[-1]) > TOLD_SECONDS]
+    if named:
+        terminalreporter.write_line(f"seconds by file, {sum(seconds.values()):.0f} in all: {', '.join(named)}")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

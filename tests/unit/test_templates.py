@@ -76,3 +76,16 @@ def test_a_blueprint_is_one_node(path: Path) -> None:
     assert graph["description"] and workflow["extra"]["BlueprintSearchAliases"]
     numbers = [inner["id"] for inner in graph["nodes"]]
     assert len({*numbers, node["id"]}) == len(numbers) + 1
+
+
+@pytest.mark.parametrize("path", [*TEMPLATES, *BLUEPRINTS], ids=lambda path: path.stem)
+def test_wires_end_where_they_are_plugged_in(path: Path) -> None:
+    """Later pages go by a wire's place among the inputs, not by what the input says of its wire."""
+    workflow = read(path)
+    wires = [(workflow["nodes"], wire[0], wire[3], wire[4]) for wire in workflow["links"]]
+    for inside in workflow.get("definitions", {}).get("subgraphs", []):
+        wires += [(inside["nodes"], *(wire[key] for key in ("id", "target_id", "target_slot"))) for wire in inside["links"]]
+    for around, wire, target, slot in wires:
+        for node in around:
+            if node["id"] == target:
+                assert node["inputs"][slot]["link"] == wire, (node["type"], wire)

@@ -248,6 +248,8 @@ class Graph:
         """All of it as the inside of a subgraph. ``about``: what of the definition the page shows in its menus."""
         number = len(self.links)
         inputs, links, widgets = [], [], {}
+        for node, wanted in (target for targets in ends.inputs.values() for target in targets):
+            node.given[wanted] = 0  # all that have a wire, before a place among them is asked for
         for slot, (label, targets) in enumerate(ends.inputs.items()):
             ids = []
             for node, wanted in targets:

@@ -10,7 +10,7 @@ from engine.tiny_models import mask_of, picture
 from engine.video_models import CELLS, VIDEO
 
 
-@pytest.mark.parametrize("name", ["wan vace", "ltx", "hunyuan"])
+@pytest.mark.parametrize("name", [pytest.param("wan vace", marks=pytest.mark.by_hand), "ltx", "hunyuan"])
 def test_a_family_takes_the_clip_as_one_latent_and_in_spans(name: str) -> None:
     along = CELLS.get(name, 4)
     frames = 2 * along  # one short of what the codec wants

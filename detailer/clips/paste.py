@@ -36,7 +36,10 @@ def put(work: torch.Tensor, crop: Crop, part: TrackPlan, frame: int, recipe: Rec
         alpha = alpha * within(pose, window.size, region).to(alpha)
     alpha = alpha if weight == 1.0 else alpha * weight
     before = work[(slice(None), *region.slices)].clone()
-    patch = put_back(crop.pixels, pose, window.size, covered)[(slice(None), *inside)].to(before).clamp(0.0, 1.0)
+    residual = recipe.settings.options.paste == "residual" and pose.region(window.size) is None
+    pixels = crop.pixels - crop.before.to(crop.pixels) if residual else crop.pixels
+    patch = put_back(pixels, pose, window.size, covered)[(slice(None), *inside)].to(before)
+    patch = (before + patch if residual else patch).clamp(0.0, 1.0)
     patch = seamless(before, patch, alpha, blend.method, blend.width, region.open_sides(picture))
     paste_(work, patch, alpha, region)
 

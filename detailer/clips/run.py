@@ -157,10 +157,11 @@ class _Group:
         """Put what was made of the frames back into them.
 
         Where a window lies between the pixels, it goes there straight from the size at which it was sampled, unless the
-        detail options changed it at the picture's scale.
+        detail options changed it at the picture's scale; or what has changed in it goes there, with residual paste.
         """
         options = self.recipe.settings.options
         changed = (options.drift, options.colour.match, options.detail) != ("off", "off", "off")
+        changed = changed or options.paste == "residual"
         crops = [one.crop for one in made]
         pixels, before = (torch.cat([getattr(crop, name) for crop in crops]) for name in ("pixels", "before"))
         faults = [crop.fault for crop in crops for _ in range(crop.frames)]
@@ -170,7 +171,7 @@ class _Group:
             shown = (pixels if still else large)[index : index + 1].clamp(0.0, 1.0)
             put(
                 self.work[frame : frame + 1],
-                replace(crops[0], pixels=shown, fault=fault),
+                replace(crops[0], pixels=shown, before=before[index : index + 1], fault=fault),
                 self.part,
                 frame,
                 self.recipe,

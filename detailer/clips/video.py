@@ -12,9 +12,11 @@ from .. import host
 from ..host.protocols import Latent
 from ..host.sampling import Guidance
 from ..host.tiling import Stretch, Tile, Tiling
-from ..ksampler import Run, Stages
+from ..ksampler import Run
+from ..options import UNTURNED
 from ..pipeline.crop import Crop
 from ..pipeline.recipe import Recipe
+from ..pipeline.sample import stages_of
 from ..values import BasicPipe, KSampleCall, wrapped_seed
 from .plan import ClipSettings
 
@@ -61,7 +63,19 @@ def sample_clip(crop: Crop, settings: ClipSettings, recipe: Recipe, progress: ho
     decoded = hook.post_decode(host.vae.decode_frames(pipe.vae, samples, recipe.settings.vae_tiles.decode))
     if len(decoded) < frames:
         raise hook.miscounted(len(decoded), frames)
-    return replace(crop, pixels=decoded[:frames])
+    return replace(crop, pixels=decoded[:frames], source=_unsampled(crop, encoded, recipe))
+
+
+def _unsampled(crop: Crop, encoded: torch.Tensor, recipe: Recipe) -> torch.Tensor | None:
+    """The frames through the VAE and back, where they are asked for."""
+    options, tiles, vae = recipe.settings.options, recipe.settings.vae_tiles, crop.pipe.vae
+    if crop.source is None or options.paste != "residual":
+        return None
+    if options.fill != UNTURNED.fill:  # something else was encoded
+        long = host.vae.clip_length(vae, crop.frames)
+        encoded = host.vae.encode(vae, _lengthened(crop.source, long), tiles.encode, frames=long)
+    samples = host.latents.fitted_to(crop.pipe.model, {"samples": encoded})["samples"]
+    return host.vae.decode_frames(vae, samples, tiles.decode)[: crop.frames]
 
 
 def _lengthened(frames: torch.Tensor, count: int) -> torch.Tensor:
@@ -83,8 +97,7 @@ def _descended(
     progress: host.progress.Progress,
 ) -> torch.Tensor:  # fmt: skip
     samples, refiner = call.latent["samples"], crop.refiner
-    ratio, sigmas = refiner.ratio if refiner else 0.0, recipe.custom.sigmas
-    stages = Stages.of(call.steps, call.denoise, ratio) if sigmas is None else Stages.all_of(sigmas, ratio)
+    stages = stages_of(call, refiner, recipe)
     scheduler = recipe.settings.sampling.scheduler_func
     run = Run(crop.name, call, (call.seed,), stages, scheduler, recipe.custom, crop.others)
     cells = samples.shape[2]

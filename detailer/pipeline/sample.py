@@ -40,6 +40,14 @@ DENOISE_SCALES: dict[str, Callable[[KSampleCall, float], Stages]] = {
 }
 
 
+def stages_of(call: KSampleCall, refiner: Refiner | None, recipe: Recipe) -> Stages:
+    """What of a schedule a call runs: given sigmas whole, else what the denoise says on its scale."""
+    ratio = refiner.ratio if refiner else 0.0
+    if recipe.custom.sigmas is not None:
+        return Stages.all_of(recipe.custom.sigmas, ratio)
+    return chosen(DENOISE_SCALES, recipe.settings.options.denoise.scale, "denoise scale")(call, ratio)
+
+
 def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progress) -> list[Crop]:
     """Crops that go into one batch (``batching.alike``), each with what was decoded.
 
@@ -205,7 +213,6 @@ def _cycles(
         the latent with the refined samples, its noise mask kept.
     """
     hook, sampling, refiner = recipe.hook, recipe.settings.sampling, beside.refiner
-    stages_of = chosen(DENOISE_SCALES, recipe.settings.options.denoise.scale, "denoise scale")
     name = ", ".join(crop.name for crop in crops)
     seeds = [crop.plan.seed for crop in crops for _ in range(crop.items)]
     custom, of_each_crop = recipe.custom, hook.custom_sampler()
@@ -224,8 +231,7 @@ def _cycles(
         now = tuple(wrapped_seed(this.seed + other - call.seed) for other in seeds)
         if noise is None:
             noise = host.sampling.noise_for(latent, now)
-        ratio = refiner.ratio if refiner else 0.0
-        stages = stages_of(this, ratio) if custom.sigmas is None else Stages.all_of(custom.sigmas, ratio)
+        stages = stages_of(this, refiner, recipe)
         run = Run(name, this, now, stages, sampling.scheduler_func, custom, beside.others, beside.tiles)
         latent = {**latent, "samples": run.sample(refiner, noise, part)}
     return latent

@@ -10,6 +10,7 @@ from engine.families import FAMILIES
 from engine.running import SMALL, detail, near, unchanged_outside
 from engine.tiny_models import Pipe, mask_of, picture
 from mask_detailer.core import mask_to_segs
+from mask_detailer.detailer.options import DenoiseOptions, DetailOptions
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 from mask_detailer.nodes.validate import InputError
 from support.moving import MOTIONS, moving_scene
@@ -150,6 +151,23 @@ def test_the_plan_is_what_is_done(unet: Pipe, moving: Any) -> None:
 def test_other_numbers_of_frames_are_refused(unet: Pipe, still: torch.Tensor, given: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         detailed(still, unet, **given)
+
+
+def test_residual_paste_leaves_what_nothing_changed(unet: Pipe, moving: Any, wan: Any) -> None:
+    clip, masks = moving
+    for pipe in (unet, wan):
+        options = DetailOptions(paste="residual")
+        kept = detailed(clip, pipe, mask=masks, denoise=0.0, detail_options=options)[0]
+        assert (kept - clip).abs().max() < 1e-5
+        assert (detailed(clip, pipe, mask=masks, denoise=0.0)[0] - clip).abs().max() > 0.01
+        assert (detailed(clip, pipe, mask=masks, denoise=0.8, detail_options=options)[0] - clip).abs().max() > 0.01
+
+
+def test_denoise_by_noise_level_counts_for_video_models(wan: Any, moving: Any) -> None:
+    clip, masks = moving
+    by_noise = DetailOptions(denoise=DenoiseOptions(scale="noise_level"))
+    made = [detailed(clip, wan, mask=masks, denoise=0.3, detail_options=one)[0] for one in (DetailOptions(), by_noise)]
+    assert not torch.equal(*made) and all(bool(one.isfinite().all()) for one in made)
 
 
 # --- video models -------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_help_page_opens(page: Any, renderer: str) -> None:
 
 
 def test_help_pages_fit_their_panel(page: Any, renderer: str) -> None:
-    """None of our pages is wider than ComfyUI's panel, whose contents would be cut off; in English, French and German."""
+    """None of our pages is wider than ComfyUI's panel, which cuts off contents; in English, French and German."""
     node = page.evaluate(ADD, "MaskDetailerPlan")
     look_at(page, node)
     page.evaluate(SELECT, node)

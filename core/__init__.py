@@ -7,7 +7,7 @@ from .mask_to_segs import mask_to_segs
 from .masks import as_mask_batch, blur_mask, covered_region, dilate_mask, resize_mask
 from .pixels import encoded, to_bytes
 from .region import Region, Size
-from .resample import resample
+from .resample import from_working_size, resample, to_working_size
 from .rotate import Turn
 from .seg import SEG, SEGS, bbox, crop_region, header_size, own_image, seg_image, seg_mask
 
@@ -24,6 +24,7 @@ __all__ = [
     "crop_region",
     "dilate_mask",
     "encoded",
+    "from_working_size",
     "header_size",
     "joined",
     "mask_to_segs",
@@ -35,6 +36,7 @@ __all__ = [
     "seg_image",
     "seg_mask",
     "to_bytes",
+    "to_working_size",
     "with_channels",
 ]
 

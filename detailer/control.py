@@ -117,6 +117,12 @@ def stored_hint(wrapper: object) -> torch.Tensor | None:
     return next((hint for hint in hints if hint is not None), None)
 
 
+def is_bound_to_region(seg: SEG) -> bool:
+    """Whether something on a segment was cut for its own crop region, so that no other will do."""
+    wrappers = _chain(getattr(seg, "control_net_wrapper", None))
+    return any(not getattr(wrapper, "suits_any_region", False) for wrapper in wrappers)
+
+
 def _chain(wrapper: object) -> Iterator[object]:
     while wrapper is not None:
         yield wrapper

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from . import host
-from .host.protocols import Latent, Model, Sampler, SchedulerFunc
+from .host.custom_sampling import NOTHING_CUSTOM, CustomSampling
+from .host.protocols import Conditioning, Latent, Model, SchedulerFunc
 from .host.sampling import Descent, Guidance
+from .host.tiling import Tile, Tiling, part_of
 from .values import KSampleCall, Refiner
 
 logger = logging.getLogger("mask_detailer")
@@ -57,6 +59,12 @@ class Stages:
     def below(cls, top: float, steps: int, refiner_ratio: float = 0.0) -> Stages:
         """``steps`` steps from a noise level down to 0."""
         return cls(steps, 0, int(steps * (1.0 - refiner_ratio)), top)
+
+    @classmethod
+    def all_of(cls, sigmas: torch.Tensor, refiner_ratio: float = 0.0) -> Stages:
+        """All of given noise levels."""
+        steps = max(len(sigmas) - 1, 0)
+        return cls(steps, 0, int(steps * (1.0 - refiner_ratio)))
 
     def cut(self, sigmas: torch.Tensor) -> torch.Tensor:
         """A schedule that is longer than asked for ends at ``total``, cleanly."""
@@ -185,7 +193,9 @@ class Run:
     Attributes:
         name: whose, for log and errors.
         seeds: one for the whole latent, or one an item.
-        custom_sampler: instead of the one that the call names.
+        custom: sampler, noise levels and guider instead of those that the call names.
+        others: the guider's other prompts.
+        tiles: by which the model predicts instead of all at once; the refiner and guiders do as ever.
     """
 
     name: str
@@ -193,7 +203,9 @@ class Run:
     seeds: Sequence[int]
     stages: Stages
     scheduler_func: SchedulerFunc | None = None
-    custom_sampler: Sampler | None = None
+    custom: CustomSampling = NOTHING_CUSTOM
+    others: Mapping[str, Conditioning] = field(default_factory=dict)
+    tiles: Sequence[Tile] = ()
 
     def sample(self, refiner: Refiner | None, noise: torch.Tensor, progress: host.progress.Progress) -> torch.Tensor:
         """The model's steps, then, over its result inside the noise mask, the refiner's.
@@ -217,12 +229,24 @@ class Run:
             descent = self.descent(leg.guidance, noise, whole, whole[leg.first : leg.last + 1], finish)
             samples = latent["samples"]
             if descent is not None:
-                samples = host.sampling.sample(leg.guidance, latent, noise, descent, leg.progress)
+                samples = self._sampled(leg, latent, noise, descent)
             if not finish:
                 clean = latent["samples"]
                 latent = {**latent, "samples": host.latents.under_mask(samples, clean, latent.get("noise_mask"))}
                 noise = torch.zeros_like(noise)
         return samples
+
+    def _sampled(self, leg: _Leg, latent: Latent, noise: torch.Tensor, descent: Descent) -> torch.Tensor:
+        if not self.tiles or leg.guidance.of_refiner or leg.guidance.guider is not None:
+            return host.sampling.sample(leg.guidance, latent, noise, descent, leg.progress)
+        samples, mask = latent["samples"], latent.get("noise_mask")
+        masks = None if mask is None else host.latents.noise_mask_at(mask, samples)
+        sampler = Tiling(descent.sampler, [self.tiles], noise).of(samples, masks)
+        first = self.tiles[0]
+        guidance = replace(leg.guidance, positive=first.positive, negative=first.negative)
+        start: Latent = {"samples": part_of(samples, first.region)}
+        descent = replace(descent, sampler=sampler)
+        return host.sampling.sample(guidance, start, part_of(noise, first.region), descent, leg.progress)
 
     def _legs(self, refiner: Refiner | None, progress: host.progress.Progress) -> list[_Leg]:
         start, switch, total = self.stages.start, self.stages.switch, self.stages.total
@@ -234,11 +258,17 @@ class Run:
 
     def guidance(self, refiner: Refiner | None = None) -> Guidance:
         leader = refiner or self.call
-        return Guidance(leader.model, leader.positive, leader.negative, self.call.cfg, refiner is not None)
+        cfg = self.call.cfg
+        if refiner is not None or self.custom.guider is None:
+            return Guidance(leader.model, leader.positive, leader.negative, cfg, refiner is not None)
+        prompts = leader.positive, leader.negative
+        return Guidance(leader.model, *prompts, cfg, guider=self.custom.guider, others=self.others)
 
     def levels(self, model: Model) -> torch.Tensor:
         """The noise levels of the whole schedule."""
         call, stages = self.call, self.stages
+        if self.custom.sigmas is not None:
+            return self.custom.sigmas
         steps = stages.total if stages.top is None else max(FINE, stages.total)
         sigmas = host.schedules.sigmas_for(model, call.sampler_name, call.scheduler, steps, self.scheduler_func)
         return sigmas if stages.top is None else host.schedules.levels_from(sigmas, stages.top, stages.total)
@@ -263,7 +293,9 @@ class Run:
                 f"{self.name}: the scheduler {call.scheduler!r} gives noise levels that are not finite for "
                 f"{self.stages.total} steps. Use more steps or another scheduler"
             )
-        sampler = self.custom_sampler or host.sampling.sampler_for(
-            call.sampler_name, guidance.model, noise, whole, self.seeds
-        )
+        sampler = self.custom.sampler
+        if sampler is None:
+            sampler = host.sampling.sampler_for(call.sampler_name, guidance.model, noise, whole, self.seeds)
+        else:
+            sampler = host.custom_sampling.apart(sampler, noise, self.seeds)
         return Descent(sampler, sigmas, self.seeds[0], finish)

@@ -227,16 +227,28 @@ class Live:
                 self._keep(place, BEFORE, image[:, rows, columns])
             self._tell("kept", [_name(place)], state="kept")
 
-    def candidates(self, place: PlacedCrop, shown: Sequence[tuple[int, Callable[[], torch.Tensor]]]) -> None:
-        """A segment's candidates: seeds, and what gives their crops; the first is the one that is pasted."""
+    def candidates(
+        self,
+        place: PlacedCrop,
+        shown: Sequence[tuple[int, Callable[[], torch.Tensor]]],
+        pasted: int = 0,
+        points: Sequence[float] = (),
+    ) -> None:
+        """A segment's candidates: seeds, and what gives their crops.
+
+        Args:
+            pasted: which of them is, from 0.
+            points: what is wrong with each in one number, where it was judged.
+        """
         with self._only_shown():
             if not self._is_kept:
                 return
             told: list[Facts] = []
-            for seed, picture in shown:
+            for index, (seed, picture) in enumerate(shown):
                 crop = picture()
                 self._keep(place, CANDIDATE, crop, str(seed))
-                told.append({"seed": str(seed), "shown": thumbnail(crop)})
+                judged = {"points": f"{points[index]:.2f}"} if points else {}
+                told.append({"seed": str(seed), "shown": thumbnail(crop), "pasted": index == pasted, **judged})
             self._tell("candidates", [{**_name(place), "candidates": told}])
 
     def lost(self, keys: Sequence[str]) -> None:

@@ -40,6 +40,15 @@ class BlendOptions:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a model was trained at: the pixels of a square's side, and what sides must be multiples of (pixels)."""
+
+    family: str = "a model of any kind"
+    side: int = 1024
+    multiple: int = 1
+
+
+@dataclass(frozen=True)
 class WorkingSizeOptions:
     """At which size a crop is worked on, and what of the picture is in it.
 
@@ -52,6 +61,7 @@ class WorkingSizeOptions:
         multiple: both sides are multiples of it and of what the VAE and the model need; 0 for these alone.
         context: least pixels of surroundings on every side of the part.
         border: ``mirror``: the context goes on past the picture's border, mirrored; ``stop``: it ends there.
+        trained: for ``model``; ``pipeline.recipe`` asks the model.
     """
 
     mode: str = "guide_size"
@@ -63,6 +73,7 @@ class WorkingSizeOptions:
     multiple: int = 0
     context: int = 0
     border: str = "stop"
+    trained: Trained = Trained()
 
 
 def _less_for_larger(denoise: float, side: float, full_up_to: int) -> float:
@@ -116,6 +127,8 @@ class DetailOptions:
             ``never``: neither, whatever the switches say. Where memory runs out, the VAE goes in tiles in any case.
         references: one of ``REFERENCES`` (``host.references``): which reference latents are cut to a part.
         paste: one of ``PASTES`` (``pipeline.restore``): what goes back into the picture.
+        overlaps: one of ``OVERLAPS`` (``pipeline.together``): what becomes of parts whose crops share pixels.
+        best_of: how many candidates of a part are made, with seed after seed; the best (``pipeline.best``) is pasted.
     """
 
     colour: ColourOptions = ColourOptions()
@@ -129,11 +142,18 @@ class DetailOptions:
     tiling: str = "auto"
     references: str = "auto"
     paste: str = "direct"
+    best_of: int = 1
+    overlaps: str = "one_by_one"
 
     @property
     def needs_source(self) -> bool:
-        """Whether a crop goes through the VAE as it was, too."""
-        return self.paste == "residual"
+        """Whether the crop as it was is wanted beside what is sampled."""
+        return self.paste == "residual" or self.shows_crop
+
+    @property
+    def shows_crop(self) -> bool:
+        """Whether an edit model is shown the crop itself."""
+        return self.references.startswith("crop")
 
 
 UNTURNED = DetailOptions()

@@ -31,6 +31,7 @@ class PlanRow:
         working: width and height it is sampled at.
         batch: the group that it is sampled in, from 1; None where it is skipped.
         share: its part of all that is sampled, by area, 0..1.
+        why: its working size in words, where the detail options had a say.
     """
 
     picture: int
@@ -44,6 +45,7 @@ class PlanRow:
     batch: int | None
     skipped: str | None
     share: float
+    why: str = ""
 
 
 def rows_of(plans: Sequence[Plan], groups: Iterable[Sequence[Place]]) -> list[PlanRow]:
@@ -83,6 +85,7 @@ def _row(picture: int, crop: CropPlan, batch: int | None, everything: int) -> Pl
         batch,
         crop.skipped,
         0.0 if crop.skipped else _area(crop) / everything,
+        crop.why,
     )
 
 
@@ -99,12 +102,17 @@ def as_json(rows: Iterable[PlanRow]) -> str:
 def as_text(rows: Sequence[PlanRow]) -> str:
     """A Markdown table, its columns aligned so that it reads as plain text too.
 
-    The column of pictures is there only where there are several, the one that says why only where one is skipped.
+    The column of pictures is there only where there are several, the one that says why only where one is skipped, and
+    the one that says why a size only where detail options had a say.
     """
     several, skips = len({row.picture for row in rows}) > 1, any(row.skipped for row in rows)
+    says_why = any(row.why for row in rows)
     head = ["segment", "label", "size", "scale", "crop", "bbox", "seed", "batch", "share"]
+    head += ["why this size"] * says_why
     lines = [_line("picture", head, "skipped", several, skips)]
-    lines += (_line(str(row.picture), _cells(row), row.skipped or "", several, skips) for row in rows)
+    for row in rows:
+        cells = [*_cells(row), *[row.why] * says_why]
+        lines.append(_line(str(row.picture), cells, row.skipped or "", several, skips))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)

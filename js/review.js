@@ -201,14 +201,15 @@ class Review {
     if (this.grid.dataset.version === `${version} ${part.key}`) return;
     this.grid.dataset.version = `${version} ${part.key}`;
     const hint = element("p", "", text("review_pick", "click one, or press its number"));
-    const pictures = several.map(({ seed, shown }, index) => {
+    const pictures = several.map(({ seed, shown, pasted, points }, index) => {
       const image = Object.assign(new Image(), { alt: "", draggable: false, src: jpeg(shown) });
       const large = Object.assign(new Image(), { src: this.addressOf(part, "candidate", version, seed) });
       large.onload = () => (image.src = large.src);
       const one = button("candidate", "", () => this.act(pick(seed)));
       const seeds = text("live_seed", "seed %seeds%", { seeds: seed });
-      const isIn = !index && text("review_in", "in the picture");
-      const words = [seeds, isIn].filter(Boolean).join(" · ");
+      const isIn = (pasted ?? !index) && text("review_in", "in the picture");
+      const faults = points !== undefined && text("review_faults", "faults %points%", { points });
+      const words = [seeds, faults, isIn].filter(Boolean).join(" · ");
       one.append(image, element("span", "", element("b", "", `${index + 1}`), ` ${words}`));
       return one;
     });

@@ -9,6 +9,7 @@ from ..core.blend import BLENDS
 from ..core.fill import FILLS
 from ..core.masks import RAMPS
 from ..core.surroundings.colour import COLOUR_MATCHES
+from ..detailer.choices import MOST_CANDIDATES
 from ..detailer.host.references import REFERENCES
 from ..detailer.options import (
     BORDERS,
@@ -24,6 +25,7 @@ from ..detailer.options import (
 from ..detailer.pipeline.recipe import TILINGS
 from ..detailer.pipeline.restore import DETAILS, DRIFTS, PASTES
 from ..detailer.pipeline.sample import DENOISE_SCALES
+from ..detailer.pipeline.together import OVERLAPS
 from ..detailer.pipeline.working_size import SIZE_MODES
 from . import schema
 from .registry import DETAILER, Node
@@ -99,7 +101,8 @@ def _size() -> Inputs:
     mode = (
         "How large a crop is worked on. guide_size: as the detailer says; rounding may stretch a crop by some percent. "
         "The others never stretch, the crop grows a little instead. guide_size_exact: the same size. short_side: the "
-        "crop's shorter side. pixel_budget: as many pixels as your model was trained at. fixed_size: width and height."
+        "crop's shorter side. pixel_budget: so many megapixels. fixed_size: width and height. model: as many pixels as "
+        "the connected model was trained at, and its multiples."
     )
     short = "For short_side: what the crop's shorter side becomes. 512 for SD1.5, 1024 for SDXL and later."
     budget = "For pixel_budget: millions of pixels, in the crop's own shape. 0.26 for SD1.5, 1.05 for SDXL and later."
@@ -172,7 +175,8 @@ def _later() -> Inputs:
     references = (
         "For edit models (Kontext, Qwen Image Edit and kin), the reference latents of the conditioning. auto: one that "
         "shows the picture, by its size, is cut to the part; another picture stays whole. whole: all stay whole. cut: "
-        "all are cut."
+        "all are cut. crop: the part itself at the size that is sampled, without any wiring; drift and colour are then "
+        "corrected where they are off. crop_uncorrected: the same without that."
     )
     scale = (
         "What denoise means. schedule: the share of the schedule's steps, as KSampler has it; how much that changes "
@@ -184,10 +188,21 @@ def _later() -> Inputs:
         "sampling has changed in it, so that what the VAE and resizing lose stays. For parts that are good already and "
         "low denoise; of blurred parts some of the blur comes back."
     )
+    best = (
+        "Candidates of each part, with seed after seed, in one batch. The one whose seam shows least, and that is no "
+        "worse in tint, drift, sharpness, grain and burnt colours, is put back; the log and the strip say why. Takes "
+        "as much longer."
+    )
+    overlaps = (
+        "Parts whose crops share pixels. one_by_one: one after another, each on the result before. together: as one "
+        "crop, each predicted with its own prompt and joined at every step, so that none is worked on twice."
+    )
     return {
         "references": _choice(REFERENCES, references, advanced=True),
         "denoise_scale": _choice(DENOISE_SCALES, scale),
         "paste": _choice(PASTES, paste),
+        "best_of": ("INT", {"default": 1, "min": 1, "max": MOST_CANDIDATES, "step": 1, "tooltip": best}),
+        "overlaps": _choice(OVERLAPS, overlaps),
     }
 
 
@@ -217,6 +232,8 @@ class _Widgets(TypedDict):
     references: NotRequired[str]
     denoise_scale: NotRequired[str]
     paste: NotRequired[str]
+    best_of: NotRequired[int]
+    overlaps: NotRequired[str]
 
 
 class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True):
@@ -268,5 +285,7 @@ class MaskDetailerOptions(Node, name="Detailer Options", menu=DETAILER, own=True
             tiling=widgets["tiling"],
             references=widgets.get("references", UNTURNED.references),
             paste=widgets.get("paste", UNTURNED.paste),
+            best_of=widgets.get("best_of", UNTURNED.best_of),
+            overlaps=widgets.get("overlaps", UNTURNED.overlaps),
         )
         return (options,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,24 @@ TESTS = Path(__file__).parent
 MARKED = ("browser", "server")  # folders whose tests bear their name as a marker
 QUICK = ("unit", "dev")
 BY_HAND = "by_hand"
+TOLD_SECONDS = 10.0  # a file whose tests take longer is named at the end: all of it must stay under 15 minutes
 
 
 def pytest_report_header() -> str:
     return f"fuzz: FUZZ_SEED={os.environ['FUZZ_SEED']}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Where the time went, by file."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.split("::")[0]] += report.duration
+    named = [f"{name.removeprefix('tests/')} {spent:.0f}" for name, spent in seconds.most_common()]
+    named = [one for one in named if float(one.split()[-1]) > TOLD_SECONDS]
+    if named:
+        terminalreporter.write_line(f"seconds by file, {sum(seconds.values()):.0f} in all: {', '.join(named)}")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses

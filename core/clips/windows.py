@@ -36,6 +36,7 @@ class Window:
         poses: its place in each of the track's frames.
         box: what the part covers of it in any frame.
         mask: ``[h,w]`` float32 0..1, what the part's masks cover of it in any frame.
+        lost: the frames of its gaps in which the picture does not show it either.
     """
 
     track: Track
@@ -43,6 +44,7 @@ class Window:
     poses: Mapping[int, Pose]
     box: Region
     mask: np.ndarray
+    lost: frozenset[int] = frozenset()
 
     @property
     def region(self) -> Region | None:
@@ -83,8 +85,8 @@ def window_of(track: Track, frames: Frames, picture: Size, framing: Framing) -> 
     Args:
         frames: a frame ``[H,W,3]`` float 0..1 by its number.
     """
-    path = smoothed(_measured(track, frames), framing.smoothing)
-    poses = _steadied(path, track)
+    measured, lost = _measured(track, frames)
+    poses = _steadied(smoothed(measured, framing.smoothing), track)
     extent = _extent(track, poses)
     if len({*poses.values()}) == 1:
         pose = next(iter(poses.values()))
@@ -92,7 +94,7 @@ def window_of(track: Track, frames: Frames, picture: Size, framing: Framing) -> 
                                                  extent[3] + pose.y)))  # fmt: skip
         region = box.padded(framing.margin).union(box.grown(framing.crop_factor, picture)).within(picture)
         middle = Pose((region.x1 + region.x2) / 2, (region.y1 + region.y2) / 2)
-        return _window(track, region.size, dict.fromkeys(poses, middle))
+        return _window(track, region.size, dict.fromkeys(poses, middle), lost)
     largest = max(pose.zoom for pose in poses.values())
     extent = tuple(side * largest for side in extent)  # type: ignore[assignment]
     middle = complex(extent[0] + extent[2], extent[1] + extent[3]) / 2
@@ -104,16 +106,16 @@ def window_of(track: Track, frames: Frames, picture: Size, framing: Framing) -> 
     )
     return _window(track, Size(height, width), {
         frame: _moved(replace(pose, zoom=pose.zoom / largest), middle) for frame, pose in poses.items()
-    })  # fmt: skip
+    }, lost)  # fmt: skip
 
 
 def resized(window: Window, size: Size, right: float = 0.0, down: float = 0.0) -> Window:
     """The same with another size, its middle moved by so many of its pixels."""
     moved = {frame: _moved(pose, complex(right, down)) for frame, pose in window.poses.items()}
-    return _window(window.track, size, moved)
+    return _window(window.track, size, moved, window.lost)
 
 
-def _window(track: Track, size: Size, poses: Mapping[int, Pose]) -> Window:
+def _window(track: Track, size: Size, poses: Mapping[int, Pose], lost: frozenset[int]) -> Window:
     mask = np.zeros(size, np.float32)
     for frame, sighting in track.sightings.items():
         np.maximum(mask, _in_window(sighting, poses[frame], size)[0].numpy(), out=mask)
@@ -121,7 +123,7 @@ def _window(track: Track, size: Size, poses: Mapping[int, Pose]) -> Window:
     box = Region(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else Region(
         0, 0, size.width, size.height
     )  # fmt: skip
-    return Window(track, size, poses, box, mask)
+    return Window(track, size, poses, box, mask, lost)
 
 
 def _in_window(sighting: Sighting, pose: Pose, size: Size) -> torch.Tensor:
@@ -145,8 +147,9 @@ class Measured:
     doubt: np.ndarray
 
 
-def _measured(track: Track, frames: Frames) -> dict[int, Measured | None]:
-    """Each frame's place, None where nothing says it."""
+def _measured(track: Track, frames: Frames) -> tuple[dict[int, Measured | None], frozenset[int]]:
+    """Each frame's place, None where nothing says it; and the frames that were looked through in vain."""
+    lost: set[int] = set()
     first = track.sightings[track.first]
     at = Pose((first.region.x1 + first.region.x2) / 2, (first.region.y1 + first.region.y2) / 2)
     template = Template(frames(track.first), first.mask, at)
@@ -177,12 +180,14 @@ def _measured(track: Track, frames: Frames) -> dict[int, Measured | None]:
             poses[frame] = by_mask
         else:
             found[frame], poses[frame] = None, guesses[1]
+            if not template.is_blank:
+                lost.add(frame)
         if sighting is not None:
             last_seen = frame
             if match is None or match.like < TEMPLATE_LIKE:
                 shown = _in_window(sighting, poses[frame], template.window)[0].numpy()
                 template = Template(frames(frame), shown, poses[frame])
-    return found
+    return found, frozenset(lost)
 
 
 def _by_mask(last: Sighting, now: Sighting, pose: Pose) -> Pose:

@@ -25,7 +25,8 @@ def put(work: torch.Tensor, crop: Crop, part: TrackPlan, frame: int, recipe: Rec
     picture, window, pose = Size(*work.shape[1:3]), part.window, part.window.poses[frame]
     covered = pose.covered(window.size)
     region = covered.within(picture)
-    if region.is_empty:
+    weight = part.weight(frame)
+    if region.is_empty or weight == 0.0:
         return
     mask, blend = recipe.settings.mask, recipe.settings.options.blend
     alpha = paste_mask(_own_mask(part, frame, covered).to(work.device), mask.feather, blend.ramp, blend.grow)
@@ -33,7 +34,6 @@ def put(work: torch.Tensor, crop: Crop, part: TrackPlan, frame: int, recipe: Rec
     alpha = alpha[(slice(None), *inside)]
     if pose.region(window.size) is None:
         alpha = alpha * within(pose, window.size, region).to(alpha)
-    weight = part.weight(frame)
     alpha = alpha if weight == 1.0 else alpha * weight
     before = work[(slice(None), *region.slices)].clone()
     patch = put_back(crop.pixels, pose, window.size, covered)[(slice(None), *inside)].to(before).clamp(0.0, 1.0)

@@ -73,16 +73,20 @@ class TrackPlan:
         return replace(self.crop, region=Region(left, top, left + size.width, top + size.height))
 
     def weight(self, frame: int) -> float:
-        """How much of the part counts in a frame: it fades in and out, but not at a cut or at the clip's ends."""
+        """How much of the part counts in a frame: nothing where it is out of sight, towards which it fades, as it does
+        where its track begins and ends; but not at a cut or at the clip's ends."""
         track, (first, after) = self.track, self.track.shot
         since = frame - track.first + 1 if track.first > first else self.fade + 1
         until = track.last - frame + 1 if track.last < after - 1 else self.fade + 1
-        return min(since, until, self.fade + 1) / (self.fade + 1)
+        sight = min((abs(frame - other) for other in self.window.lost), default=self.fade + 1)
+        return min(since, until, sight, self.fade + 1) / (self.fade + 1)
 
     def __str__(self) -> str:
         track, window = self.track, self.window
         moves = "stands still" if window.region is not None else "moves"
         gaps = f", {len(track.gaps)} without it" if track.gaps else ""
+        if window.lost:
+            gaps += f" ({len(window.lost)} of them left as they are: it is out of sight)"
         what = f"worked on at {self.crop.working}, seed {self.crop.seed}"
         if self.skipped:
             what = f"skipped, {self.skipped}"

@@ -83,8 +83,10 @@ def _descended(
     progress: host.progress.Progress,
 ) -> torch.Tensor:  # fmt: skip
     samples, refiner = call.latent["samples"], crop.refiner
-    stages = Stages.of(call.steps, call.denoise, refiner.ratio if refiner else 0.0)
-    run = Run(crop.name, call, (call.seed,), stages, recipe.settings.sampling.scheduler_func)
+    ratio, sigmas = refiner.ratio if refiner else 0.0, recipe.custom.sigmas
+    stages = Stages.of(call.steps, call.denoise, ratio) if sigmas is None else Stages.all_of(sigmas, ratio)
+    scheduler = recipe.settings.sampling.scheduler_func
+    run = Run(crop.name, call, (call.seed,), stages, scheduler, recipe.custom, crop.others)
     cells = samples.shape[2]
     most = host.vae.cells_of_clip(recipe.pipe.vae, settings.span)
     shared = max(cells_shared(recipe.pipe, settings.overlap), 0)
@@ -104,7 +106,10 @@ def _descended(
     sampler = Tiling(descent.sampler, [tiles], noise).of(samples, masks)
     first = laid[0]
     start: Latent = {"samples": samples[:, :, first.first : first.last]}
-    guidance = Guidance(call.model, call.positive, call.negative, call.cfg)
+    if recipe.custom.guider is not None:
+        logger.info("%s: longer than a span, its guider gives model, prompts and cfg alone", crop.name)
+    cfg = getattr(recipe.custom.guider, "cfg", call.cfg)
+    guidance = Guidance(call.model, call.positive, call.negative, cfg)
     return host.sampling.sample(
         guidance, start, noise[:, :, first.first : first.last], replace(descent, sampler=sampler), progress
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -12,6 +12,8 @@ from ...core import SEGS, encoded
 from ...core.pixels import LARGEST_WEBP, shrunk_bytes
 from ...segs.filters import by_label, by_order, by_range
 from .. import host
+from ..host.custom_sampling import CustomSampling
+from ..host.protocols import Sampler
 from ..ksampler import unsample
 from ..values import KSampleCall, Latent, wrapped_seed
 from .events import DetailerHook, Event
@@ -44,6 +46,27 @@ class CombinedHook(DetailerHook):
     def at(self, event: Event, arguments: Sequence[object]) -> object:
         super().at(event, arguments)
         return event.joined(self.hooks, *arguments)
+
+
+class CustomSamplingHook(DetailerHook):
+    """All crops are sampled with what it has of a SAMPLER, noise levels and a GUIDER; of the rest nothing changes."""
+
+    def __init__(self, custom: CustomSampling) -> None:
+        self.custom = custom
+
+    def answers_event(self, event: str) -> bool:
+        return event == "get_custom_sampling"  # the same sampler for all needs no crop alone
+
+    def fingerprint(self) -> object:
+        return (self.custom.sampler, self.custom.sigmas, self.custom.guider) if self.custom.is_known else None
+
+    def get_custom_sampling(self, custom: CustomSampling) -> CustomSampling:
+        own = {field.name: getattr(self.custom, field.name) for field in fields(CustomSampling)}
+        return replace(custom, **{name: value for name, value in own.items() if value is not None})
+
+    def get_custom_sampler(self) -> Sampler | None:
+        """For detailers of other packs."""
+        return self.custom.sampler
 
 
 class DenoiseScheduleHook(DetailerHook):

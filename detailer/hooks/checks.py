@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 
 from ..host.answers import fault_of_pictures, fault_of_tensor, is_number, told
+from ..host.custom_sampling import CustomSampling
 from ..values import KSampleCall
 
 LONGEST_SIDE = 2**16  # pixels
@@ -86,6 +87,12 @@ def _sampler(answer: object) -> Fault:
     return None if answer is None or hasattr(answer, "sample") else (told(answer), "a SAMPLER or None")
 
 
+def _custom_sampling(answer: object, custom: object) -> Fault:
+    if not isinstance(custom, CustomSampling) or isinstance(answer, CustomSampling):
+        return None
+    return told(answer), "a CustomSampling"
+
+
 def _picture(answer: object, image: object) -> Fault:
     if not isinstance(image, torch.Tensor) or image.ndim != 4:
         return None
@@ -120,6 +127,7 @@ CHECKS: dict[str, Callable[..., Fault]] = {
     "touch_scaled_size": _size,
     "post_upscale": _pixels,
     "post_encode": _latent,
+    "get_custom_sampling": _custom_sampling,
     "get_custom_sampler": _sampler,
     "cycle_latent": _latent,
     "pre_ksample": _sampling,

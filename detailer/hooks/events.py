@@ -15,7 +15,8 @@ from typing import Any, TypeVar, cast
 import torch
 
 from ...core import SEGS
-from ..host.answers import NonsenseError, told
+from ..host.answers import NonsenseError, is_number, told
+from ..host.custom_sampling import CustomSampling
 from ..host.protocols import Sampler
 from ..values import Conditioning, KSampleCall, Latent
 from .checks import CHECKS
@@ -28,6 +29,7 @@ class ActsOn(Enum):
     """What an answer can change, in the documentation's words."""
 
     DETECTION = "what is found"
+    SAMPLING = "how all crops are sampled"
     CROP = "a crop on its way"
     VERDICT = "whether it is good"
     PICTURE = "the whole picture"
@@ -109,6 +111,27 @@ class Vote(Told):
 
 EITHER = Vote(any, "yes as soon as one says yes")
 BOTH = Vote(all, "yes if all say yes")
+
+
+class Added(Told):
+    """Numbers; a hook that lacks the method gives 0."""
+
+    words = "added together"
+
+    @property
+    def gives(self) -> str:
+        return "a number"
+
+    def unanswered(self, event: Event, arguments: Sequence[object]) -> object:
+        return 0.0
+
+    def read(self, event: Event, hook: object, answer: object) -> object:
+        if not is_number(answer):
+            raise event.nonsense(hook, told(answer), f"{self.gives} is wanted")
+        return float(cast("float", answer))
+
+    def joined(self, event: Event, hooks: Iterable[object], arguments: Sequence[object]) -> object:
+        return sum(cast("float", event.ask(hook, *arguments)) for hook in hooks)
 
 
 @dataclass(frozen=True)
@@ -283,6 +306,11 @@ class DetailerHook:
     @_event("by the detector, once all is found", ActsOn.DETECTION, Chained(("segs",)))
     def post_detection(self, segs: SEGS) -> SEGS: ...
 
+    @_event("before the first crop: sampler, noise levels and guider", ActsOn.SAMPLING, Chained(("custom",)))
+    def get_custom_sampling(self, custom: CustomSampling) -> CustomSampling:
+        """Crops of one batch are sampled with it as each would be alone."""
+        ...
+
     @_event("before a crop is enlarged: its size then", ActsOn.CROP, Chained(("w", "h"), whole=True))
     def touch_scaled_size(self, w: int, h: int) -> tuple[int, int]: ...
 
@@ -340,6 +368,15 @@ class DetailerHook:
 
     @_event("by the auto retry node, when it is shrunk; yes: all again with the next seed", ActsOn.VERDICT, EITHER)
     def should_retry_patch(self, patch: torch.Tensor) -> bool: ...
+
+    @_event("of each candidate of a part: what the best is chosen by, beside what is measured", ActsOn.VERDICT, Added())
+    def judge_candidate(self, before: torch.Tensor, candidate: torch.Tensor, mask: torch.Tensor) -> float:
+        """Points against it: below 0 for what is good, 1 for what is easily seen.
+
+        ``before``, ``candidate``: ``[1,h,w,3]``, the crop as it was and as the picture would have it. ``mask``: the
+        part's, ``[1,h,w]`` 0..1.
+        """
+        ...
 
     @_event("when it is pasted; the picture goes on as the hook gives it", ActsOn.PICTURE, Chained(("image",)))
     def post_paste(self, image: torch.Tensor) -> torch.Tensor: ...

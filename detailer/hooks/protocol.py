@@ -9,6 +9,7 @@ import torch
 
 from ...core import SEGS, Size
 from ..host.answers import NonsenseError
+from ..host.custom_sampling import NOTHING_CUSTOM, CustomSampling
 from ..host.protocols import Sampler
 from ..values import KSampleCall, Latent
 from .events import EVENTS, ActsOn
@@ -53,7 +54,8 @@ class Hook:
             any value of plain data, tensors and what can be looked into; None where it promises nothing. A hook that
             neither acts on crops on their way nor judges them needs no promise: ``()``.
         """
-        if not self.judges and not any(EVENTS[name].acts_on is ActsOn.CROP for name in self.crop_methods):
+        changing = (name for name, event in EVENTS.items() if event.acts_on in (ActsOn.CROP, ActsOn.SAMPLING))
+        if not self.judges and not any(map(self.answers, changing)):
             return ()
         promise = getattr(self.hook, "fingerprint", None)
         said = promise() if callable(promise) else None
@@ -117,6 +119,14 @@ class Hook:
     def asks(self, question: str, image: torch.Tensor) -> bool:
         """The answer to ``should_retry_patch`` or ``should_skip_by_cnet_image``; no where the hook hasn't got it."""
         return EVENTS[question].ask(self.hook, image)
+
+    def points_of(self, before: torch.Tensor, candidate: torch.Tensor, mask: torch.Tensor) -> float:
+        """What it has against a candidate."""
+        return EVENTS["judge_candidate"].ask(self.hook, before, candidate, mask)
+
+    def custom_sampling(self) -> CustomSampling:
+        """What stands for the node's sampler, noise levels and guider."""
+        return EVENTS["get_custom_sampling"].ask(self.hook, NOTHING_CUSTOM)
 
     def custom_sampler(self) -> Sampler | None:
         return EVENTS["get_custom_sampler"].ask(self.hook)

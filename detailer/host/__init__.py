@@ -1,9 +1,11 @@
 """ComfyUI as the pack sees it: all that a new release may change, in files of one subject."""
 
 from . import (
+    apart,
     blending,
     conditioning,
     control_net,
+    custom_sampling,
     cuts,
     detection,
     devices,
@@ -38,9 +40,11 @@ from . import (
 )
 
 __all__ = [
+    "apart",
     "blending",
     "conditioning",
     "control_net",
+    "custom_sampling",
     "cuts",
     "detection",
     "devices",

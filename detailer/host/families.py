@@ -58,6 +58,7 @@ _FAMILIES: dict[str, Family] = {
     "WAN21_T2V": Family("Wan", 832, 20, 3.5),
 }
 _LCM_STEPS, _LCM_CFG = 6, 1.5
+_MOST_CELLS = 64
 
 
 def family_of(model: Model) -> Family:
@@ -69,6 +70,20 @@ def family_of(model: Model) -> Family:
     if _LCM in _names(_sampling_of(model)):
         return Family(f"{family.name}, LCM", family.side, _LCM_STEPS, _LCM_CFG, "lcm", "sgm_uniform")
     return family
+
+
+def cells_per_step(model: Model) -> int:
+    """What a latent's sides must be multiples of, in cells, so that the model neither pads nor crops: the side of a
+    transformer's patch, or 2 for each time that a U-Net halves it; 1 where it doesn't say.
+    """
+    net = getattr(getattr(model, "model", None), "diffusion_model", None)
+    patch = getattr(net, "patch_size", None)
+    if isinstance(patch, tuple | list) and patch:
+        patch = patch[-1]
+    levels = getattr(net, "channel_mult", None)
+    if patch is None and isinstance(levels, tuple | list) and levels:
+        patch = 2 ** (len(levels) - 1)
+    return patch if isinstance(patch, int) and 1 <= patch <= _MOST_CELLS else 1
 
 
 def is_for_inpainting(model: Model) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 
@@ -10,6 +11,7 @@ from ...core import Region, Size
 from ...core.tables import chosen
 from . import cuts
 from .cuts import View
+from .protocols import CondEntry, Conditioning
 
 ONE_MEGAPIXEL = 1024 * 1024  # what ComfyUI's Qwen-Image-Edit and Flux2 encoders bring a picture to
 
@@ -18,7 +20,8 @@ def references(values: list[torch.Tensor], view: View) -> list[torch.Tensor]:
     """The references of a crop, as ``view.references`` says.
 
     ``auto``: what shows the picture is cut to the crop; another picture, known by its size, stays whole. ``whole``: all
-    stay. ``cut``: all are taken for the picture, whatever their size.
+    stay. ``cut``: all are taken for the picture, whatever their size. ``crop``, ``crop_uncorrected``: those that show
+    the picture go, since the crop itself comes instead (``pipeline.sample``); others stay whole.
     """
     return chosen(REFERENCES, view.references, "way with references")(values, view)
 
@@ -36,11 +39,30 @@ def _left(latent: torch.Tensor, view: View) -> torch.Tensor:
     return latent
 
 
+def _others(values: list[torch.Tensor], view: View) -> list[torch.Tensor]:
+    return [_left(latent, view) for latent in values if not _shows(latent, view)]
+
+
+OF_CROP = ("crop", "crop_uncorrected")
+
 REFERENCES = {
     "auto": _auto,
     "whole": lambda values, view: values,
     "cut": lambda values, view: [_of_picture(latent, view) for latent in values],
+    **dict.fromkeys(OF_CROP, _others),
 }
+
+
+def with_references(conditioning: Conditioning, latents: list[torch.Tensor], first: bool = False) -> Conditioning:
+    """A conditioning with more reference latents, after those that it has or before them; a string is passed on."""
+    if isinstance(conditioning, str) or not latents:
+        return conditioning
+    made: list[CondEntry] = []
+    for embedding, options in conditioning:
+        known = cast("list[torch.Tensor]", options.get("reference_latents") or [])
+        both = [*latents, *known] if first else [*known, *latents]
+        made.append(cast("CondEntry", [embedding, {**options, "reference_latents": both}]))
+    return made
 
 
 def _of_picture(latent: torch.Tensor, view: View) -> torch.Tensor:

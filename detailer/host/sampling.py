@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 
+from .custom_sampling import guider_with
 from .devices import check_interrupted, intermediate_device
 from .fits import Sampled
 from .latents import mask_for
@@ -42,6 +43,8 @@ class Guidance:
     Attributes:
         negative: a string means sampling without CFG, ``cfg`` being the distilled guidance of the positive.
         of_refiner: it is the refiner's.
+        guider: one of ComfyUI's custom sampling that asks the model in its own way; it gets model and prompts.
+        others: its other prompts, by its names for them.
     """
 
     model: Model
@@ -49,6 +52,8 @@ class Guidance:
     negative: Conditioning
     cfg: float
     of_refiner: bool = False
+    guider: object = None
+    others: Mapping[str, Conditioning] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,9 @@ def guider_for(guidance: Guidance) -> CFGGuider:
     """What asks the model, in ComfyUI's own form."""
     import comfy.samplers
 
+    if guidance.guider is not None:
+        prompts = {"positive": guidance.positive, "negative": guidance.negative, **guidance.others}
+        return guider_with(guidance.guider, guidance.model, prompts)
     guider = comfy.samplers.CFGGuider(cast("ModelPatcher", guidance.model))
     if isinstance(guidance.negative, str):
         guider.inner_set_conds({"positive": with_guidance(guidance.positive, guidance.cfg)})

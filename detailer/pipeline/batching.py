@@ -108,6 +108,7 @@ def _what_differs(first: Crop, other: Crop) -> str | None:
     pairs = [(first.pipe.positive, other.pipe.positive), (first.pipe.negative, other.pipe.negative)]
     if first.refiner and other.refiner:
         pairs += [(first.refiner.positive, other.refiner.positive), (first.refiner.negative, other.refiner.negative)]
+    pairs += [(first.others[name], other.others[name]) for name in first.others]
     return next(filter(None, (what_differs(*pair) for pair in pairs)), None)
 
 

@@ -73,12 +73,15 @@ def _with(crop: CropPlan, choice: Choice | None) -> CropPlan:
         return crop
     if choice.keep:
         return replace(crop, skipped=KEPT, kept=True, reach=NOWHERE)
+    # a seed is a decision, and several are asked for to be looked at
+    takes_best = crop.takes_best and choice.seed is None and choice.candidates == 1
     return replace(
         crop,
         seed=crop.seed if choice.seed is None else choice.seed,
         denoise=crop.denoise if choice.denoise is None else choice.denoise,
         text=crop.text if choice.text is None else (choice.text if choice.text.strip() else None),
-        candidates=choice.candidates,
+        candidates=crop.candidates if takes_best else choice.candidates,
+        takes_best=takes_best,
     )
 
 

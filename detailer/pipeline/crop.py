@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from ...core import Region, Size
 from ...core.reflect import cut_mirrored, inside_picture
-from ..values import ONLY, BasicPipe, Frame, Refiner, wrapped_seed
+from ..values import ONLY, BasicPipe, Conditioning, Frame, Refiner, wrapped_seed
 from .plan import CropPlan, Place
 from .recipe import Recipe
+from .together import Laid
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Crop:
         before: ``[N,h,w,3]`` float 0..1, as it was cut out.
         mask: ``[N,h,w]`` float 0..1, the segment's over the crop.
         pipe, refiner: the recipe's; from ``prepare`` on with conditioning of its own.
+        laid: its parts, where it is several as one; empty else.
+        others: the prompts that a guider has beside the pipe's, by its names, cut to the crop.
         pixels: what stands for it: ``before``; enlarged ``[N,H,W,3]`` after ``prepare``; decoded after ``sample``; of
             the size of ``before`` again after ``restore``; what was put into the picture after ``paste``.
         source: the crop as it was, at the same points as ``pixels``: enlarged, then through the VAE without sampling;
@@ -59,6 +62,8 @@ class Crop:
     candidate: int = 0
     is_remembered: bool = False
     is_clip: bool = False
+    others: Mapping[str, Conditioning] = field(default_factory=dict)
+    laid: tuple[Laid, ...] = ()
 
     @property
     def plan(self) -> CropPlan:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from ...core import SEG, Region, Size, crop_region, paste_, resample
+from ...core import SEG, Region, Size, crop_region, paste_, to_working_size
 from ...core.blend import paste_mask, seamless
 from ...segs import kept_image, kept_mask, with_fields
 from ..values import ONLY, Detailed, Frame
@@ -84,7 +84,7 @@ class Canvas:
             ((self.plan.picture.height, self.plan.picture.width), segs),
             self._paste_mask(made) if self.keeps_sampled else None,
             [crop.sampled for crop in made if crop.sampled is not None],
-            [resample(crop.before, Size(*crop.sampled.shape[1:3])) for crop in made if crop.sampled is not None],
+            [to_working_size(crop.before, Size(*crop.sampled.shape[1:3])) for crop in made if crop.sampled is not None],
         )
 
     def _paste_mask(self, made: Sequence[Crop]) -> torch.Tensor:

@@ -14,6 +14,7 @@ from ...core.blend import paste_reach
 from ...core.masks import covered_region
 from ...core.reflect import cut_mirrored, moved_mask
 from ...segs import rescale
+from ..control import is_bound_to_region
 from ..options import UNTURNED
 from ..prompts.segment_text import SegmentText
 from ..values import DetailSettings, wrapped_seed
@@ -42,6 +43,8 @@ class CropPlan:
         too_large: that is why: its size.
         kept: that is why: the picture is to stay as it is there.
         candidates: how many are made, with seed after seed, to choose from.
+        parts: the plans of those that are sampled as one, where it is several (``pipeline.together``).
+        takes_best: the best of them is pasted; else the first.
         why: its size in words, where the detail options had a say.
     """
 
@@ -60,15 +63,24 @@ class CropPlan:
     too_large: bool = False
     kept: bool = False
     candidates: int = 1
+    takes_best: bool = False
+    parts: tuple[CropPlan, ...] = ()
     why: str = ""
 
     @property
     def working(self) -> Size:
         return self.wished.rounded_down(self.multiple)
 
+    @property
+    def with_parts(self) -> tuple[CropPlan, ...]:
+        """It, and those that are sampled as one in it."""
+        return self, *self.parts
+
     def goes_with(self, other: CropPlan) -> bool:
         """Whether both can be sampled as one batch, as far as the plan knows."""
         if self.skipped or other.skipped or self.candidates > 1 or other.candidates > 1:
+            return False
+        if self.parts or other.parts:
             return False
         return self.working == other.working and self.denoise == other.denoise
 
@@ -207,7 +219,7 @@ def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, numb
         return replace(crop, skipped="its mask is empty")
     box, options = bbox(seg), settings.options
     # a ControlNet's hint was cut for the segment's own crop region
-    sizes = options.size if getattr(seg, "control_net_wrapper", None) is None else UNTURNED.size
+    sizes = UNTURNED.size if is_bound_to_region(seg) else options.size
     chosen = working_size(region, Part(box, support), picture, settings.size, multiple, sizes)
     reach = paste_reach(support, chosen.region, settings.mask.feather, options.blend.grow).within(picture)
     return replace(
@@ -219,6 +231,8 @@ def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, numb
         denoise=options.denoise.denoise(settings.sampling.denoise, box.width * box.height),
         reach=NOWHERE if chosen.skipped else reach,
         skipped=chosen.skipped,
+        candidates=options.best_of,
+        takes_best=options.best_of > 1,
         too_large=chosen.skipped is not None,
         why="" if sizes == UNTURNED.size else chosen.text,
     )

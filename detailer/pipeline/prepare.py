@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from ...core import blur_mask, resample
+import torch
+
+from ...core import Region, Size, blur_mask, to_working_size
 from ...core.fill import filled
 from .. import host
 from ..control import adapted_model
 from ..host.conditioning import crop_conditioning, kept_options
 from ..host.cuts import View
 from ..host.frames import Chooser, of_frame, wrapper_of_frame
+from ..host.protocols import Model
 from ..prompts.reader import Prompts, encoded
 from ..values import BasicPipe, Conditioning
 from .crop import Crop
+from .plan import CropPlan
 from .recipe import Recipe
+from .together import Laid, cells_of, weights
 
 logger = logging.getLogger("mask_detailer")
 
@@ -29,12 +34,56 @@ def prepare(crop: Crop, recipe: Recipe, prompts: Prompts) -> Crop:
     crop = crop.planned(crop.plan.resized(hook.touch_scaled_size(crop.plan.wished)))
     logger.info("%s: %s", crop.name, crop.plan.words)
     noise_mask = blur_mask(crop.mask, mask.noise_mask_feather) if mask.noise_mask else None
-    pixels = resample(crop.before, crop.plan.working).clamp_(0.0, 1.0)
+    pixels = to_working_size(crop.before, crop.plan.working).clamp_(0.0, 1.0)
     crop = replace(crop, noise_mask=noise_mask, pixels=hook.post_upscale(pixels, noise_mask))
+    whole = crop
     crop = _with_control(_with_text(_conditioned(crop, recipe), prompts), recipe)
+    if crop.plan.parts:
+        crop = replace(crop, laid=_laid(whole, crop.pipe.model, recipe, prompts))
     under, options = crop.mask if noise_mask is None else noise_mask, recipe.settings.options
     source = crop.pixels if options.needs_source else None
     return replace(crop, source=source, pixels=filled(crop.pixels, under, options.fill, crop.plan.seed))
+
+
+def _laid(crop: Crop, model: Model, recipe: Recipe, prompts: Prompts) -> tuple[Laid, ...]:
+    """The parts of several as one, each with its own text and ControlNets; and the whole, where they leave a cell out.
+
+    Args:
+        crop: the joint one, enlarged, with the recipe's conditioning.
+    """
+    joint, cells = crop.plan, recipe.cells(crop.plan.working)
+    regions = [cells_of(part, joint, cells) for part in joint.parts]
+    whole = Region.whole(cells)
+    covered = torch.zeros(*cells, dtype=torch.bool)
+    for region in regions:
+        covered[region.slices] = True
+    parts = [
+        _with_control(_with_text(_conditioned(_part_of(crop, plan, region, cells), recipe), prompts), recipe).pipe
+        for plan, region in zip(joint.parts, regions, strict=True)
+    ]
+    laid = [
+        Laid(region, weight, pipe._replace(model=model))
+        for region, weight, pipe in zip(regions, weights(regions, cells), parts, strict=True)
+    ]
+    if not bool(covered.all()):
+        laid.append(Laid(whole, (~covered).to(torch.float32), _conditioned(crop, recipe).pipe))
+    return tuple(laid)
+
+
+def _part_of(crop: Crop, plan: CropPlan, region: Region, cells: Size) -> Crop:
+    """A part of a joint crop as a crop of its own, at the size that it has there."""
+    scaled = region.rescaled(cells, crop.plan.working)
+    rows, columns = plan.region.relative_to(crop.plan.region).slices
+    inside = (slice(None), rows, columns)
+    part = crop.planned(replace(plan, wished=scaled.size, multiple=1))
+    tall, wide = scaled.slices
+    return replace(
+        part,
+        before=crop.before[inside],
+        mask=crop.mask[inside],
+        noise_mask=None if crop.noise_mask is None else crop.noise_mask[inside],
+        pixels=crop.pixels[:, tall, wide],
+    )
 
 
 def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
@@ -54,7 +103,8 @@ def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
         positive, negative = own(refiner.positive, "refiner's positive"), own(refiner.negative, "refiner's negative")
         model = host.patches.model_for_crop(refiner.model, view, patched)
         refiner = replace(refiner, model=model, positive=positive, negative=negative)
-    return replace(crop, pipe=pipe, refiner=refiner)
+    others = {name: own(one, f"the guider's {name}") for name, one in recipe.guider_prompts.items()}
+    return replace(crop, pipe=pipe, refiner=refiner, others=others)
 
 
 def _with_text(crop: Crop, prompts: Prompts) -> Crop:

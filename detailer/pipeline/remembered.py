@@ -271,12 +271,14 @@ class Recall:
             "vae": pipe.vae,
             "positive": pipe.positive,
             "negative": pipe.negative,
-            "clip": None if crop.plan.text is None else pipe.clip,
+            "clip": pipe.clip if any(plan.text is not None for plan in crop.plan.with_parts) else None,
             "refiner": refiner and (refiner.model, refiner.positive, refiner.negative, refiner.ratio),
             "sampler": None,
             "scheduler": self._recipe.settings.sampling.scheduler_func,
             "detailer hook": promise,
-            "ControlNet of a segment": getattr(crop.plan.seg, "control_net_wrapper", None),
+            "ControlNet of a segment": [
+                getattr(plan.seg, "control_net_wrapper", None) for plan in crop.plan.with_parts
+            ],
         }
 
     def _facts(self, crop: Crop) -> dict[str, object]:
@@ -293,11 +295,22 @@ class Recall:
             "size": (plan.wished, plan.multiple),
             "seed": plan.seed,
             "denoise": plan.denoise,
-            "text": None if plan.text is None else (plan.adds_text, self._prompts.sources(plan.text, plan.seed)),
+            "text": [
+                None if one.text is None else (one.adds_text, self._prompts.sources(one.text, one.seed))
+                for one in plan.with_parts
+            ],
+            "parts": [part.region for part in plan.parts],
             "sampling": replace(settings.sampling, denoise=0.0, scheduler_func=None),
             "masks": replace(settings.mask, feather=0),
             "tiles": settings.vae_tiles,
-            "options": replace(settings.options, blend=UNTURNED.blend, size=UNTURNED.size, denoise=denoise),
+            "options": replace(
+                settings.options,
+                blend=UNTURNED.blend,
+                size=UNTURNED.size,
+                denoise=denoise,
+                best_of=UNTURNED.best_of,
+                overlaps=UNTURNED.overlaps,
+            ),
             "attempts": settings.attempts if self._recipe.hook.judges else 0,
             "kept as sampled": self._recipe.keeps_sampled,
         }

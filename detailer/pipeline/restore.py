@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from ...core import resample
+from ...core import from_working_size
 from ...core.decoded import fault_of
 from ...core.surroundings.colour import match_colour
 from ...core.surroundings.grain import match_detail
@@ -49,7 +49,7 @@ PASTES: dict[str, Callable[[Crop, torch.Tensor], torch.Tensor]] = {"direct": _di
 
 
 def _shrunk(decoded: torch.Tensor, crop: Crop) -> torch.Tensor:
-    return resample(decoded.to(crop.before.device, torch.float32), crop.plan.region.size)
+    return from_working_size(decoded.to(crop.before.device, torch.float32), crop.plan.region.size)
 
 
 def restore(crop: Crop, recipe: Recipe) -> Crop:

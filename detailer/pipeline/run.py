@@ -17,6 +17,7 @@ from ..prompts.reader import Prompts
 from ..values import ONLY, Detailed, Frame, wrapped_seed
 from .attempts import Attempts
 from .batching import alike, crops_at_once, grouped
+from .best import Verdicts, best_of, judged_candidates
 from .chosen import Chosen
 from .crop import Crop, cut
 from .memory import Room
@@ -27,6 +28,7 @@ from .recipe import Recipe
 from .remembered import Recall, memory
 from .restore import restore
 from .sample import sample
+from .together import with_overlaps
 
 logger = logging.getLogger("mask_detailer")
 
@@ -92,8 +94,7 @@ def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[
                         attempts.take(restore(crop, recipe))
         made = attempts.made()
         recall.keep(made)
-        run.show_candidates(group[0], made)
-        for crop in made:
+        for crop in run.picked(group[0], made):
             run.put(crop)
         part.done()
         done += share
@@ -101,6 +102,7 @@ def detail(pictures: Iterable[Picture], count: int, recipe: Recipe) -> Iterator[
     yield from run.finished()
     recall.tell()
     run.chosen.tell()
+    run.verdicts.tell()
     progress.done()
     run.live.ended()
 
@@ -147,6 +149,7 @@ class _Run:
     room: Room
     prompts: Prompts = field(default_factory=Prompts)
     chosen: Chosen = field(init=False)
+    verdicts: Verdicts = field(default_factory=Verdicts)
     _canvases: dict[int, Canvas] = field(default_factory=dict)
     _following: int = 0
 
@@ -171,6 +174,8 @@ class _Run:
             elif picture.is_clip:
                 plan = plan.reseeded(wrapped_seed(picture.seed))
             plan = self.chosen.carried_out(plan, index + 1)
+            if picture.pastes and not picture.is_clip and not settings.mask.inpaint_model:  # told of one crop at once
+                plan = with_overlaps(plan, settings.options.overlaps)
             if picture.pastes or not index:
                 self._tell(plan, prefix)
             self._canvases[index] = Canvas(
@@ -234,18 +239,29 @@ class _Run:
         """Tell which segments are worked on; the candidates of one are one."""
         self.live.begun(list({crop.key[:2]: crop.place for crop in batch}.values()))
 
-    def show_candidates(self, place: Place, made: Sequence[Crop]) -> None:
-        """Show what there is to choose from, where a segment has candidates, by the seeds that were asked for."""
-        if place.crop.candidates > 1:
-            canvas = self._canvases[place.picture]
-            seen = [partial(canvas.shown_if_put, crop, self.recipe) for crop in made]
-            seeds = [wrapped_seed(place.crop.seed + crop.candidate) for crop in made]
-            self.live.candidates(place, list(zip(seeds, seen, strict=True)))
+    def picked(self, place: Place, made: Sequence[Crop]) -> Sequence[Crop]:
+        """What is put back: all of a group, or one of a segment's candidates, which are shown by the seeds that were
+        asked for.
+        """
+        if place.crop.candidates == 1:
+            return made
+        if place.crop.skipped:
+            return made[:1]
+        canvas = self._canvases[place.picture]
+        seen = [partial(canvas.shown_if_put, crop, self.recipe) for crop in made]
+        seeds = [wrapped_seed(place.crop.seed + crop.candidate) for crop in made]
+        points: list[float] = []
+        best = 0
+        if place.crop.takes_best:
+            judged = partial(judged_candidates, made, seen, self.recipe)
+            verdict = self.room.spared(f"{made[0].name}: judging its candidates", judged)
+            self.verdicts.add(made[0].name, seeds, verdict)
+            points, best = [one.points for one in verdict], best_of(verdict)
+        self.live.candidates(place, list(zip(seeds, seen, strict=True)), best, points)
+        return [made[best]]
 
     def put(self, crop: Crop) -> None:
-        """Put a finished crop where it belongs; of candidates the first."""
-        if crop.candidate:
-            return
+        """Put a finished crop where it belongs."""
         canvas = self._canvases[crop.place.picture]
         crop = self.room.spared(f"{crop.name}: pasting", lambda: canvas.put(crop, self.recipe))
         if crop.plan.kept:

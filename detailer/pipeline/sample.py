@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -12,9 +12,10 @@ from ...core import Size, resize_mask
 from ...core.tables import chosen
 from .. import host
 from ..host.stacking import stacked
+from ..host.tiling import Tile, part_of
 from ..ksampler import Run, Stages
 from ..options import UNTURNED
-from ..values import BasicPipe, KSampleCall, Latent, Refiner, wrapped_seed
+from ..values import BasicPipe, Conditioning, KSampleCall, Latent, Refiner, wrapped_seed
 from .crop import Crop
 from .recipe import Recipe
 
@@ -52,7 +53,10 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
     sources = [crop.source for crop in crops]
     if not hook.skips_sampling():
         cells = recipe.cells(first.plan.working)
+        shown = _shown(crops, recipe)
         pipe, latent = _encoded(crops, pixels, recipe, cells)
+        positive, negative = (host.references.with_references(one, shown, first=True) for one in pipe[3:])
+        others = _stacked_others(crops, cells, positive, shown)
         sources = _unsampled(crops, latent, recipe)
         sampling = recipe.settings.sampling
         call = KSampleCall(
@@ -62,13 +66,14 @@ def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progre
             cfg=sampling.cfg,
             sampler_name=sampling.sampler_name,
             scheduler=sampling.scheduler,
-            positive=pipe.positive,
-            negative=pipe.negative,
+            positive=positive,
+            negative=negative,
             latent=hook.post_encode(latent),
             denoise=first.plan.denoise,
         )
         try:
-            latent = _cycles(call, crops, recipe, _stacked_refiner(crops, cells), progress)
+            refiner = _stacked_refiner(crops, cells, shown)
+            latent = _cycles(call, crops, _Beside(refiner, others, _tiles(first, shown)), recipe, progress)
         except host.fits.MisfitError as misfit:
             raise recipe.error(misfit) from misfit.__cause__
         tiled = recipe.settings.vae_tiles.decode
@@ -89,7 +94,7 @@ def _of_each(pixels: torch.Tensor, crops: Sequence[Crop]) -> Sequence[torch.Tens
 def _unsampled(crops: Sequence[Crop], latent: Latent, recipe: Recipe) -> Sequence[torch.Tensor | None]:
     """The crops' sources through the VAE and back, where they are asked for."""
     sources = [crop.source for crop in crops if crop.source is not None]
-    if not sources:
+    if not sources or recipe.settings.options.paste != "residual":
         return [None] * len(crops)
     pipe, tiles = crops[0].pipe, recipe.settings.vae_tiles
     samples = latent["samples"]
@@ -108,8 +113,8 @@ def _encoded(crops: Sequence[Crop], pixels: torch.Tensor, recipe: Recipe, cells:
     pipe = first._replace(
         positive=stacked([one.positive for one in each], cells), negative=stacked([one.negative for one in each], cells)
     )
-    masks = [mask for crop in crops if crop.noise_mask is not None for mask in crop.noise_mask.split(1)]
     tiled = recipe.settings.vae_tiles.encode
+    masks = [mask for crop in crops if crop.noise_mask is not None for mask in crop.noise_mask.split(1)]
     if recipe.settings.mask.inpaint_model and masks:
         size = Size(*pixels.shape[1:3])
         mask = masks[0] if len(masks) == 1 else torch.cat([resize_mask(mask, size) for mask in masks])
@@ -123,19 +128,70 @@ def _encoded(crops: Sequence[Crop], pixels: torch.Tensor, recipe: Recipe, cells:
     return pipe, latent
 
 
-def _stacked_refiner(crops: Sequence[Crop], cells: Size) -> Refiner | None:
+def _shown(crops: Sequence[Crop], recipe: Recipe) -> list[torch.Tensor]:
+    """What edit models are shown before all other references: the crops as they were, at the size that is sampled."""
+    if not recipe.settings.options.shows_crop:
+        return []
+    sources = torch.cat([crop.source for crop in crops if crop.source is not None])
+    return [host.vae.encode(crops[0].pipe.vae, sources, recipe.settings.vae_tiles.encode)]
+
+
+def _stacked_refiner(crops: Sequence[Crop], cells: Size, shown: list[torch.Tensor]) -> Refiner | None:
     each = [crop.refiner for crop in crops for _ in range(crop.items) if crop.refiner is not None]
     if not each:
         return None
-    return replace(
-        each[0],
-        positive=stacked([one.positive for one in each], cells),
-        negative=stacked([one.negative for one in each], cells),
+    positive, negative = (
+        host.references.with_references(stacked(every, cells), shown, first=True)
+        for every in ([one.positive for one in each], [one.negative for one in each])
     )
+    return replace(each[0], positive=positive, negative=negative)
+
+
+def _tiles(crop: Crop, shown: Sequence[torch.Tensor]) -> list[Tile]:
+    """The parts of a joint crop, each shown its own part of what the model is shown."""
+    tiles = []
+    for laid in crop.laid:
+        tile, own = laid.tile, [part_of(latent, laid.region) for latent in shown]
+        positive, negative = (
+            host.references.with_references(one, own, first=True) for one in (tile.positive, tile.negative)
+        )
+        tiles.append(replace(tile, positive=positive, negative=negative))
+    return tiles
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What a batch is sampled with beside its call.
+
+    Attributes:
+        refiner: takes over the last steps of each cycle.
+        others: a guider's other prompts.
+        tiles: the parts of a joint crop.
+    """
+
+    refiner: Refiner | None
+    others: Mapping[str, Conditioning]
+    tiles: Sequence[Tile]
+
+
+def _stacked_others(
+    crops: Sequence[Crop], cells: Size, positive: Conditioning, shown: list[torch.Tensor]
+) -> dict[str, Conditioning]:
+    """The guider's other prompts for the batch."""
+    each = [crop.others for crop in crops for _ in range(crop.items)]
+    prompts = {
+        name: host.references.with_references(stacked([others[name] for others in each], cells), shown, first=True)
+        for name in each[0]
+    }
+    return host.custom_sampling.with_concatenated(prompts, positive)
 
 
 def _cycles(
-    call: KSampleCall, crops: Sequence[Crop], recipe: Recipe, refiner: Refiner | None, progress: host.progress.Progress
+    call: KSampleCall,
+    crops: Sequence[Crop],
+    beside: _Beside,
+    recipe: Recipe,
+    progress: host.progress.Progress,
 ) -> Latent:
     """All cycles: each on the result before, with the seeds one higher.
 
@@ -144,16 +200,17 @@ def _cycles(
 
     Args:
         call: the first cycle's arguments, its seed that of the first crop; its latent is the encoded crops.
-        refiner: takes over the last steps of each cycle.
 
     Returns:
         the latent with the refined samples, its noise mask kept.
     """
-    hook, sampling = recipe.hook, recipe.settings.sampling
+    hook, sampling, refiner = recipe.hook, recipe.settings.sampling, beside.refiner
     stages_of = chosen(DENOISE_SCALES, recipe.settings.options.denoise.scale, "denoise scale")
     name = ", ".join(crop.name for crop in crops)
     seeds = [crop.plan.seed for crop in crops for _ in range(crop.items)]
-    custom_sampler = hook.custom_sampler()
+    custom, of_each_crop = recipe.custom, hook.custom_sampler()
+    if custom.sampler is None and of_each_crop is not None:
+        custom = replace(custom, sampler=of_each_crop)
     latent: Latent = call.latent
     for cycle, part in enumerate(progress.split(sampling.cycle)):
         hook.set_steps(cycle, sampling.cycle)
@@ -167,7 +224,8 @@ def _cycles(
         now = tuple(wrapped_seed(this.seed + other - call.seed) for other in seeds)
         if noise is None:
             noise = host.sampling.noise_for(latent, now)
-        stages = stages_of(this, refiner.ratio if refiner else 0.0)
-        run = Run(name, this, now, stages, sampling.scheduler_func, custom_sampler)
+        ratio = refiner.ratio if refiner else 0.0
+        stages = stages_of(this, ratio) if custom.sigmas is None else Stages.all_of(custom.sigmas, ratio)
+        run = Run(name, this, now, stages, sampling.scheduler_func, custom, beside.others, beside.tiles)
         latent = {**latent, "samples": run.sample(refiner, noise, part)}
     return latent

@@ -86,7 +86,7 @@ def working_size(
         part: what it is all about, which stays in the region.
         multiple: pixels that the VAE and the model need.
     """
-    multiple = math.lcm(multiple, options.multiple or 1)
+    multiple = math.lcm(multiple, options.multiple or 1, options.trained.multiple)
     box, shown = part.box, part.whole.within(picture)
     kept = _with_context(shown, options, picture) if options.context else shown.intersection(region)
     grown = region.union(kept)
@@ -190,6 +190,12 @@ def _pixel_budget(asked: Asked) -> Scaled:
     return asked.unless_small(math.sqrt(budget * 1e6 / _area(asked.crop)), f"{budget:g} megapixels")
 
 
+def _model(asked: Asked) -> Scaled:
+    trained = asked.options.trained
+    why = f"as {trained.family} was trained: {trained.side}x{trained.side} pixels, multiples of {trained.multiple}"
+    return asked.unless_small(trained.side / math.sqrt(_area(asked.crop)), why)
+
+
 def _fixed_size(asked: Asked) -> Scaled:
     width, height = asked.options.width, asked.options.height
     scale = max(width / asked.crop.width, height / asked.crop.height)
@@ -217,6 +223,7 @@ SIZE_MODES = {
     "short_side": SizeMode(_short_side),
     "pixel_budget": SizeMode(_pixel_budget, limited=False),
     "fixed_size": SizeMode(_fixed_size, limited=False),
+    "model": SizeMode(_model, limited=False),
 }
 
 
@@ -246,8 +253,9 @@ def _candidates(
         fixed = max(round(crop.shorter * scale / multiple), 1)
         heights, widths = ([fixed], widths) if crop.height <= crop.width else (heights, [fixed])
     sizes = [Size(height * multiple, width * multiple) for height in heights for width in widths]
-    if options.mode == "pixel_budget":
-        within = [one for one in sizes if _area(one) <= options.megapixels * 1e6]
+    budgets = {"pixel_budget": options.megapixels * 1e6, "model": options.trained.side**2}
+    if options.mode in budgets:
+        within = [one for one in sizes if _area(one) <= budgets[options.mode]]
         sizes = within or [min(sizes, key=_area)]
     yield from sizes
 

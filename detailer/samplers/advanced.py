@@ -10,6 +10,7 @@ import torch
 
 from .. import host
 from ..host.blending import Blending, Share
+from ..host.custom_sampling import CustomSampling
 from ..host.progress import Progress
 from ..host.protocols import Conditioning, Latent, Model, Sampler, SchedulerFunc
 from ..host.sampling import Guidance
@@ -120,7 +121,8 @@ class AdvancedKSampler:
             led.model, course.seed, course.total, led.cfg, name, self.scheduler, led.positive, led.negative, latent, 1.0
         )
         stages = Stages(course.total, course.first, course.total)
-        run = Run(self.origin.node, call, [course.seed], stages, self.scheduler_func, self.sampler_opt)
+        custom = CustomSampling(self.sampler_opt)
+        run = Run(self.origin.node, call, [course.seed], stages, self.scheduler_func, custom)
         whole = run.levels(led.model) * self.sigma_factor
         last = min(course.last, len(whole) - 1)
         until_last = Stages(last, course.first, last).cut(whole) if course.finish else whole

@@ -37,8 +37,18 @@ def samplers_of(pipe: Pipe, mask: torch.Tensor) -> dict[str, Any]:
         "PK_HOOK": Recorder(),
         "UPSCALER_HOOK": Recorder(),
         "REGIONAL_PROMPTS": made("RegionalPrompt", mask=mask, advanced_sampler=advanced),
+        "SIGMAS": torch.tensor([2.0, 1.0, 0.0]),
+        "GUIDER": guider_of(pipe),
         "SAMPLER": comfy.samplers.sampler_object("euler"),
     }
+
+
+def guider_of(pipe: Pipe) -> Any:
+    """A CFGGuider, as ComfyUI's node makes it."""
+    guider: Any = comfy.samplers.CFGGuider(pipe[0])
+    guider.set_conds(pipe[3], pipe[4])
+    guider.set_cfg(3.0)
+    return guider
 
 
 def made(node_id: str, **given: Any) -> Any:

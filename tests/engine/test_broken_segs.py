@@ -70,7 +70,7 @@ def test_some_of_it(values: Values) -> None:
     assert any(key.startswith("made") for key in made) and any(key.startswith("refused") for key in made)
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("field", sorted({broken.field for broken in all_broken()}))
 def test_all_of_it(field: str, values: Values) -> None:
     calls = [(one, broken) for one, broken in product(values["SEGS"]) if broken.field == field]

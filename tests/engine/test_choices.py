@@ -48,7 +48,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     monkeypatch.setattr(
         Live,
         "candidates",
-        lambda self, place, shown: told.append(
+        lambda self, place, shown, *_: told.append(
             ("candidates", place.crop.number, [seed for seed, _ in shown], [make() for _, make in shown])
         ),
     )

@@ -1,6 +1,7 @@
 """A flow model without velocity: sampling gives ``sigma0 * noise + (1 - sigma0) * latent`` under the noise mask.
 
-All that the engine does around it is reckoned here a second time, the slow and obvious way: resampling by Pillow.
+All that the engine does around it is reckoned here a second time, the slow and obvious way: resampling by whole
+matrices.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from engine.tiny_models import (
     picture,
     still_clip_model,
 )
-from PIL import Image
+from support import kernels
 
 SIZE = (96, 112)
 # crop factor 2 gives crops of 32x32, enlarged 4 times: each latent cell is 2x2 pixels of the picture
@@ -131,7 +132,6 @@ def _cells_of(box: tuple[int, int, int, int], latent: torch.Tensor) -> torch.Ten
 
 
 def _resized(image: torch.Tensor, side: int) -> torch.Tensor:
-    """``[h,w,3]`` at another size, by Pillow's Lanczos on float planes."""
-    planes = (Image.fromarray(plane.contiguous().numpy()) for plane in image.unbind(-1))
-    resized = [np.asarray(plane.resize((side, side), Image.Resampling.LANCZOS)) for plane in planes]
-    return torch.from_numpy(np.stack(resized, axis=-1)).clamp(0, 1)
+    """``[h,w,3]``, a square, at another size."""
+    by = kernels.enlarging(len(image), side) if side > len(image) else kernels.shrinking(len(image), side)
+    return torch.from_numpy(kernels.resized(image.numpy(), by, by).astype(np.float32)).clamp(0, 1)

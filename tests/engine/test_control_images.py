@@ -15,7 +15,7 @@ from engine.running import do_detail as detail_segs
 from engine.running import same, segs_of
 from engine.tiny_models import Pipe, mask_of, picture, tiny_control_net
 from mask_detailer import NODE_CLASS_MAPPINGS
-from mask_detailer.core import Size, crop_region, resample
+from mask_detailer.core import Size, crop_region, resample, to_working_size
 from mask_detailer.segs import rescale
 from PIL import Image
 
@@ -48,7 +48,7 @@ def test_preprocessor(unet: Pipe, image: torch.Tensor, net: Any, noise_mask: boo
         made = detail_segs(image, wrapped, unet, noise_mask=noise_mask)
     [(crop, mask)] = preprocessor.calls
     rows, columns = crop_region(segs[1][0]).slices
-    assert torch.equal(crop, resample(image[:, rows, columns], Size(128, 128)).clamp(0, 1))
+    assert torch.equal(crop, to_working_size(image[:, rows, columns], Size(128, 128)).clamp(0, 1))
     if noise_mask:
         assert torch.equal(mask, torch.from_numpy(segs[1][0].cropped_mask)[None])
     else:
@@ -90,7 +90,7 @@ def test_without_either_the_crop_is_the_hint(unet: Pipe, image: torch.Tensor, ne
     with hints_of(net) as seen:
         made = detail_segs(image, run(ADVANCED, segs, control_net=net), unet)
     rows, columns = crop_region(segs[1][0]).slices
-    crop = resample(image[:, rows, columns], Size(128, 128)).clamp(0, 1)
+    crop = to_working_size(image[:, rows, columns], Size(128, 128)).clamp(0, 1)
     assert same(made[4], [crop])
     assert torch.equal(seen[0][:1], crop.movedim(-1, 1))
 

@@ -188,7 +188,8 @@ def test_segments_of_another_size(node_id: str, form: str, values: Values) -> No
         outputs = run_checked(node_id, given | {one.name: segs_in(size)})
         if NODE_CLASS_MAPPINGS[node_id].RETURN_TYPES[0] != "SEGS" or not with_link(node_id, "IMAGE"):
             continue
-        keeps_size = node_id.startswith(("ImpactControlNetApply", "ImpactIPAdapterApply", "ImpactSEGSClassify"))
+        keeps = ("ImpactControlNetApply", "ImpactIPAdapterApply", "ImpactSEGSClassify", "MaskDetailerReferences")
+        keeps_size = node_id.startswith(keeps)
         assert header_size(outputs[0][0]) == (size if keeps_size else SIZE)
 
 
@@ -329,6 +330,7 @@ ONE_PICTURE = (
     "MaskDetailerBoxes",
     "MaskDetailerTouchUp",
     "MaskDetailerLayers",
+    "ONNXDetector",
 )
 
 

@@ -17,6 +17,7 @@ from engine.test_together import counted, eight
 from engine.tiny_models import Pipe, mask_of, picture
 from mask_detailer.detailer.hooks.builtin import CombinedHook, LabelFilterHook, PreviewHook
 from mask_detailer.detailer.hooks.events import EVENTS, DetailerHook
+from mask_detailer.detailer.options import DetailOptions
 from mask_detailer.nodes.detailers import DetailerForEachAutoRetry
 from mask_detailer.nodes.detectors import BboxDetectorSEGS
 from support.detectors import BoxDetector, Disc, drawn
@@ -293,6 +294,14 @@ def test_hook_serves_frames_and_variants(unet: Pipe, image: torch.Tensor, mask: 
 class Complete(Recorder):
     """Every method that the engine asks for."""
 
+    def judge_candidate(self, before: torch.Tensor, candidate: torch.Tensor, mask: torch.Tensor) -> float:
+        self._note("judge_candidate", before, candidate, mask)
+        return 0.0
+
+    def get_custom_sampling(self, custom: Any) -> Any:
+        self._note("get_custom_sampling", custom)
+        return custom
+
     def should_retry_patch(self, patch: torch.Tensor) -> bool:
         self._note("should_retry_patch", patch)
         return False
@@ -302,7 +311,8 @@ def test_the_table_is_in_the_order_of_the_calls(unet: Pipe) -> None:
     hook = Complete()
     image, _ = drawn(96, 128, [Disc(30, 28, 11, "red")])
     (segs,) = BboxDetectorSEGS().doit(BoxDetector(), image, 0.5, 0, 2.0, 4, "all", detailer_hook=hook)
-    DetailerForEachAutoRetry().doit(image, segs, **parts(unet), **WIDGETS, max_retries=2, detailer_hook=hook)
+    more = {"max_retries": 2, "detailer_hook": hook, "detail_options": DetailOptions(best_of=2)}
+    DetailerForEachAutoRetry().doit(image, segs, **parts(unet), **WIDGETS, **more)
     assert list(dict.fromkeys(hook.names)) == [name for name in EVENTS if name != "should_skip_by_cnet_image"]
 
 

@@ -12,6 +12,7 @@ from engine.tiny_models import Pipe, mask_of, picture
 from mask_detailer.core import mask_to_segs
 from mask_detailer.nodes import NODE_CLASS_MAPPINGS
 from mask_detailer.nodes.validate import InputError
+from support.moving import MOTIONS, moving_scene
 
 SIZE, FRAMES = (96, 112), 5
 WIDGETS: dict[str, Any] = {name: value for name, value in SMALL.items() if name != "batch_size"} | dict(
@@ -114,6 +115,16 @@ def test_a_part_fades_in_and_out_within_a_shot(unet: Pipe, still: torch.Tensor) 
     assert float(change[3] / change[5]) == pytest.approx(2 / 3, rel=0.01)
 
 
+def test_a_part_out_of_sight_is_not_painted_on_what_is_behind_it(unet: Pipe) -> None:
+    scene = moving_scene(0, MOTIONS["translate"], 6, hidden=(2, 3))
+    clip, masks = torch.from_numpy(scene.bad), torch.from_numpy(scene.masks)
+    change = (detailed(clip, unet, mask=masks, fade=1, denoise=0.8)[0] - clip).abs().amax(dim=(1, 2, 3))
+    assert change[2] == change[3] == 0.0
+    assert change[[0, 1, 4, 5]].min() > 0.02
+    kept = detailed(clip[[0, 1, 1, 1, 4, 5]], unet, mask=masks, fade=1, denoise=0.8)[0]  # seen, though not marked
+    assert (kept[2] - clip[1]).abs().max() > 0.02
+
+
 def test_the_plan_is_what_is_done(unet: Pipe, moving: Any) -> None:
     clip, masks = moving
     wanted = detailed(clip, unet, mask=masks)
@@ -132,7 +143,7 @@ def test_the_plan_is_what_is_done(unet: Pipe, moving: Any) -> None:
         ({"track_data": [1]}, "input 'track_data': a list is no SAM3_TRACK_DATA"),
         ({"track_data": {"packed_masks": torch.zeros(2, 1, 8, 1, dtype=torch.uint8), "orig_size": SIZE}}, "2 frames"),
         ({"segs": (SIZE, [mask_to_segs(mask_of(*SIZE, BOX), False, 2.0, False)[1][0]._replace(
-            cropped_mask=torch.ones(3, 60, 60))])}, "input 'segs': segment 1 has masks for 3 frames, there are 5"),
+            cropped_mask=torch.ones(3, 60, 60))])}, "input 'segs': the cropped_mask of segment 1 has 3 frames"),
     ],
     ids=["masks", "no tracks", "tracks", "segs"],
 )  # fmt: skip

@@ -11,7 +11,7 @@ import torch
 from engine.remembering import remembers  # noqa: F401 - a fixture
 from engine.running import do_detail, same, unchanged_outside
 from engine.tiny_models import Pipe, lossless_vae, mask_of, picture, pipe_with
-from mask_detailer.core import mask_to_segs, resample
+from mask_detailer.core import mask_to_segs, to_working_size
 from mask_detailer.detailer import host
 from mask_detailer.detailer.options import DetailOptions, WorkingSizeOptions
 from mask_detailer.nodes.detailers import MaskDetailerPipe
@@ -73,7 +73,7 @@ def test_parts_at_the_size_that_was_sampled(image: torch.Tensor, flow: Pipe) -> 
     for seg, part, was in zip(refined[1], parts, before, strict=True):
         x1, y1, x2, y2 = seg.crop_region
         crop = image[:, y1:y2, x1:x2]
-        assert part.shape[1] > y2 - y1 and torch.equal(was, resample(crop, host_size(part)).clamp(0, 1))
+        assert part.shape[1] > y2 - y1 and torch.equal(was, to_working_size(crop, host_size(part)).clamp(0, 1))
         assert (part - was).abs().max() < 2e-3
 
 

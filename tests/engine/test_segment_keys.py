@@ -50,7 +50,7 @@ def test_a_single_change_is_seen(setting: Setting, name: str) -> None:
     assert setting.run() == 0
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("ingredient", SEES)
 def test_nothing_of_a_key_is_there_in_vain(setting: Setting, ingredient: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, a change that it sees goes unseen: so that the tests above would tell if it were lost."""

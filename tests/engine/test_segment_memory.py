@@ -28,7 +28,7 @@ from mask_detailer.detailer.pipeline.remembered import memory
 
 pytestmark = pytest.mark.usefixtures("remembers")
 
-SLOW_FACES = pytest.param("FaceDetailer", marks=pytest.mark.slow)
+SLOW_FACES = pytest.param("FaceDetailer", marks=pytest.mark.by_hand)
 TURNED = {
     "seed": '{"3": {"seed": 4711}}',
     "text": '{"3": {"text": "a {red|blue} hat"}}',
@@ -64,9 +64,9 @@ def only_there(first: Made, second: Made, segs: SEGS, number: int) -> bool:
     ("parts", "crop_batch"),
     [
         ("equal", 0),
-        pytest.param("unequal", 1, marks=pytest.mark.slow),
-        pytest.param("equal", 1, marks=pytest.mark.slow),
-        pytest.param("unequal", 0, marks=pytest.mark.slow),
+        pytest.param("unequal", 1, marks=pytest.mark.by_hand),
+        pytest.param("equal", 1, marks=pytest.mark.by_hand),
+        pytest.param("unequal", 0, marks=pytest.mark.by_hand),
     ],
 )
 @pytest.mark.parametrize("name", DETAILERS)
@@ -113,7 +113,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("crop_batch", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("crop_batch", [0, pytest.param(1, marks=pytest.mark.by_hand)])
 @pytest.mark.parametrize("way", WAYS)
 def test_all_that_widgets_say(pipe: Pipe, way: str, crop_batch: int) -> None:
     segs, widgets = parts_of(), {**WAYS[way], "crop_batch": crop_batch}
@@ -130,7 +130,7 @@ def test_all_that_widgets_say(pipe: Pipe, way: str, crop_batch: int) -> None:
     [
         "DetailerForEachDebugPipe",
         *(
-            pytest.param(name, marks=pytest.mark.slow)
+            pytest.param(name, marks=pytest.mark.by_hand)
             for name in ("SEGSDetailer", "MaskDetailerPipe", "FaceDetailerPipe")
         ),
     ],
@@ -272,7 +272,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 def test_500_runs(pipe: Pipe) -> None:
     """Neither its own count nor the process grows."""
     image, boxes = picture(288, 544), [tuple(4 * side for side in box) for box in PARTS["equal"][:3]]

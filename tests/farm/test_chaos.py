@@ -125,6 +125,27 @@ def test_killed(
     ends_whole(job, wanted, python)
 
 
+@pytest.mark.parametrize("whose", ["its own", "at an address"])
+def test_hung(whose: str, folder: Path, base: Path, server: Server, wanted: dict[str, bytes]) -> None:
+    """A server that answers nothing any more: the farm's own is started anew, one at an address is waited for."""
+    comfyui = farm_jobs.own_comfyui(base) if whose == "its own" else {"addresses": [server.url]}
+    job = farm_jobs.write_job(folder, {"comfyui": comfyui, "run": {"silent_seconds": 3, "tries": 9}})
+    process = farm_jobs.start("run", job)
+    try:
+        wait_for(folder / "done", 5, process)
+        (hung,) = parts(process, "child.py") if whose == "its own" else [psutil.Process(server.pid)]
+        hung.suspend()
+        time.sleep(8)
+        if whose != "its own":
+            hung.resume()
+        said, _ = process.communicate(timeout=ENDS)
+    finally:
+        process.kill()
+    assert process.returncode == 0 and "gone or hangs" in said, said
+    assert whose != "its own" or not hung.is_running()
+    ends_whole(job, wanted)
+
+
 @contextlib.contextmanager
 def small_disk(place: Path, size: str) -> Iterator[Callable[[str], None]]:
     """A file system of its own at ``place``, which can be made larger."""

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from mask_detailer.core import Size, mask_to_segs, resample
+from mask_detailer.core import Size, from_working_size, mask_to_segs, to_working_size
 from mask_detailer.detailer import host
 from mask_detailer.detailer.pipeline.plan import CropPlan, make_plan
 from mask_detailer.nodes.detailers import MaskDetailerPipe
@@ -194,7 +194,8 @@ def colour_shift(vae: Any, crop: torch.Tensor, mask: torch.Tensor, working: Size
     """Mean Lab difference outside the mask of a crop ``[1,h,w,3]`` that went through the VAE and back at the working
     size.
     """
-    fitted = resample(crop, working).clamp(0.0, 1.0)
-    back = resample(host.vae.decode(vae, host.vae.encode(vae, fitted)), Size(*crop.shape[1:3])).clamp(0.0, 1.0)
+    fitted = to_working_size(crop, working).clamp(0.0, 1.0)
+    decoded = host.vae.decode(vae, host.vae.encode(vae, fitted))
+    back = from_working_size(decoded, Size(*crop.shape[1:3])).clamp(0.0, 1.0)
     difference = np.linalg.norm(rgb2lab(crop[0].numpy()) - rgb2lab(back[0].numpy()), axis=-1)
     return float(difference[mask.numpy() < 0.5].mean())

@@ -65,7 +65,8 @@ print(json.dumps({"share": share, "added": sorted(added), "nodes": nodes}))
 
 def run(script: str) -> str:
     """The output of a script in a fresh Python where ComfyUI can't be imported."""
-    environment = {**os.environ, "PYTHONPATH": str(FOLDER)}
+    environment = {name: said for name, said in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPATH"] = str(FOLDER)
     done = subprocess.run(
         [sys.executable, "-c", REFUSE_COMFYUI + script], capture_output=True, text=True, env=environment, check=False
     )

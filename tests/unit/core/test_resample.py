@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mask_detailer.core import Size, resample
+from mask_detailer.core import Size, from_working_size, resample, to_working_size
+from support import kernels
 from unit import oracles
 
 SIZES = [
@@ -177,3 +178,28 @@ def test_a_board_there_and_back(side: int) -> None:
     assert float((back - image).abs().max()) < 0.2 and float((back - image).abs().mean()) < 0.03
     middles = (slice(None), slice(side // 2, None, side), slice(side // 2, None, side))
     assert float((back - image)[middles].abs().max()) < 2e-3
+
+
+@pytest.mark.parametrize(("small", "large"), [(32, 128), (150, 210), (7, 512), (300, 301)])
+def test_crops_there_and_back_equal_whole_matrices(small: int, large: int) -> None:
+    """The enlarging kernel is solved for in blocks, and weights below a thousandth are left out."""
+    image = np.random.default_rng(small).random((small, small, 2)).astype(np.float32)
+    there, back = kernels.enlarging(small, large), kernels.shrinking(large, small)
+    enlarged = kernels.resized(image, there, there)
+    made = to_working_size(torch.from_numpy(image)[None], Size(large, large))
+    assert np.abs(made[0].numpy() - enlarged).max() < 2e-3
+    again = from_working_size(torch.from_numpy(enlarged)[None], Size(small, small))[0]
+    torch.testing.assert_close(again, torch.from_numpy(kernels.resized(enlarged, back, back)), atol=1e-9, rtol=0)
+
+
+def test_the_other_way_crops_are_resampled_as_pictures_are() -> None:
+    image = torch.rand(1, 40, 30, 3)
+    assert torch.equal(to_working_size(image, Size(20, 15)), resample(image, Size(20, 15)))
+    assert torch.equal(from_working_size(image, Size(80, 60)), resample(image, Size(80, 60)))
+
+
+def test_a_pass_keeps_as_much_grain_as_before() -> None:
+    grain = torch.rand(1, 100, 100, 1, generator=torch.Generator().manual_seed(1))
+    once = from_working_size(to_working_size(grain, Size(230, 230)), Size(100, 100))
+    lanczos = resample(resample(grain, Size(230, 230)), Size(100, 100))
+    assert float(once.std()) >= float(lanczos.std())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from mask_detailer.detailer import host
+from mask_detailer.detailer.host.apart import Apart
+from mask_detailer.detailer.host.custom_sampling import CustomSampling
 from mask_detailer.detailer.host.progress import Progress
 from mask_detailer.detailer.host.sampling import Descent, Guidance
 from mask_detailer.detailer.ksampler import Run, Stages, Steps, sample_latent, sample_steps, unsample
@@ -69,7 +72,14 @@ def call(steps: int = 4, denoise: float = 1.0, **latent: Any) -> KSampleCall:
 
 
 def run(steps: int = 4, denoise: float = 0.5, ratio: float = 0.0, sampler: Any = None, **latent: Any) -> Run:
-    return Run("segment 1", call(steps, denoise, **latent), (7, 8), Stages.of(steps, denoise, ratio), None, sampler)
+    return Run(
+        "segment 1",
+        call(steps, denoise, **latent),
+        (7, 8),
+        Stages.of(steps, denoise, ratio),
+        None,
+        CustomSampling(sampler),
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,8 +124,14 @@ def test_one_model_runs_over_the_last_steps(sampled: Sampled) -> None:
 
 
 def test_a_hooks_own_sampler(sampled: Sampled) -> None:
-    run(sampler="own").sample(None, NOISE, Progress.hidden())
+    replace(run(sampler="own"), seeds=(7,)).sample(None, NOISE, Progress.hidden())
     assert sampled.runs[0][3].sampler == "own" and not sampled.samplers
+
+
+def test_a_hooks_own_sampler_for_several(sampled: Sampled) -> None:
+    run(sampler="own").sample(None, torch.cat([NOISE, NOISE]), Progress.hidden())
+    sampler: Any = sampled.runs[0][3].sampler
+    assert isinstance(sampler, Apart) and sampler.seeds == (7, 8)
 
 
 def test_a_scheduler_function_is_asked_for_the_whole_schedule(sampled: Sampled) -> None:

@@ -109,6 +109,13 @@ def test_a_gap_is_filled() -> None:
     assert window.track.gaps == (2, 3)
     assert np.abs(off(window, MOTIONS["translate"])).max() < 0.1  # it is there, though no mask says so
     assert window.mask_in(2).sum() == pytest.approx(float(window.mask_in(1).sum()), rel=0.01)
+    assert window.lost == frozenset()
+
+
+@pytest.mark.parametrize("case", [0, 3, 4])
+def test_what_is_gone_is_told_from_what_no_mask_shows(case: int) -> None:
+    window = followed(moving_scene(case, MOTIONS["translate"], 6, hidden=(2, 3)))
+    assert window.track.gaps == (2, 3) and window.lost == {2, 3}
 
 
 def test_the_surer_a_measure_the_more_it_counts() -> None:

@@ -19,6 +19,7 @@ CALL = "model seed steps cfg sampler_name scheduler positive negative latent den
 TABLE = [
     ("post_crop_region", "w h item_bbox crop_region", False, "chained crop_region"),
     ("post_detection", "segs", False, "chained segs"),
+    ("get_custom_sampling", "custom", False, "chained custom"),
     ("touch_scaled_size", "w h", True, "chained w h"),
     ("post_upscale", "pixels mask", True, "chained pixels"),
     ("should_skip_by_cnet_image", "cnet_image", False, "any"),
@@ -32,6 +33,7 @@ TABLE = [
     ("pre_decode", "samples", True, "chained samples"),
     ("post_decode", "pixels", True, "chained pixels"),
     ("should_retry_patch", "patch", False, "any"),
+    ("judge_candidate", "before candidate mask", False, "added"),
     ("post_paste", "image", True, "chained image"),
 ]
 NAMES = [name for name, *_ in TABLE]
@@ -62,7 +64,7 @@ def untouched(name: str) -> Any:
     """What comes of no hook, by the rule."""
     rule, *passed = RULES[name].split()
     values = tuple(f"the {argument}" for argument in passed)
-    plain: dict[str, Any] = {"any": False, "all": False, "first": None, "told": None}
+    plain: dict[str, Any] = {"any": False, "all": False, "first": None, "told": None, "added": 0.0}
     return plain[rule] if rule in plain else values[0] if len(values) == 1 else values
 
 

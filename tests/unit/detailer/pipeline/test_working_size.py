@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mask_detailer.core import Region, Size
-from mask_detailer.detailer.options import WorkingSizeOptions
+from mask_detailer.detailer.options import Trained, WorkingSizeOptions
 from mask_detailer.detailer.pipeline.working_size import SIZE_MODES, Part, WorkingSize, scale_for, working_size
 from mask_detailer.detailer.values import SizeOptions
 
@@ -40,6 +40,7 @@ OPTIONS = st.builds(
     multiple=st.sampled_from([0, 8, 16, 32, 64]),
     context=st.sampled_from([0, 0, 5, 60]),
     border=st.sampled_from(["stop", "mirror"]),
+    trained=st.builds(Trained, st.just("a model"), st.sampled_from([512, 1024, 1328]), st.sampled_from([1, 16, 64])),
 )
 
 
@@ -52,7 +53,7 @@ def test_shape_multiple_and_maximum(
     made = working_size(region, Part(box), picture, SizeOptions(512, True, max_size, forced), cells, options)
     working = made.working
     assert made.wished == working  # nothing is rounded away
-    step = math.lcm(cells, options.multiple or 1)
+    step = math.lcm(cells, options.multiple or 1, options.trained.multiple)
     assert working.width % step == 0 and working.height % step == 0 and min(working) >= step
     stretch = (working.width / made.region.width) / (working.height / made.region.height)
     assert abs(stretch - 1) <= 0.01
@@ -60,6 +61,8 @@ def test_shape_multiple_and_maximum(
         assert working.longer <= max(max_size, step)
     if options.mode == "pixel_budget" and min(working) > step:
         assert working.width * working.height <= options.megapixels * 1e6
+    if options.mode == "model" and min(working) > step:
+        assert working.width * working.height <= options.trained.side**2
     if options.mode == "fixed_size" and not options.never_above_max_size:
         assert abs(working.width - options.width) <= max(step - 1, step / 2)
     assert made.region.union(box) == made.region

@@ -14,7 +14,8 @@ EXAMPLES = sorted((CHECKOUT / "example_workflows").glob("*.json"))
 TYPES = "() => window.app.graph.nodes.map(node => node.type)"
 # the panel leaves 16 pixels on either side
 TOO_WIDE = """async ([pages, languages]) => {
-    const content = document.querySelector(".node-help-content .markdown-content");
+    const content = document.querySelector(
+        ".node-help-content .markdown-content, .node-help-content .comfy-markdown-content");
     const before = content.innerHTML;
     const MARGIN = 12;
     const wide = [];
@@ -52,14 +53,15 @@ def test_help_page_opens(page: Any, renderer: str) -> None:
 
 
 def test_help_pages_fit_their_panel(page: Any, renderer: str) -> None:
-    """None of our pages is wider than ComfyUI's panel, whose contents would be cut off; in English and in French."""
+    """None of our pages is wider than ComfyUI's panel, which cuts off contents; in English, French and German."""
     node = page.evaluate(ADD, "MaskDetailerPlan")
     look_at(page, node)
     page.evaluate(SELECT, node)
     page.get_by_test_id("info-button").click(timeout=20_000)
     page.locator(".node-help-content h1", has_text="Detail Plan").wait_for(timeout=20_000)
     pages = sorted(file.stem for file in (CHECKOUT / "js" / "docs").glob("*.md"))
-    wide = page.evaluate(TOO_WIDE, [pages, ["en", "fr"] if renderer == "classic" else ["en"]])
+    page.locator(".node-help-content").get_by_text("Inputs", exact=True).first.wait_for(timeout=20_000)
+    wide = page.evaluate(TOO_WIDE, [pages, ["en", "fr", "de"] if renderer == "classic" else ["en"]])
     page.screenshot(path=SCREENSHOTS / f"help_fits_{renderer}.png")
     page.evaluate("() => window.app.canvas.deselectAll()")
     assert not wide, "\n".join(map(str, wide))

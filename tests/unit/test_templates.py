@@ -84,9 +84,8 @@ def test_wires_end_where_they_are_plugged_in(path: Path) -> None:
     workflow = read(path)
     wires = [(workflow["nodes"], wire[0], wire[3], wire[4]) for wire in workflow["links"]]
     for inside in workflow.get("definitions", {}).get("subgraphs", []):
-        wires += [
-            (inside["nodes"], *(wire[key] for key in ("id", "target_id", "target_slot"))) for wire in inside["links"]
-        ]
+        for wire in inside["links"]:
+            wires.append((inside["nodes"], wire["id"], wire["target_id"], wire["target_slot"]))
     for around, wire, target, slot in wires:
         for node in around:
             if node["id"] == target:

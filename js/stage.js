@@ -6,6 +6,7 @@ const STEP = 1.25; // of one notch of the wheel, or one press of a key
 const [LEAST, MOST] = [1 / 16, 64]; // device pixels for a pixel of the picture
 const SHARP = 3; // from so many on pixels are shown as squares, unless the picture fills the stage
 const MARGIN = 24; // pixels around a picture that fits
+const ENOUGH = 8; // device pixels for a pixel: a smaller picture isn't blown up to fill the stage
 
 const within = (value, least, most) => Math.min(Math.max(value, least), most);
 
@@ -68,7 +69,8 @@ export class Stage {
     const { width, height } = this.room;
     this.fits = true;
     if (!this.size || !width) return; // resized tells when there is room
-    this.zoom = Math.min((width - MARGIN) / this.size.width, (height - MARGIN) / this.size.height);
+    const filling = Math.min((width - MARGIN) / this.size.width, (height - MARGIN) / this.size.height);
+    this.zoom = Math.min(filling, ENOUGH / devicePixelRatio);
     this.x = (width - this.zoom * this.size.width) / 2;
     this.y = (height - this.zoom * this.size.height) / 2;
     this.draw();

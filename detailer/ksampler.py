@@ -229,16 +229,19 @@ class Run:
             descent = self.descent(leg.guidance, noise, whole, whole[leg.first : leg.last + 1], finish)
             samples = latent["samples"]
             if descent is not None:
-                samples = self._sampled(leg, latent, noise, descent)
+                samples = host.sampling.sample(*self._by_tiles(leg, latent, noise, descent), leg.progress)
             if not finish:
                 clean = latent["samples"]
                 latent = {**latent, "samples": host.latents.under_mask(samples, clean, latent.get("noise_mask"))}
                 noise = torch.zeros_like(noise)
         return samples
 
-    def _sampled(self, leg: _Leg, latent: Latent, noise: torch.Tensor, descent: Descent) -> torch.Tensor:
+    def _by_tiles(
+        self, leg: _Leg, latent: Latent, noise: torch.Tensor, descent: Descent
+    ) -> tuple[Guidance, Latent, torch.Tensor, Descent]:
+        """What is sampled, tile by tile where there are tiles."""
         if not self.tiles or leg.guidance.of_refiner or leg.guidance.guider is not None:
-            return host.sampling.sample(leg.guidance, latent, noise, descent, leg.progress)
+            return leg.guidance, latent, noise, descent
         samples, mask = latent["samples"], latent.get("noise_mask")
         masks = None if mask is None else host.latents.noise_mask_at(mask, samples)
         sampler = Tiling(descent.sampler, [self.tiles], noise).of(samples, masks)
@@ -246,7 +249,7 @@ class Run:
         guidance = replace(leg.guidance, positive=first.positive, negative=first.negative)
         start: Latent = {"samples": part_of(samples, first.region)}
         descent = replace(descent, sampler=sampler)
-        return host.sampling.sample(guidance, start, part_of(noise, first.region), descent, leg.progress)
+        return guidance, start, part_of(noise, first.region), descent
 
     def _legs(self, refiner: Refiner | None, progress: host.progress.Progress) -> list[_Leg]:
         start, switch, total = self.stages.start, self.stages.switch, self.stages.total

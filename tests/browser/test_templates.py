@@ -18,7 +18,7 @@ from templates.workflows import MODELS, TEMPLATES
 WINDOW = {"width": 1600, "height": 900}
 # the zoom at which ComfyUI opens a template in that window. A node's text has 14 pixels at zoom 1, and the canvas
 # leaves it out where fewer than 8 would be left; the first template's has 9.5
-ZOOMS = dict.fromkeys(TEMPLATES, 8 / 14) | {"Detail a Mask": 9.5 / 14, "Options Compared": 7.8 / 14}
+ZOOMS = dict.fromkeys(TEMPLATES, 8 / 14) | {"Detail a Mask": 9.5 / 14, "Options Compared": 7.5 / 14}
 OPEN = """async workflow => {
     await window.app.loadGraphData(workflow, true, true, null, { openSource: "template" })
 }"""

@@ -34,5 +34,5 @@ def test_our_nodes_are_there(page: Any, renderer: str) -> None:
 
 
 for module in (test_widgets, test_plan, test_picker, test_told, test_search_and_colours):
-    globals().update(borrowed(module, pytest.mark.slow))
+    globals().update(borrowed(module, pytest.mark.by_hand))
 del module

@@ -106,7 +106,7 @@ def _separate(
 
 def _blank_masks(regions: list[Region]) -> list[np.ndarray]:
     """A mask of zeros for each region, all in one block: the system makes its pages only where they are written to."""
-    areas = [region.width * region.height for region in regions]
+    areas = [region.size.area for region in regions]
     ends = np.cumsum(areas, dtype=np.int64).tolist()
     block = np.zeros(sum(areas), np.float32)
     return [

@@ -274,7 +274,7 @@ def _mask(value: object, size: Size, who: str, detected: bool, told: list[str]) 
             pixels = _within(pixels)
     if shape[-2:] == size:
         return pixels
-    if size.height * size.width > MOST_PIXELS:
+    if size.area > MOST_PIXELS:
         found = f"of shape {list(shape)} that doesn't fit its crop_region of {size}"
         raise SegsError(f"{who} has a cropped_mask {found}")
     resized = resize_mask(as_mask_batch(pixels), size)

@@ -21,6 +21,14 @@ class Size(NamedTuple):
     def longer(self) -> int:
         return max(self)
 
+    @property
+    def area(self) -> int:
+        return self.height * self.width
+
+    def scaled(self, scale: float) -> Size:
+        """So many times as large, truncated towards zero."""
+        return Size(int(self.height * scale), int(self.width * scale))
+
     def rounded_down(self, multiple: int) -> Size:
         """The largest size of whole multiples that is not larger; each side is one multiple at the least."""
         return Size(*(max(side // multiple, 1) * multiple for side in self))
@@ -114,6 +122,14 @@ class Region:
         """The smallest region that holds both."""
         return Region(min(self.x1, other.x1), min(self.y1, other.y1), max(self.x2, other.x2), max(self.y2, other.y2))
 
+    @classmethod
+    def of_all(cls, regions: Sequence[Region]) -> Region:
+        """The smallest region that holds all of some, of which there is one at least."""
+        whole = regions[0]
+        for region in regions[1:]:
+            whole = whole.union(region)
+        return whole
+
     def overlaps(self, other: Region) -> bool:
         return not self.intersection(other).is_empty
 
@@ -132,6 +148,15 @@ class Region:
             _rescaled(self.y1, old.height, new.height),
             _rescaled(self.x2, old.width, new.width),
             _rescaled(self.y2, old.height, new.height),
+        )
+
+    def rescaled_outwards(self, old: Size, new: Size) -> Region:
+        """As ``rescaled``, but rounded so that nothing of it is cut off; within the picture."""
+        return Region(
+            self.x1 * new.width // old.width,
+            self.y1 * new.height // old.height,
+            -(-self.x2 * new.width // old.width),
+            -(-self.y2 * new.height // old.height),
         )
 
     def grown(self, factor: float, size: Size, minimum: int | None = None) -> Region:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -37,12 +39,20 @@ def cubic(x: np.ndarray, b: float = 0.0) -> np.ndarray:
     return np.where(x < 1, near, np.where(x < 2, far, 0.0)) / 6
 
 
-def shrinking(x: np.ndarray) -> np.ndarray:
-    """The kernel by which crops are shrunk: as soft as leaves their parts as sharp as they should be."""
-    return cubic(x, SOFTER)
+@dataclass(frozen=True)
+class Kernel:
+    """What samples count by, as far away as ``lobes`` of the coarser grid's pixels."""
+
+    weights: Callable[[np.ndarray], np.ndarray]
+    lobes: int
 
 
-def _kernel_band(kernel: Callable[[np.ndarray], np.ndarray], lobes: int, inputs: int, outputs: int) -> Band:
+LANCZOS = Kernel(lanczos, LOBES)
+KEYS = Kernel(cubic, 2)
+GENTLE = Kernel(partial(cubic, b=SOFTER), 2)  # by it crops are shrunk: as soft as leaves their parts as sharp as wanted
+
+
+def kernel_band(kernel: Kernel, inputs: int, outputs: int) -> Band:
     """The matrix that resamples ``inputs`` samples to ``outputs``, pixel areas aligned at both ends.
 
     When shrinking, the kernel is stretched by the ratio (antialiasing). At the borders the weights that fall outside
@@ -50,36 +60,32 @@ def _kernel_band(kernel: Callable[[np.ndarray], np.ndarray], lobes: int, inputs:
     """
     ratio = inputs / outputs
     stretch = max(ratio, 1.0)
-    support = lobes * stretch
+    support = kernel.lobes * stretch
     centres = (np.arange(outputs) + 0.5) * ratio
     first = np.maximum(np.floor(centres - support + 0.5).astype(np.int64), 0)
     last = np.minimum(np.floor(centres + support + 0.5).astype(np.int64), inputs)
     taps = int((last - first).max())
     starts = np.minimum(first, inputs - taps)
     columns = starts[:, None] + np.arange(taps)
-    weights = kernel((columns + 0.5 - centres[:, None]) / stretch)
+    weights = kernel.weights((columns + 0.5 - centres[:, None]) / stretch)
     weights[(columns < first[:, None]) | (columns >= last[:, None])] = 0.0
     weights /= weights.sum(axis=1, keepdims=True)
     return Band(weights, starts, inputs)
 
 
-def _lanczos_band(inputs: int, outputs: int) -> Band:
-    return _kernel_band(lanczos, LOBES, inputs, outputs)
+def sharpened_band(kernel: Kernel, back: Kernel, ahead: float, inputs: int, outputs: int) -> Band:
+    """A kernel on samples that are sharpened beforehand by a part of what shrinking takes from them afterwards.
 
+    Args:
+        back: what is shrunk by.
+        ahead: the part, 0..1.
 
-def _shrinking_band(inputs: int, outputs: int) -> Band:
-    return _kernel_band(shrinking, 2, inputs, outputs)
-
-
-def _enlarging_band(inputs: int, outputs: int) -> Band:
-    """The cubic kernel on samples that are sharpened beforehand by a part of what shrinking takes from them afterwards.
-
-    With ``M`` for enlarging by that kernel and shrinking again, it goes after ``(1 - AHEAD + AHEAD * M)^-1``.
+    With ``M`` for enlarging by the kernel and shrinking again, it goes after ``(1 - ahead + ahead * M)^-1``.
     That matrix's weights fall off fast, so its rows are solved for in blocks with some samples beside them.
     Source of the idea: M. Unser and A. Aldroubi, "A General Sampling Theory for Nonideal Acquisition Devices", IEEE
     Trans. Signal Processing 42 (1994).
     """
-    plain, back = _kernel_band(cubic, 2, inputs, outputs), _shrinking_band(outputs, inputs)
+    plain, shrinking = kernel_band(kernel, inputs, outputs), kernel_band(back, outputs, inputs)
     taps = min(plain.weights.shape[1] + 2 * BESIDE, inputs)
     starts = np.clip(plain.starts - BESIDE, 0, inputs - taps)
     weights = np.empty((outputs, taps))
@@ -88,11 +94,11 @@ def _enlarging_band(inputs: int, outputs: int) -> Band:
         last = min(first + height, outputs)
         low, high = max(int(starts[first]) - 2 * BESIDE, 0), min(int(starts[last - 1]) + taps + 2 * BESIDE, inputs)
         rows, forth = plain.block(first, last)
-        near, shrink = back.block(low, high)
+        near, shrink = shrinking.block(low, high)
         spread, enlarge = plain.block(near.start, near.stop)
         round_trip = shrink @ _columns(enlarge, spread, low, high)
-        ahead = np.eye(high - low) * (1 - AHEAD) + AHEAD * round_trip
-        made = np.linalg.solve(ahead.T, _columns(forth, rows, low, high).T).T
+        blurred = np.eye(high - low) * (1 - ahead) + ahead * round_trip
+        made = np.linalg.solve(blurred.T, _columns(forth, rows, low, high).T).T
         columns = (starts[first:last] - low)[:, None] + np.arange(taps)
         weights[first:last] = np.take_along_axis(made, columns, axis=1)
     weights /= weights.sum(axis=1, keepdims=True)
@@ -107,13 +113,14 @@ def _columns(dense: np.ndarray, at: slice, low: int, high: int) -> np.ndarray:
     return out
 
 
-def _bytes(band: Band) -> int:
-    return band.nbytes
+def kept(make: Callable[[int, int], Band]) -> Kept[Band]:
+    """Matrices by numbers of inputs and outputs."""
+    return Kept(make, size=lambda band: band.nbytes, most=MOST_KEPT)
 
 
-lanczos_band = Kept(_lanczos_band, size=_bytes, most=MOST_KEPT)
-shrinking_band = Kept(_shrinking_band, size=_bytes, most=MOST_KEPT)
-enlarging_band = Kept(_enlarging_band, size=_bytes, most=MOST_KEPT)
+lanczos_band = kept(partial(kernel_band, LANCZOS))
+shrinking_band = kept(partial(kernel_band, GENTLE))
+enlarging_band = kept(partial(sharpened_band, KEYS, GENTLE, AHEAD))
 
 
 def resample(image: torch.Tensor, size: Size) -> torch.Tensor:

@@ -129,7 +129,7 @@ def _overlap(first: Region, second: Region) -> float:
     if width <= 0 or height <= 0:
         return 0.0
     both = width * height
-    return both / (first.width * first.height + second.width * second.height - both)
+    return both / (first.size.area + second.size.area - both)
 
 
 # --- reading ------------------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ class DetailOptions:
     @property
     def shows_crop(self) -> bool:
         """Whether an edit model is shown the crop itself."""
-        return self.references.startswith("crop")
+        return self.references.startswith("crop")  # as ``host.references.OF_CROP`` says, which this floor does not know
 
 
 UNTURNED = DetailOptions()

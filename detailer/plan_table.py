@@ -60,16 +60,12 @@ def rows_of(plans: Sequence[Plan], groups: Iterable[Sequence[Place]]) -> list[Pl
         for batch, group in enumerate(filter(None, sampled), start=1)
         for place in group
     }
-    everything = sum(_area(crop) for plan in plans for crop in plan.to_sample)
+    everything = sum(crop.working.area for plan in plans for crop in plan.to_sample)
     return [
         _row(index, crop, batches.get((index, crop.number)), everything)
         for index, plan in enumerate(plans)
         for crop in plan.crops
     ]
-
-
-def _area(crop: CropPlan) -> int:
-    return crop.working.height * crop.working.width
 
 
 def _row(picture: int, crop: CropPlan, batch: int | None, everything: int) -> PlanRow:
@@ -84,7 +80,7 @@ def _row(picture: int, crop: CropPlan, batch: int | None, everything: int) -> Pl
         crop.seed,
         batch,
         crop.skipped,
-        0.0 if crop.skipped else _area(crop) / everything,
+        0.0 if crop.skipped else crop.working.area / everything,
         crop.why,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from . import host
 from .control import adapted_model
 from .host.protocols import Conditioning, Model, SegControlNet, Vae
 
+logger = logging.getLogger("mask_detailer")
 MULTIPLE = 16  # pixels: what ComfyUI's edit models take sides in
 
 
@@ -66,6 +68,9 @@ def with_references(segs: SEGS, pictures: torch.Tensor, vae: Vae, megapixels: fl
     size = Size(*(max(round(side * scale / MULTIPLE), 1) * MULTIPLE for side in (height, width)))
     fitted = resample(pictures, size).clamp_(0.0, 1.0)
     latents = [host.vae.encode(vae, one) for one in fitted.split(1)]
+
+    if len(latents) > 1 and len(latents) != len(segs[1]):
+        logger.info("%d pictures for %d segments: the rest is left as it is", len(latents), len(segs[1]))
 
     def wrapped(index: int, seg: SEG) -> SEG:
         if 1 < len(latents) <= index:

@@ -54,8 +54,8 @@ def _following() -> Inputs:
         "0 leaves it as it was measured; more makes it straighter where the part can hardly be made out."
     )
     gap = (
-        "For so many frames on end a part may be out of sight and still be the same. It is detailed there too, with "
-        "the mask of the nearest frame."
+        "For so many frames on end a part may have no mask and still be the same. Where the picture shows it all the "
+        "same it is detailed, with the mask of the nearest frame; where it is gone the frame stays as it is."
     )
     cut = (
         "How much a frame must differ from the one before to begin a new shot. No part goes on over a cut. 1 finds "

@@ -15,10 +15,7 @@ from .ring import LEAST
 
 LEVEL = 1 / 255
 LEAST_JUMP = 0.5 * LEVEL
-TINT, DRIFT = (
-    4 * LEVEL,
-    1.0,
-)  # a tint and a drift in pixels that count as much as a seam twice as strong as the picture's
+TINT, DRIFT = 4 * LEVEL, 1.0  # what counts as much as a seam twice as strong as the picture's; drift in pixels
 FREE = 0.5  # octaves by which sharpness and grain may differ from the surroundings': not all of a picture is alike
 FINEST = 0.8  # pixels: grain is what lies below this blur
 SATURATION = 10.0  # for each share of 1 that is burnt out

@@ -174,7 +174,7 @@ def _planned(window: Window, picture: Size, settings: ClipSettings, recipe: Reci
         chosen.wished,
         chosen.multiple,
         wrapped_seed(recipe.settings.seed + number - 1),
-        options.denoise.denoise(recipe.settings.sampling.denoise, window.box.width * window.box.height),
+        options.denoise.denoise(recipe.settings.sampling.denoise, window.box.size.area),
         skipped=chosen.skipped,
         too_large=chosen.skipped is not None,
         why="" if options.size == UNTURNED.size else chosen.text,

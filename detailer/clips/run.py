@@ -11,6 +11,7 @@ import torch
 from ...core import Size
 from ...core.clips.pose import cut
 from .. import host
+from ..options import UNTURNED
 from ..pipeline.attempts import Attempts
 from ..pipeline.batching import alike, crops_at_once
 from ..pipeline.crop import Crop
@@ -62,6 +63,9 @@ def detail_clip(work: torch.Tensor, plan: ClipPlan, settings: ClipSettings, reci
     room, prompts = Room(source=recipe.source), Prompts()
     progress = host.progress.Progress.of_node()
     as_clip = takes_clips(recipe.pipe)
+    left_out = _left_out(recipe, as_clip)
+    if left_out:
+        logger.info("%s: in a clip these do nothing: %s", recipe.source, ", ".join(left_out))
     whole = sum(len(part.track.frames) for part in plan.to_sample)
     done = 0
     for part in plan.to_sample:
@@ -82,6 +86,19 @@ def detail_clip(work: torch.Tensor, plan: ClipPlan, settings: ClipSettings, reci
             stretch.done()
             done += len(now)
     progress.done()
+
+
+def _left_out(recipe: Recipe, as_clip: bool) -> list[str]:
+    """What the detail options and the hook want that isn't done in clips."""
+    options = recipe.settings.options
+    asked = {
+        "best_of": options.best_of > 1,
+        "overlaps": options.overlaps != UNTURNED.overlaps,
+        "the hook's post_paste": recipe.hook.answers("post_paste"),
+        "retries": as_clip and options.retries > 0,
+        "references crop": as_clip and options.shows_crop,
+    }
+    return [name for name, wanted in asked.items() if wanted]
 
 
 def _most(part: TrackPlan, recipe: Recipe, room: Room) -> int:

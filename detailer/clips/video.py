@@ -9,14 +9,14 @@ import torch
 
 from ...core.clips.spans import Span, spans
 from .. import host
+from ..hooks.protocol import Hook
 from ..host.protocols import Latent
 from ..host.sampling import Guidance
 from ..host.tiling import Stretch, Tile, Tiling
 from ..ksampler import Run
-from ..options import UNTURNED
 from ..pipeline.crop import Crop
 from ..pipeline.recipe import Recipe
-from ..pipeline.sample import stages_of
+from ..pipeline.sample import custom_of, left_unsampled, stages_of
 from ..values import BasicPipe, KSampleCall, wrapped_seed
 from .plan import ClipSettings
 
@@ -36,12 +36,15 @@ def sample_clip(crop: Crop, settings: ClipSettings, recipe: Recipe, progress: ho
     """
     hook, sampling, pipe = recipe.hook, recipe.settings.sampling, crop.pipe
     frames = crop.frames
+    if hook.skips_sampling():
+        return replace(crop, pixels=_counted(hook.post_decode(crop.pixels), frames, hook))
     long = host.vae.clip_length(pipe.vae, frames)
     pixels = _lengthened(crop.pixels, long)
     encoded = host.vae.encode(pipe.vae, pixels, recipe.settings.vae_tiles.encode, frames=long)
     latent: Latent = host.latents.fitted_to(pipe.model, {"samples": encoded})
     if crop.noise_mask is not None:
         latent["noise_mask"] = _mask_of_cells(_lengthened(crop.noise_mask, long), latent["samples"], pipe)
+    source = _unsampled(crop, latent["samples"], recipe)
     first = hook.post_encode(latent)
     latent = first
     progresses = progress.split(sampling.cycle)
@@ -58,24 +61,33 @@ def sample_clip(crop: Crop, settings: ClipSettings, recipe: Recipe, progress: ho
         noise = hook.custom_noise(call.seed, first["samples"])
         if noise is None:
             noise = host.sampling.noise_for(call.latent, (call.seed,))
-        latent = {**call.latent, "samples": _descended(call, noise, crop, settings, recipe, part)}
+        try:
+            latent = {**call.latent, "samples": _descended(call, noise, crop, settings, recipe, part)}
+        except host.fits.MisfitError as misfit:
+            raise recipe.error(misfit) from misfit.__cause__
     samples = hook.pre_decode(latent)["samples"]
     decoded = hook.post_decode(host.vae.decode_frames(pipe.vae, samples, recipe.settings.vae_tiles.decode))
+    return replace(crop, pixels=_counted(decoded, frames, hook), source=source)
+
+
+def _counted(decoded: torch.Tensor, frames: int, hook: Hook) -> torch.Tensor:
+    """As many frames as there are to put back."""
     if len(decoded) < frames:
         raise hook.miscounted(len(decoded), frames)
-    return replace(crop, pixels=decoded[:frames], source=_unsampled(crop, encoded, recipe))
+    return decoded[:frames]
 
 
-def _unsampled(crop: Crop, encoded: torch.Tensor, recipe: Recipe) -> torch.Tensor | None:
+def _unsampled(crop: Crop, samples: torch.Tensor, recipe: Recipe) -> torch.Tensor | None:
     """The frames through the VAE and back, where they are asked for."""
-    options, tiles, vae = recipe.settings.options, recipe.settings.vae_tiles, crop.pipe.vae
-    if crop.source is None or options.paste != "residual":
-        return None
-    if options.fill != UNTURNED.fill:  # something else was encoded
+    vae, tiles = crop.pipe.vae, recipe.settings.vae_tiles
+
+    def encoded() -> torch.Tensor:
+        source = crop.pixels if crop.source is None else crop.source
         long = host.vae.clip_length(vae, crop.frames)
-        encoded = host.vae.encode(vae, _lengthened(crop.source, long), tiles.encode, frames=long)
-    samples = host.latents.fitted_to(crop.pipe.model, {"samples": encoded})["samples"]
-    return host.vae.decode_frames(vae, samples, tiles.decode)[: crop.frames]
+        return host.vae.encode(vae, _lengthened(source, long), tiles.encode, frames=long)
+
+    latent = left_unsampled(samples, encoded, crop.pipe.model, recipe)
+    return None if latent is None else host.vae.decode_frames(vae, latent, tiles.decode)[: crop.frames]
 
 
 def _lengthened(frames: torch.Tensor, count: int) -> torch.Tensor:
@@ -99,7 +111,7 @@ def _descended(
     samples, refiner = call.latent["samples"], crop.refiner
     stages = stages_of(call, refiner, recipe)
     scheduler = recipe.settings.sampling.scheduler_func
-    run = Run(crop.name, call, (call.seed,), stages, scheduler, recipe.custom, crop.others)
+    run = Run(crop.name, call, (call.seed,), stages, scheduler, custom_of(recipe), crop.others)
     cells = samples.shape[2]
     most = host.vae.cells_of_clip(recipe.pipe.vae, settings.span)
     shared = max(cells_shared(recipe.pipe, settings.overlap), 0)
@@ -121,7 +133,7 @@ def _descended(
     start: Latent = {"samples": samples[:, :, first.first : first.last]}
     if recipe.custom.guider is not None:
         logger.info("%s: longer than a span, its guider gives model, prompts and cfg alone", crop.name)
-    cfg = getattr(recipe.custom.guider, "cfg", call.cfg)
+    cfg = host.custom_sampling.cfg_of(recipe.custom.guider, call.cfg)
     guidance = Guidance(call.model, call.positive, call.negative, cfg)
     return host.sampling.sample(
         guidance, start, noise[:, :, first.first : first.last], replace(descent, sampler=sampler), progress

@@ -90,6 +90,11 @@ def prompts_of(guider: object) -> dict[str, Conditioning]:
     return {name: [_entry(one) for one in entries] for name, entries in conds.items()}
 
 
+def cfg_of(guider: object, otherwise: float) -> float:
+    """The guider's own cfg, where it has one."""
+    return cast(float, getattr(guider, "cfg", otherwise))
+
+
 _MADE_BY_GUIDERS = ("cross_attn", "model_conds", "uuid")
 
 

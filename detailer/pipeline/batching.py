@@ -115,5 +115,5 @@ def _what_differs(first: Crop, other: Crop) -> str | None:
 def crops_at_once(model: Model, cells: Size) -> int:
     """How many crops with latents of so many cells are sampled at once where the node leaves it open; at least 1."""
     on_cpu = host.devices.samples_on_cpu(model)
-    most = MOST_CELLS_ON_CPU // (cells.height * cells.width) if on_cpu else MOST_AT_ONCE
+    most = MOST_CELLS_ON_CPU // cells.area if on_cpu else MOST_AT_ONCE
     return max(min(host.devices.room_for(model, cells), most), 1)

@@ -228,7 +228,7 @@ def _crop(seg: SEG, picture: Size, settings: DetailSettings, multiple: int, numb
         scale=chosen.scale,
         wished=chosen.wished,
         multiple=chosen.multiple,
-        denoise=options.denoise.denoise(settings.sampling.denoise, box.width * box.height),
+        denoise=options.denoise.denoise(settings.sampling.denoise, box.size.area),
         reach=NOWHERE if chosen.skipped else reach,
         skipped=chosen.skipped,
         candidates=options.best_of,

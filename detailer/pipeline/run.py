@@ -13,6 +13,7 @@ from ...core import SEGS, Size
 from .. import host
 from ..hooks.protocol import Hook
 from ..live import Live
+from ..options import UNTURNED
 from ..prompts.reader import Prompts
 from ..values import ONLY, Detailed, Frame, wrapped_seed
 from .attempts import Attempts
@@ -176,6 +177,9 @@ class _Run:
             plan = self.chosen.carried_out(plan, index + 1)
             if picture.pastes and not picture.is_clip and not settings.mask.inpaint_model:  # told of one crop at once
                 plan = with_overlaps(plan, settings.options.overlaps)
+            elif settings.options.overlaps != UNTURNED.overlaps:
+                why = "with inpaint_model" if settings.mask.inpaint_model else "where frames or crops go by themselves"
+                self.recipe.once.info(f"{self.recipe.source}: {why} parts that overlap are sampled one by one")
             if picture.pastes or not index:
                 self._tell(plan, prefix)
             self._canvases[index] = Canvas(

@@ -11,6 +11,8 @@ import torch
 from ...core import Size, resize_mask
 from ...core.tables import chosen
 from .. import host
+from ..host.custom_sampling import CustomSampling
+from ..host.protocols import Model
 from ..host.stacking import stacked
 from ..host.tiling import Tile, part_of
 from ..ksampler import Run, Stages
@@ -46,6 +48,26 @@ def stages_of(call: KSampleCall, refiner: Refiner | None, recipe: Recipe) -> Sta
     if recipe.custom.sigmas is not None:
         return Stages.all_of(recipe.custom.sigmas, ratio)
     return chosen(DENOISE_SCALES, recipe.settings.options.denoise.scale, "denoise scale")(call, ratio)
+
+
+def custom_of(recipe: Recipe) -> CustomSampling:
+    """What stands for the node's sampling: that of all crops, with the hook's sampler of each where it has none."""
+    custom, of_each_crop = recipe.custom, recipe.hook.custom_sampler()
+    return replace(custom, sampler=of_each_crop) if custom.sampler is None and of_each_crop is not None else custom
+
+
+def left_unsampled(
+    samples: torch.Tensor, encoded: Callable[[], torch.Tensor], model: Model, recipe: Recipe
+) -> torch.Tensor | None:
+    """The latent of crops as they were, where they are to go through the VAE without sampling too: ``samples``, which
+    will be sampled, unless a fill was encoded in their place.
+    """
+    options = recipe.settings.options
+    if options.paste != "residual":
+        return None
+    if options.fill == UNTURNED.fill:
+        return samples
+    return host.latents.fitted_to(model, {"samples": encoded()})["samples"]
 
 
 def sample(crops: Sequence[Crop], recipe: Recipe, progress: host.progress.Progress) -> list[Crop]:
@@ -101,16 +123,15 @@ def _of_each(pixels: torch.Tensor, crops: Sequence[Crop]) -> Sequence[torch.Tens
 
 def _unsampled(crops: Sequence[Crop], latent: Latent, recipe: Recipe) -> Sequence[torch.Tensor | None]:
     """The crops' sources through the VAE and back, where they are asked for."""
-    sources = [crop.source for crop in crops if crop.source is not None]
-    if not sources or recipe.settings.options.paste != "residual":
-        return [None] * len(crops)
     pipe, tiles = crops[0].pipe, recipe.settings.vae_tiles
-    samples = latent["samples"]
-    if recipe.settings.options.fill != UNTURNED.fill:  # something else was encoded
-        fitted = host.latents.fitted_to(
-            pipe.model, {"samples": host.vae.encode(pipe.vae, torch.cat(sources), tiles.encode)}
-        )
-        samples = fitted["samples"]
+
+    def encoded() -> torch.Tensor:
+        sources = torch.cat([crop.source for crop in crops if crop.source is not None])
+        return host.vae.encode(pipe.vae, sources, tiles.encode)
+
+    samples = left_unsampled(latent["samples"], encoded, pipe.model, recipe)
+    if samples is None:
+        return [None] * len(crops)
     return _of_each(host.vae.decode(pipe.vae, samples, tiles.decode), crops)
 
 
@@ -215,9 +236,7 @@ def _cycles(
     hook, sampling, refiner = recipe.hook, recipe.settings.sampling, beside.refiner
     name = ", ".join(crop.name for crop in crops)
     seeds = [crop.plan.seed for crop in crops for _ in range(crop.items)]
-    custom, of_each_crop = recipe.custom, hook.custom_sampler()
-    if custom.sampler is None and of_each_crop is not None:
-        custom = replace(custom, sampler=of_each_crop)
+    custom = custom_of(recipe)
     latent: Latent = call.latent
     for cycle, part in enumerate(progress.split(sampling.cycle)):
         hook.set_steps(cycle, sampling.cycle)

@@ -72,30 +72,19 @@ def _joins(crop: CropPlan, group: Sequence[CropPlan]) -> bool:
 
 
 def _is_dense(parts: Sequence[CropPlan]) -> bool:
-    return _area(_union([part.region for part in parts])) <= SPARSE * sum(_area(part.region) for part in parts)
-
-
-def _area(region: Region) -> int:
-    return region.width * region.height
-
-
-def _union(regions: Sequence[Region]) -> Region:
-    whole = regions[0]
-    for region in regions[1:]:
-        whole = whole.union(region)
-    return whole
+    regions = [part.region for part in parts]
+    return Region.of_all(regions).size.area <= SPARSE * sum(region.size.area for region in regions)
 
 
 def _joint(parts: Sequence[CropPlan]) -> CropPlan:
-    first, region = parts[0], _union([part.region for part in parts])
+    first, region = parts[0], Region.of_all([part.region for part in parts])
     scale = max(part.scale for part in parts)
-    inside = _union([part.region for part in parts])
-    mask = torch.zeros(1, inside.height, inside.width)
+    mask = torch.zeros(1, region.height, region.width)
     for part in parts:
-        rows, columns = part.region.relative_to(inside).slices
+        rows, columns = part.region.relative_to(region).slices
         covered = mask[:, rows, columns]
         covered.copy_(torch.maximum(covered, part.mask()))
-    box = _union([bbox(part.seg) for part in parts])
+    box = Region.of_all([bbox(part.seg) for part in parts])
     seg = SEG(None, mask[0].numpy(), first.seg.confidence, region.as_list(), box.as_tuple(), first.seg.label)
     numbers = ", ".join(str(part.number) for part in parts)
     return replace(
@@ -103,8 +92,8 @@ def _joint(parts: Sequence[CropPlan]) -> CropPlan:
         seg=seg,
         region=region,
         scale=scale,
-        wished=Size(int(region.height * scale), int(region.width * scale)),
-        reach=_union([part.reach for part in parts]),
+        wished=region.size.scaled(scale),
+        reach=Region.of_all([part.reach for part in parts]),
         text=None,
         parts=tuple(parts),
         why=f"segments {numbers} together",
@@ -135,13 +124,7 @@ def cells_of(part: CropPlan, joint: CropPlan, cells: Size) -> Region:
     Args:
         cells: the latent's size.
     """
-    inside, whole = part.region.relative_to(joint.region), joint.region.size
-    return Region(
-        inside.x1 * cells.width // whole.width,
-        inside.y1 * cells.height // whole.height,
-        -(-inside.x2 * cells.width // whole.width),
-        -(-inside.y2 * cells.height // whole.height),
-    )
+    return part.region.relative_to(joint.region).rescaled_outwards(joint.region.size, cells)
 
 
 def weights(regions: Sequence[Region], cells: Size) -> list[torch.Tensor]:

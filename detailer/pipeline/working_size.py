@@ -95,10 +95,10 @@ def working_size(
     scale, skipped, why = mode.scale(Asked(grown.size, box.size, size, options))
     words.append(why)
     if not mode.exact:
-        wished = _scaled(grown.size, scale)
+        wished = grown.size.scaled(scale)
         if options.never_above_max_size and wished.longer > size.max_size:
             scale *= size.max_size / wished.longer
-            wished = _scaled(grown.size, scale)
+            wished = grown.size.scaled(scale)
             words.append(f"shrunk to max_size {size.max_size:g}")
         return WorkingSize(grown, scale, wished, multiple, ", ".join(words), skipped)
     largest = _largest(grown.size, size, options, mode)
@@ -110,7 +110,7 @@ def working_size(
             _fitted(grown, kept, picture, working)
             for working in _candidates(grown.size, scale, largest, multiple, options)
         ),
-        key=lambda fit: (fit.past, fit.changed + abs(math.log(_area(fit.working) / (scale**2 * _area(grown.size))))),
+        key=lambda fit: (fit.past, fit.changed + abs(math.log(fit.working.area / (scale**2 * grown.size.area)))),
     )
     if best.region != grown:
         words.append(f"crop {grown.size} made {best.region.size} for its shape")
@@ -131,23 +131,15 @@ def scale_for(box: Size, crop: Size, options: SizeOptions) -> tuple[float, str |
         return 1.0, f"its box {box} already reaches guide_size {options.guide_size:g} (force_inpaint is off)"
     guided = box if options.guide_for_bbox else crop
     scale = options.guide_size / max(guided.shorter, 1)
-    enlarged = _scaled(crop, scale)
+    enlarged = crop.scaled(scale)
     if enlarged.longer > options.max_size:
         scale *= options.max_size / enlarged.longer
-        enlarged = _scaled(crop, scale)
+        enlarged = crop.scaled(scale)
     if scale > 1.0 and 0 not in enlarged:
         return scale, None
     if options.force_inpaint:
         return 1.0, None
     return 1.0, f"its crop {crop} would not be enlarged (force_inpaint is off)"
-
-
-def _scaled(size: Size, scale: float) -> Size:
-    return Size(int(size.height * scale), int(size.width * scale))
-
-
-def _area(size: Size) -> int:
-    return size.height * size.width
 
 
 def _with_context(part: Region, options: WorkingSizeOptions, picture: Size) -> Region:
@@ -187,13 +179,13 @@ def _short_side(asked: Asked) -> Scaled:
 
 def _pixel_budget(asked: Asked) -> Scaled:
     budget = asked.options.megapixels
-    return asked.unless_small(math.sqrt(budget * 1e6 / _area(asked.crop)), f"{budget:g} megapixels")
+    return asked.unless_small(math.sqrt(budget * 1e6 / asked.crop.area), f"{budget:g} megapixels")
 
 
 def _model(asked: Asked) -> Scaled:
     trained = asked.options.trained
     why = f"as {trained.family} was trained: {trained.side}x{trained.side} pixels, multiples of {trained.multiple}"
-    return asked.unless_small(trained.side / math.sqrt(_area(asked.crop)), why)
+    return asked.unless_small(trained.side / math.sqrt(asked.crop.area), why)
 
 
 def _fixed_size(asked: Asked) -> Scaled:
@@ -255,8 +247,8 @@ def _candidates(
     sizes = [Size(height * multiple, width * multiple) for height in heights for width in widths]
     budgets = {"pixel_budget": options.megapixels * 1e6, "model": options.trained.side**2}
     if options.mode in budgets:
-        within = [one for one in sizes if _area(one) <= budgets[options.mode]]
-        sizes = within or [min(sizes, key=_area)]
+        within = [one for one in sizes if one.area <= budgets[options.mode]]
+        sizes = within or [min(sizes, key=lambda size: size.area)]
     yield from sizes
 
 
@@ -287,8 +279,8 @@ def _fitted(region: Region, kept: Region, picture: Size, working: Size) -> _Fit:
     x1, x2 = _placed((region.x1, region.x2), (kept.x1, kept.x2), size.width, (whole.x1, whole.x2))
     y1, y2 = _placed((region.y1, region.y2), (kept.y1, kept.y2), size.height, (whole.y1, whole.y2))
     fitted = Region(x1, y1, x2, y2)
-    past = _area(size) - _area(fitted.intersection(whole).size)
-    return _Fit(working, fitted, past, abs(math.log(_area(size) / _area(region.size))))
+    past = size.area - fitted.intersection(whole).size.area
+    return _Fit(working, fitted, past, abs(math.log(size.area / region.size.area)))
 
 
 def _is_close(size: Size, working: Size) -> bool:

@@ -72,13 +72,14 @@ def test_what_shows_the_picture_gives_way_and_portraits_stay(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("crop_batch", [1, 4])
-def test_each_segment_has_its_own_picture(crop_batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_segment_has_its_own_picture(crop_batch: int, monkeypatch: pytest.MonkeyPatch, told: Any) -> None:
     family, image = EDITING[0], family_picture()
     pipe = unwired(family)
     segs = mask_to_segs(family_mask(), False, 2.0, False, 2)
     pictures = torch.cat([reference_picture(seed)[:, :96, :128] for seed in range(3)])
     node = NODE_CLASS_MAPPINGS["MaskDetailerReferencesSEGS"]()
     (given,) = node.doit(segs, pictures, pipe[2], 96 * 128 / 2**20)
+    assert told.messages == [f"3 pictures for {len(segs[1])} segments: the rest is left as it is"]
     wanted = [pipe[2].encode(one) for one in pictures.split(1)]
     seen = seen_by(pipe, monkeypatch)
     do_detail(image, given, pipe, **family.widgets, crop_batch=crop_batch, detail_options=PLAIN)

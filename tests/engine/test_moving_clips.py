@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import comfy.samplers
 import pytest
 import torch
 from engine.families import FAMILIES
@@ -168,6 +169,43 @@ def test_denoise_by_noise_level_counts_for_video_models(wan: Any, moving: Any) -
     by_noise = DetailOptions(denoise=DenoiseOptions(scale="noise_level"))
     made = [detailed(clip, wan, mask=masks, denoise=0.3, detail_options=one)[0] for one in (DetailOptions(), by_noise)]
     assert not torch.equal(*made) and all(bool(one.isfinite().all()) for one in made)
+
+
+def test_what_does_nothing_in_clips_is_told_once(unet: Pipe, wan: Any, moving: Any, told: Any) -> None:
+    clip, masks = moving
+    options = DetailOptions(best_of=3, overlaps="together", retries=1, references="crop_uncorrected")
+    for pipe, wanted in ((unet, "best_of, overlaps"), (wan, "best_of, overlaps, retries, references crop")):
+        told.clear()
+        detailed(clip, pipe, mask=masks, detail_options=options)
+        said = [line for line in told.messages if "in a clip these do nothing" in line]
+        assert said == [f"MaskDetailerClip: in a clip these do nothing: {wanted}"]
+
+
+class Hook:
+    """Skips sampling where it is told to, and counts the noise levels that its sampler gets."""
+
+    def __init__(self, skips: bool) -> None:
+        self.skips, self.levels = skips, []
+
+    def get_skip_sampling(self) -> bool:
+        return self.skips
+
+    def get_custom_sampler(self) -> Any:
+        return self
+
+    def sample(self, guider: Any, sigmas: torch.Tensor, *given: Any) -> torch.Tensor:
+        self.levels.append(len(sigmas))
+        return comfy.samplers.sampler_object("euler").sample(guider, sigmas, *given)
+
+
+def test_hooks_have_their_say_with_video_models(wan: Any, moving: Any) -> None:
+    clip, masks = moving
+    samples, skips = Hook(False), Hook(True)
+    detailed(clip, wan, mask=masks, detailer_hook=samples)
+    assert samples.levels
+    kept = detailed(clip, wan, mask=masks, detailer_hook=skips, sampler_name="dpmpp_2m")[0]
+    assert not skips.levels and (kept - clip).abs().max() < 0.1  # resampled alone
+    assert unchanged_outside(kept, clip, near(masks, WIDGETS["feather"]))
 
 
 # --- video models -------------------------------------------------------------------------------------------------

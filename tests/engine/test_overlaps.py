@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from engine.families import FAMILIES
 from engine.remembering import remembers  # noqa: F401 - a fixture
 from engine.running import SEGS_SIZE, Recorder, do_detail, near, pipe_with, unchanged_outside
 from engine.tiny_models import Pipe, called_through, mask_of, picture, text_encoder
@@ -90,6 +91,13 @@ def test_corners_that_no_part_covers(unet: Pipe) -> None:
     diagonal = segs_of((24, 24, 40, 40), (48, 44, 64, 60))
     made = run(unet, diagonal, TOGETHER, noise_mask=False)[0]
     assert torch.isfinite(made).all() and not torch.equal(made, picture(*SEGS_SIZE))
+
+
+def test_with_inpaint_model_it_says_that_they_go_one_by_one(told: pytest.LogCaptureFixture) -> None:
+    pipe = next(one for one in FAMILIES if one.name == "flux fill").pipe
+    made = [run(pipe, segs_of(LEFT, RIGHT), options, inpaint_model=True, cfg=1.0)[0] for options in (TOGETHER, APART)]
+    assert torch.equal(*made)
+    assert len([line for line in told.messages if "that overlap are sampled one by one" in line]) == 1
 
 
 def test_weights_are_one_together() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 from engine.families import FAMILIES, Family, _pipe, with_reference
-from engine.family_models import _model, wan_vae
+from engine.family_models import wan_vae
 from engine.running import Recorder, detail, do_detail
-from engine.tiny_models import CONTEXT_WIDTH, Pipe, mask_of, picture, tiny_control_net, unet_pipe
+from engine.tiny_models import Pipe, mask_of, picture, tiny_control_net, unet_pipe
+from engine.video_models import vace_model
 from mask_detailer.core import Region, Size, mask_to_segs
 from mask_detailer.detailer.host.conditioning import crop_conditioning
 from mask_detailer.detailer.host.cuts import View
@@ -33,12 +34,7 @@ def core(file: str, name: str, **arguments: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def vace() -> Pipe:
-    shape = {
-        "image_model": "wan2.1", "model_type": "vace", "dim": 48, "num_heads": 2, "ffn_dim": 64, "num_layers": 1,
-        "text_dim": CONTEXT_WIDTH, "freq_dim": 32, "in_dim": 16, "out_dim": 16, "patch_size": (1, 2, 2),
-        "vace_layers": 1, "vace_in_dim": 96,
-    }  # fmt: skip
-    return _pipe(_model("WAN21_Vace", shape), wan_vae())
+    return _pipe(vace_model(), wan_vae())
 
 
 def vaced(pipe: Pipe, hint: torch.Tensor, mask: torch.Tensor, length: int = 1) -> Any:

@@ -1,5 +1,5 @@
-"""Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality` and
-`clip`, a folder of saved workflows for `wild`, `wild_runs` and `old_files`.
+"""Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality`,
+`kernels` and `clip`, a folder of saved workflows for `wild`, `wild_runs` and `old_files`.
 
 With `--json FILE` the tables are kept in a JSON file too, in place of those that it has of the same benchmarks;
 docs/benchmarks.json is such a file.
@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import sys
 from pathlib import Path
 
 SPEED = ("imports", "masks", "overhead", "together", "frames")
-OWN_TABLES = ("quality", "clip", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger")
+OWN_TABLES = ("quality", "kernels", "clip", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger")
 
 
 def main() -> int:
@@ -33,6 +34,7 @@ def main() -> int:
         return 2
     if arguments.json and 0 < len(set(names) & {*SPEED}) < len(SPEED):
         parser.error(f"the table of speed is kept as a whole: leave out {', '.join(set(names) & {*SPEED})}")
+    os.environ["MASK_DETAILER_MEMORY_MIB"] = "0"  # what is measured is made each time
     if "gpu" not in names:
         from support.comfy_on_cpu import use_cpu
 

@@ -118,7 +118,7 @@ def run() -> None:
     with torch.inference_mode():
         models = load_models()
         found = [one for case in range(cases) for one in tried(models, case)]
-        shift = float(np.mean([vae_shift(models[1], case) for case in range(min(cases, VAE_CASES))]))
+        shift = float(np.mean([vae_shift(models, case) for case in range(min(cases, VAE_CASES))]))
     logging.disable(logging.NOTSET)
     scenes = f"{cases} held-out scenes"
     plain = [one.quality for one in found if one.option == "as it is" and one.fault is None]

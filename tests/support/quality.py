@@ -12,6 +12,8 @@ import torch
 from mask_detailer.core import Size, from_working_size, mask_to_segs, to_working_size
 from mask_detailer.detailer import host
 from mask_detailer.detailer.pipeline.plan import CropPlan, make_plan
+from mask_detailer.detailer.pipeline.recipe import Recipe
+from mask_detailer.detailer.values import BasicPipe
 from mask_detailer.nodes.detailers import MaskDetailerPipe
 from mask_detailer.nodes.door import Door
 from mask_detailer.nodes.settings import settings_of
@@ -124,7 +126,7 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
     done, alpha = detailed(models, case, changes)
     reach = np.zeros(mask.shape, bool)
     settings = {**SETTINGS, **(changes or {})}
-    reach[_plan(models[1], torch.from_numpy(mask)[None], settings, case).region.slices] = alpha > 0
+    reach[_plan(models, torch.from_numpy(mask)[None], settings, case).region.slices] = alpha > 0
     inside = mask > 0.5
     truth = sharpness(good)[inside].mean()
     return Quality(
@@ -142,20 +144,22 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
     )
 
 
-def _plan(vae: Any, mask: torch.Tensor, settings: Mapping[str, Any], case: int) -> CropPlan:
+def _plan(models: tuple[Any, Any], mask: torch.Tensor, settings: Mapping[str, Any], case: int) -> CropPlan:
     segs = mask_to_segs(mask, False, settings["crop_factor"], False, settings["drop_size"])
     widgets = settings_of(Door("quality"), {**settings, "seed": case, "noise_mask": True, "force_inpaint": True})
-    (plan,) = make_plan(segs, Size(*mask.shape[1:]), widgets, case, host.vae.pixels_per_cell(vae)).crops
+    model, vae = models
+    recipe = Recipe(BasicPipe(model, None, vae, [], []), widgets).prepared()
+    (plan,) = make_plan(segs, Size(*mask.shape[1:]), recipe.settings, case, recipe.multiple).crops
     return plan
 
 
-def vae_shift(vae: Any, case: int) -> float:
+def vae_shift(models: tuple[Any, Any], case: int) -> float:
     """Mean Lab difference of a case's unmasked surroundings in its crop, through the VAE and back."""
     _, bad, mask, _ = scenes.held_out_case(case)
     picture, where = torch.from_numpy(bad)[None], torch.from_numpy(mask)[None]
-    plan = _plan(vae, where, SETTINGS, case)
+    plan = _plan(models, where, SETTINGS, case)
     rows, columns = plan.region.slices
-    return colour_shift(vae, picture[:, rows, columns], where[0, rows, columns], plan.working)
+    return colour_shift(models[1], picture[:, rows, columns], where[0, rows, columns], plan.working)
 
 
 def similarity(truth: np.ndarray, picture: np.ndarray, inside: np.ndarray) -> float:

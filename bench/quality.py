@@ -34,6 +34,9 @@ PUT_BACK = {  # options that change only how a part is put back
     "blend gradient": DetailOptions(blend=BlendOptions("gradient")),
     "drift correct": DetailOptions(drift="correct"),
     "detail match": DetailOptions(detail="match"),
+    "covariance, multiband, drift and detail": DetailOptions(
+        ColourOptions("covariance"), BlendOptions("multiband"), drift="correct", detail="match"
+    ),
 }
 
 SAMPLED_ANEW = {
@@ -45,6 +48,7 @@ SAMPLED_ANEW = {
     "multiple 64": DetailOptions(size=WorkingSizeOptions(multiple=64)),
     "min_context 32": DetailOptions(size=WorkingSizeOptions(context=32)),
     "denoise_by_size less_for_larger, 64": DetailOptions(denoise=DenoiseOptions("less_for_larger", 64)),
+    "paste residual": DetailOptions(paste="residual"),
     "best_of 4": DetailOptions(best_of=4),
     **{f"fill {how}": DetailOptions(fill=how) for how in FILLS if how != "original"},
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ TESTS = Path(__file__).parent
 MARKED = ("browser", "server")  # folders whose tests bear their name as a marker
 QUICK = ("unit", "dev")
 BY_HAND = "by_hand"
+RENDERERS = ("classic", "vue")
 TOLD_SECONDS = 10.0  # a file whose tests take longer is named at the end: all of it must stay under 15 minutes
 
 
@@ -55,11 +57,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Marks by folder. Fast are all unit tests, and of each engine test the first of its cases.
 
-    What runs for long runs only where `-m by_hand` asks for it.
+    What runs for long runs only where `-m by_hand` asks for it. Where dev.py runs everything, a test of the page is
+    asked of one of its two renderers, by turns; of both with CI=true.
     """
+    left_out = []
     if BY_HAND not in config.getoption("markexpr"):
         left_out = [item for item in items if item.get_closest_marker(BY_HAND)]
-        items[:] = [item for item in items if item not in left_out]
+    if os.environ.get("RENDERERS") == "by turns":
+        left_out += [item for item in items if not item.get_closest_marker(BY_HAND) and not _is_its_turn(item)]
+    if left_out:
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
         config.hook.pytest_deselected(items=left_out)
     seen: set[str] = set()
     for item in items:
@@ -70,6 +78,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if (folder in QUICK or first_case) and not item.get_closest_marker("slow"):
             item.add_marker("fast")
         seen.add(test)
+
+
+def _is_its_turn(item: pytest.Item) -> bool:
+    renderer = getattr(getattr(item, "callspec", None), "params", {}).get("opened")
+    if renderer not in RENDERERS:
+        return True
+    turn = zlib.crc32(item.nodeid.replace(renderer, "").encode()) % len(RENDERERS)
+    return RENDERERS[turn] == renderer
 
 
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist's

@@ -88,7 +88,7 @@ def frame_of(name: str, picture: Pixels) -> Frame:
 
 @engines
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in EXPORTS]
+    "name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.by_hand) for name in EXPORTS]
 )
 def test_an_exported_net_finds_what_the_library_finds(exported: Exported, name: str, engine: str) -> None:
     held = exported.found(name)

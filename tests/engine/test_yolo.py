@@ -39,7 +39,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> References:
     return references(tmp_path_factory.mktemp("others"), {name: pictures(2, seed=1) for name in OTHERS})
 
 
-@pytest.mark.slow
+@pytest.mark.by_hand
 @pytest.mark.parametrize("name", OTHERS)
 def test_other_families(name: str, others: References) -> None:
     compare(others, name).check()

@@ -44,7 +44,6 @@ SAMPLED_ANEW = {
     "size_mode short_side, 448": DetailOptions(size=WorkingSizeOptions("short_side", short_side=448)),
     "size_mode pixel_budget, 0.25": DetailOptions(size=WorkingSizeOptions("pixel_budget", megapixels=0.25)),
     "size_mode fixed_size, 512 x 512": DetailOptions(size=WorkingSizeOptions("fixed_size", width=512, height=512)),
-    "size_mode model": DetailOptions(size=WorkingSizeOptions("model")),
     "multiple 64": DetailOptions(size=WorkingSizeOptions(multiple=64)),
     "min_context 32": DetailOptions(size=WorkingSizeOptions(context=32)),
     "denoise_by_size less_for_larger, 64": DetailOptions(denoise=DenoiseOptions("less_for_larger", 64)),

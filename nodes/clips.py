@@ -83,9 +83,9 @@ def _marked() -> Inputs:
 def _choices() -> Input:
     kind, facts = schema.choices()["choices"]
     tooltip = (
-        'Choices for single parts of the clip, as JSON by the numbers in the plan and the strip: {"2": {"seed": 4711}}.'
-        " Each takes seed, denoise, text, keep (the clip stays as it is there), skip and box (where the part is first "
-        "seen). The strip's buttons write it. Parts for which nothing changed are not sampled again."
+        "Choices for single parts of the clip, as JSON by the numbers in the plan and the strip. Each takes seed, "
+        "denoise, text, keep (the clip stays as it is there), skip and box (where the part is first seen). The strip's "
+        "buttons write it, the help page shows how it looks. Parts for which nothing changed are not sampled again."
     )
     return kind, {**facts, "tooltip": tooltip}
 

@@ -9,6 +9,7 @@ import torch
 
 from ..core import SEGS, Size, seg_mask
 from ..detailer import host
+from ..detailer.pipeline.chosen import Chosen
 from ..detailer.pipeline.recipe import Recipe
 from ..segs import black_picture
 from ..segs.clips import frame_of
@@ -79,6 +80,16 @@ def _marked() -> Inputs:
     }
 
 
+def _choices() -> Input:
+    kind, facts = schema.choices()["choices"]
+    tooltip = (
+        "Choices for single parts of the clip, as JSON by the numbers in the plan and the strip. Each takes seed, "
+        "denoise, text, keep (the clip stays as it is there), skip and box (where the part is first seen). The strip's "
+        "buttons write it, the help page shows how it looks. Parts for which nothing changed are not sampled again."
+    )
+    return kind, {**facts, "tooltip": tooltip}
+
+
 CLIP = "The clip's frames. Alpha is kept."
 PLAN = "The plan: each shot's middle frame with the windows, and a line of time for each part; gaps hollow, cuts red."
 WORDS = "The same in words: frames, window and working size of each part."
@@ -142,6 +153,7 @@ class MaskDetailerClip(Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=
                 "contour_fill": schema.contour_fill(True),
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.beyond(),
+                "choices": _choices(),
             },
         }
 
@@ -150,20 +162,17 @@ class MaskDetailerClip(Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=
         frames = door.image(image)
         recipe, settings = recipe_of_pipe(door, basic_pipe, widgets), _settings(widgets)
         door.fits_latent(Size(*frames.shape[1:3]), recipe.pipe.vae)
-        plan = _plan(door, frames, widgets, settings, recipe)
-        made = frames.to(host.devices.intermediate_device(), copy=True)
-        before: dict[int, list[torch.Tensor]] = {}
-        after: dict[int, list[torch.Tensor]] = {}
+        from ..detailer.clips.chosen import with_choices
         from ..detailer.clips.run import detail_clip
 
-        for shown in detail_clip(made[..., :3], plan, settings, recipe):
-            number = shown.part.crop.number
-            before.setdefault(number, []).append(shown.before)
-            after.setdefault(number, []).append(shown.after)
+        chosen = Chosen(recipe.settings.choices)
+        plan = with_choices(_plan(door, frames, widgets, settings, recipe), chosen)
+        made = frames.to(host.devices.intermediate_device(), copy=True)
+        parts = list(detail_clip(made[..., :3], plan, settings, recipe, chosen))
         return (
             made,
-            [torch.cat(parts) for parts in before.values()] or [black_picture()],
-            [torch.cat(parts) for parts in after.values()] or [black_picture()],
+            [part.before for part in parts] or [black_picture()],
+            [part.after for part in parts] or [black_picture()],
             _drawn(frames, plan),
             str(plan),
         )

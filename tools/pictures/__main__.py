@@ -21,7 +21,7 @@ comfy_on_cpu.use_cpu()
 from support.clip_files import write_moving  # noqa: E402
 
 from pictures.drawing import AMBER, CYAN, Box, beside, labelled, on_dark, ringed, seen, split  # noqa: E402
-from pictures.runs import SIGN, Run, Runs  # noqa: E402
+from pictures.runs import HANGING, Run, Runs  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 HELP, TEMPLATES = ROOT / "js" / "docs" / "pictures", ROOT / "example_workflows"
@@ -41,7 +41,7 @@ def segs_preview(runs: Runs) -> Image.Image:
 
 
 def options(runs: Runs) -> Image.Image:
-    panels = [seen(run.after, around_sign(397 / 450), (397, 450)) for run in runs.tinted]
+    panels = [seen(run.after, around_hanging(397 / 450), (397, 450)) for run in runs.tinted]
     names = ("without", "with options")
     return beside([labelled(panel, name, (12, 12)) for panel, name in zip(panels, names, strict=True)])
 
@@ -72,7 +72,7 @@ def halves(run: Run, box: Box) -> Image.Image:
 
 
 def detail_a_mask(runs: Runs) -> Image.Image:
-    box = 560, 110, 970, 520
+    box = 402, 110, 970, 678
     before, after = (seen(picture, box, THUMB) for picture in (runs.demo.before, runs.demo.after))
     return split(before, after, (0, 0), (500, 500))
 
@@ -99,7 +99,7 @@ def refiner(runs: Runs) -> Image.Image:
 
 
 def options_compared(runs: Runs) -> Image.Image:
-    without, with_them = (seen(run.after, around_sign(1.0), THUMB) for run in runs.tinted)
+    without, with_them = (seen(run.after, around_hanging(1.0), THUMB) for run in runs.tinted)
     return split(without, with_them, (250, 0), (250, 500))
 
 
@@ -140,11 +140,11 @@ def qwen(runs: Runs) -> Image.Image:
     return halves(runs.demo, (405, 250, 685, 530))
 
 
-def around_sign(aspect: float) -> Box:
+def around_hanging(aspect: float) -> Box:
     """A box of that width over height around the options' part."""
     from tiny_model import scenes
 
-    _, _, mask, _ = scenes.held_out_case(SIGN)
+    _, _, mask, _ = scenes.held_out_case(HANGING)
     rows, columns = np.nonzero(mask > 0.5)
     half = 0.72 * max(np.ptp(rows), np.ptp(columns))
     x, y = columns.mean(), max(rows.mean(), half)

@@ -22,7 +22,7 @@ from support.workflow import CLIP_WIDGETS
 from tiny_model import conditioning, scenes
 
 LEAN = 28.0  # degrees
-SIGN = 4  # the held-out case of the options' picture, an emblem
+HANGING = 4  # the held-out case of the options' picture: a hanging
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Runs:
     @cached_property
     def tinted(self) -> tuple[Run, Run]:
         """A part whose VAE tints and which comes back without the picture's grain: without options, and with them."""
-        _, bad, mask, _ = scenes.held_out_case(SIGN)
-        rng = np.random.default_rng(SIGN)
+        _, bad, mask, _ = scenes.held_out_case(HANGING)
+        rng = np.random.default_rng(HANGING)
         grainy = (bad + rng.normal(0.0, 0.035, (*bad.shape[:2], 1))).clip(0.0, 1.0).astype(np.float32)
         again = Again()
         self.detailed(bad, mask, {"detailer_hook": again})

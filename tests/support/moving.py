@@ -48,7 +48,7 @@ MOTIONS = {
     "turn": Motion(0.2, 0.2, 1.0, 0.012),
     "still": Motion(),
     "rush": Motion(0.7, 0.35, places=(0.0, 0.0, 7.0, 14.0, 14.0), shutter=0.5),
-    "over the border": Motion(0.7, 0.35, places=(80.0, 120.0, 160.0, 260.0, 160.0, 120.0)),
+    "over the border": Motion(0.7, 0.35, places=(80.0, 120.0, 160.0, 320.0, 160.0, 120.0)),
 }
 CROSSING = Motion(12.3, 0.35, places=(-36.9,)), Motion(-11.6, 0.2, places=(34.8,))  # the second goes behind
 

@@ -39,7 +39,9 @@ class Motion:
 
     def moments(self, frame: int) -> Sequence[float]:
         """The times at which a frame sees it."""
-        return np.linspace(frame - self.shutter / 2, frame + self.shutter / 2, MOMENTS) if self.shutter else [frame]
+        if not self.shutter:
+            return [frame]
+        return np.linspace(frame - self.shutter / 2, frame + self.shutter / 2, MOMENTS).tolist()
 
 
 MOTIONS = {
@@ -113,7 +115,7 @@ def moving_scenes(
             mask = parts[case].mask(motion, frame) * there * (free > 0.5)
             masks[number, frame] = _shifted(mask, *shakes[number][frame])
             free = free * (1 - parts[case].cover(motion, frame)[..., 0] * there)
-        for case, motion in reversed(motions.items()):
+        for case, motion in reversed([*motions.items()]):
             alpha = parts[case].cover(motion, frame) * (0.0 if frame in hidden else 1.0)
             for name, picture in (("good", good), ("bad", bad)):
                 picture[frame] = picture[frame] * (1 - alpha) + parts[case].seen(name, motion, frame) * alpha

@@ -37,6 +37,11 @@ class Motion:
         away = float(np.interp(frame, range(len(self.places)), self.places))
         return self.right * frame + away, self.down * frame, self.zoom**frame, self.turn * frame
 
+    def seen(self, frame: int) -> tuple[float, float, float, float]:
+        """Where a frame shows it: where it is while the shutter is open, on an average."""
+        right, down, zoom, turn = np.mean([self.at(time) for time in self.moments(frame)], axis=0).tolist()
+        return right, down, zoom, turn
+
     def moments(self, frame: int) -> Sequence[float]:
         """The times at which a frame sees it."""
         if not self.shutter:
@@ -120,7 +125,7 @@ def moving_scenes(
             for name, picture in (("good", good), ("bad", bad)):
                 picture[frame] = picture[frame] * (1 - alpha) + parts[case].seen(name, motion, frame) * alpha
     return [
-        MovingScene(parts[case].kind, good, bad, masks[number], [_place(motion.at(frame)) for frame in range(frames)],
+        MovingScene(parts[case].kind, good, bad, masks[number], [_place(motion.seen(frame)) for frame in range(frames)],
                     parts[case].core, shown[number])
         for number, (case, motion) in enumerate(motions.items())
     ]  # fmt: skip

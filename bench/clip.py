@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import Any
@@ -103,16 +103,16 @@ class Found:
     def mean(cls, some: Sequence[Found]) -> Found:
         return cls(*(float(np.mean([getattr(one, own.name) for one in some])) for own in fields(cls)))
 
-    def cells(self) -> list[str]:
-        steady = (self.truth, self.each, self.ours, self.ours / self.each, self.frozen, self.window)
-        true = (self.off_before, self.off_each, self.off, self.sharp_each, self.sharp)
-        return [*(f"{value:.2f}" for value in (*steady, *true)), f"{self.outside:g}"]
 
-
-HEAD = [
-    "truth", "frame by frame", "in windows", "over frame by frame", "one picture", "within the window", "off before",
-    "off frame by frame", "off in windows", "sharpness frame by frame", "sharpness in windows", "change outside",
-]  # fmt: skip
+STEADY = {
+    "truth": "truth", "each": "frame by frame", "ours": "in windows", "frozen": "one picture",
+    "window": "within the window",
+}  # fmt: skip
+TRUE = {
+    "off_before": "off before", "off_each": "off frame by frame", "off": "off in windows",
+    "sharp_each": "sharpness frame by frame", "sharp": "sharpness in windows", "outside": "change outside",
+}  # fmt: skip
+BRIEF = {name: {**STEADY, **TRUE}[name] for name in ("truth", "each", "ours", "off_each", "off")}
 
 
 @dataclass
@@ -224,19 +224,33 @@ def run() -> None:
                 clip = drawn(kind, case, frames, shake)
                 by_part[kind, clip.kinds, shake] = Trial(models, clip, size, case).found()
     logging.disable(logging.NOTSET)
+    print_found(by_part, frames)
+
+
+def print_found(by_part: Mapping[tuple[str, str, int], Found], frames: int) -> None:
+    """Tables by kind of motion, and for each part."""
     by_kind: dict[tuple[str, int], list[Found]] = {}
     for (kind, _, shake), one in by_part.items():
         by_kind.setdefault((kind, shake), []).append(one)
+    for title, shown in {
+        f"Flicker of parts over {frames} frames, by kind of motion": STEADY,
+        "How far they are from the truth": TRUE,
+    }.items():
+        print_table(
+            title,
+            ["motion", "masks", "guide size", *shown.values()],
+            [[kind, _masks(shake), str(KINDS[kind]), *_cells(Found.mean(some), shown)]
+             for (kind, shake), some in by_kind.items()],
+        )  # fmt: skip
     print_table(
-        f"Parts that move over {frames} frames, means in levels, each kind at a guide size of its own",
-        ["motion", "guide size", "masks", *HEAD],
-        [[kind, str(KINDS[kind]), _masks(shake), *Found.mean(some).cells()] for (kind, shake), some in by_kind.items()],
+        "Both for each part",
+        ["motion", "part", "masks", *BRIEF.values()],
+        [[kind, part, _masks(shake), *_cells(one, BRIEF)] for (kind, part, shake), one in by_part.items()],
     )
-    print_table(
-        "The same for each part",
-        ["motion", "part", "masks", *HEAD],
-        [[kind, part, _masks(shake), *one.cells()] for (kind, part, shake), one in by_part.items()],
-    )
+
+
+def _cells(one: Found, names: Iterable[str]) -> list[str]:
+    return [f"{getattr(one, name):g}" if name == "outside" else f"{getattr(one, name):.2f}" for name in names]
 
 
 def _masks(shake: int) -> str:

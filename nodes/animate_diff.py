@@ -166,7 +166,10 @@ def _find_settings(widgets: _MoreFrameWidgets) -> FindSettings:
 class _ForClips(Detailer):
     """What the two detailers of clips have in common."""
 
-    def _detailed(self, frames: object, segs: object, pipe: object, widgets: DetailerWidgets, pastes: bool) -> Detailed:
+    def _detailed(
+        self, frames: object, segs: object, pipe: object, widgets: DetailerWidgets, pastes: bool
+    ) -> tuple[Detailed, list[torch.Tensor]]:
+        """What came out, and the ControlNet hints or a black picture."""
         door, widgets = self.door, self.checked(widgets)
         pictures = door.image(frames, "image_frames")
         recipe = recipe_of_pipe(door, pipe, widgets)
@@ -177,31 +180,30 @@ class _ForClips(Detailer):
         checked = door.segs_to_detail(segs)
         picture = run.Picture(clip[..., :3], checked, recipe.settings.seed, pastes=pastes, is_clip=True)
         (done,) = run.detail([picture], 1, recipe)
-        return replace(done, image=clip)
+        return replace(done, image=clip), list(done.control_images) or [black_picture()]
 
 
-def _sampled(longest: int, feather: Inputs) -> Inputs:
+def _inputs(longest: int, feather: Inputs | None = None, hook: Inputs | None = None) -> InputTypes:
+    """Those of a detailer of clips, and what one of them alone has."""
     return {
-        "image_frames": schema.link("IMAGE", FRAMES),
-        "segs": schema.link("SEGS", SEGMENTS),
-        **schema.sizes(longest=longest),
-        **{name: one for name, one in schema.sampling().items() if name != "seed"},
-        "denoise": schema.denoise(),
-        **feather,
-        "basic_pipe": schema.basic_pipe(),
-        "refiner_ratio": schema.refiner_ratio(),
+        "required": {
+            "image_frames": schema.link("IMAGE", FRAMES),
+            "segs": schema.link("SEGS", SEGMENTS),
+            **schema.sizes(longest=longest),
+            **schema.sampling(),
+            "seed": schema.seed("The noise seed, the same for all parts. Every frame has other noise."),
+            "denoise": schema.denoise(),
+            **(feather or {}),
+            "basic_pipe": schema.basic_pipe(),
+            "refiner_ratio": schema.refiner_ratio(),
+        },
+        "optional": {
+            **(hook or {}),
+            "refiner_basic_pipe_opt": schema.refiner_pipe(),
+            "noise_mask_feather": schema.noise_mask_feather(),
+            "scheduler_func_opt": schema.scheduler_func(),
+        },
     }
-
-
-def _in_order(inputs: Inputs) -> Inputs:
-    """With the seed behind the sizes."""
-    seed = schema.seed("The noise seed, the same for all parts. Every frame has other noise.")
-    made: Inputs = {}
-    for name, one in inputs.items():
-        made[name] = one
-        if name == "max_size":
-            made["seed"] = seed
-    return made
 
 
 class SEGSDetailerForAnimateDiff(_ForClips, name="SEGSDetailer For AnimateDiff (SEGS/pipe)", menu=DETAILER):
@@ -222,20 +224,13 @@ class SEGSDetailerForAnimateDiff(_ForClips, name="SEGSDetailer For AnimateDiff (
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        return {
-            "required": _in_order(_sampled(768, {})),
-            "optional": {
-                "refiner_basic_pipe_opt": schema.refiner_pipe(),
-                "noise_mask_feather": schema.noise_mask_feather(),
-                "scheduler_func_opt": schema.scheduler_func(),
-            },
-        }
+        return _inputs(768)
 
     def doit(
         self, image_frames: object, segs: object, basic_pipe: object, **widgets: Unpack[DetailerWidgets]
     ) -> tuple[SEGS, list[torch.Tensor]]:
-        done = self._detailed(image_frames, segs, basic_pipe, widgets, pastes=False)
-        return done.segs, done.control_images or [black_picture()]
+        done, hints = self._detailed(image_frames, segs, basic_pipe, widgets, pastes=False)
+        return done.segs, hints
 
 
 class DetailerForEachPipeForAnimateDiff(_ForClips, name="Detailer For AnimateDiff (SEGS/pipe)", menu=DETAILER):
@@ -258,18 +253,10 @@ class DetailerForEachPipeForAnimateDiff(_ForClips, name="Detailer For AnimateDif
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        return {
-            "required": _in_order(_sampled(1024, {"feather": schema.feather()})),
-            "optional": {
-                "detailer_hook": schema.detailer_hook(),
-                "refiner_basic_pipe_opt": schema.refiner_pipe(),
-                "noise_mask_feather": schema.noise_mask_feather(),
-                "scheduler_func_opt": schema.scheduler_func(),
-            },
-        }
+        return _inputs(1024, {"feather": schema.feather()}, {"detailer_hook": schema.detailer_hook()})
 
     def doit(
         self, image_frames: object, segs: object, basic_pipe: object, **widgets: Unpack[DetailerWidgets]
     ) -> tuple[torch.Tensor, SEGS, object, list[torch.Tensor]]:
-        done = self._detailed(image_frames, segs, basic_pipe, widgets, pastes=True)
-        return done.image, done.segs, basic_pipe, done.control_images or [black_picture()]
+        done, hints = self._detailed(image_frames, segs, basic_pipe, widgets, pastes=True)
+        return done.image, done.segs, basic_pipe, hints

@@ -153,7 +153,7 @@ class _Group:
         place = Place(frame, self.part.crop_in(frame))
         name = f"part {self.part.crop.number}, frame {frame + 1}"
         crop = Crop(place, name, picture, before, mask, self.recipe.pipe, self.recipe.refiner, pixels=before)
-        return replace(crop, frame=Frame(frame, self.count))
+        return replace(crop, frame=Frame(frame, self.count), path=window.path([frame], picture))
 
     def crop(self) -> Crop:
         """All frames in one, each with its own mask."""
@@ -168,6 +168,7 @@ class _Group:
             mask=torch.cat([one.mask for one in each]),
             frame=Frame(),
             is_clip=True,
+            path=window.path(self.frames, each[0].picture),
         )
 
     def put(self, made: Sequence[_Made]) -> Shown:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from engine.running import near, unchanged_outside
 from engine.test_moving_clips import BOX, SIZE, WIDGETS, detailed
-from engine.tiny_models import mask_of, picture
+from engine.tiny_models import mask_of, picture, pipe_with
 from engine.video_models import CELLS, VIDEO
 
 
@@ -23,5 +25,37 @@ def test_a_family_takes_the_clip_as_one_latent_and_in_spans(name: str) -> None:
     one_call = detailed(clip, VIDEO[name](), mask=mask, cfg=cfg, denoise=0.8, span=2 * along + 1)[0]
     assert torch.equal(one_call, whole)
     parts = detailed(clip, VIDEO[name](), mask=mask, cfg=cfg, denoise=0.8, span=along + 1, overlap=1)[0]
+    steps, usual = (made.diff(dim=0).abs().mean(dim=(1, 2, 3)) for made in (parts, whole))
+    assert float((steps - usual).max()) < 1 / 255
+
+
+def controlled(name: str, clip: torch.Tensor, **changed: Any) -> Any:
+    """A family's pipe with what ComfyUI's own node puts into its prompts for a clip."""
+    import comfy_extras.nodes_wan as wan
+
+    pipe = VIDEO[name]()
+    node, given = {
+        "wan vace": (wan.WanVaceToVideo, {"strength": 1.0, "control_video": clip}),
+        "wan image to video": (wan.WanImageToVideo, {"start_image": clip[:1]}),
+        "wan fun control": (wan.WanFunControlToVideo, {"start_image": clip[:1], "control_video": clip}),
+    }[name]
+    size = {"width": SIZE[1], "height": SIZE[0], "length": len(clip), "batch_size": 1}
+    positive, negative = node.execute(pipe[3], pipe[4], pipe[2], **size, **(given | changed)).result[:2]
+    return pipe_with(pipe, positive=positive, negative=negative)
+
+
+@pytest.mark.parametrize("name", ["wan vace", "wan image to video", "wan fun control"])
+def test_what_a_family_is_shown_goes_with_the_window_and_its_spans(name: str) -> None:
+    clip, mask = picture(*SIZE, 1).repeat(9, 1, 1, 1), mask_of(*SIZE, BOX)
+    given: dict[str, Any] = {"reference_image": picture(*SIZE, 5)} if name == "wan vace" else {}
+    pipe = controlled(name, clip, **given)
+    whole = detailed(clip, pipe, mask=mask, denoise=0.8)[0]
+    assert len(whole) == len(clip) and bool(torch.isfinite(whole).all())
+    assert unchanged_outside(whole, clip, near(mask, WIDGETS["feather"]))
+    others = [VIDEO[name](), controlled(name, clip.flip(2))]
+    others += [controlled(name, clip, reference_image=1 - picture(*SIZE, 5))] if given else []
+    for other in others:
+        assert float((detailed(clip, other, mask=mask, denoise=0.8)[0] - whole).abs().max()) > 1e-4
+    parts = detailed(clip, pipe, mask=mask, denoise=0.8, span=5, overlap=1)[0]
     steps, usual = (made.diff(dim=0).abs().mean(dim=(1, 2, 3)) for made in (parts, whole))
     assert float((steps - usual).max()) < 1 / 255

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,7 +46,7 @@ MOST: dict[str, float] = {
     "steps": 2, "width": 128, "height": 128, "batch_size": 2, "guide_size": 128, "max_size": 128, "cycle": 2,
     "upscale_factor": 1.5, "rescale_factor": 1.5, "upscale_by": 1.5, "scale_by": 1.5, "start_at_step": 1,
     "base_only_steps": 1, "length": 4, "video_frames": 4, "amount": 2, "megapixels": 0.02, "left": 32, "top": 32,
-    "right": 32, "bottom": 32, "seconds": 1.0,
+    "right": 32, "bottom": 32, "seconds": 1.0, "drop_size": 10,
 }  # fmt: skip
 
 LOADERS: dict[str, tuple[str, ...]] = {
@@ -169,8 +169,10 @@ def installed(folder: Path, frames: int = 1) -> Iterator[None]:
     before = dict(served), dict(folders), folder_paths.models_dir, _user_folders()
     served |= NODE_CLASS_MAPPINGS
     served |= {name: _loader(kinds) for name, kinds in LOADERS.items() if name in served}
+    batch = MOST["batch_size"]
     if frames > 1:
         served["LoadImage"] = _loader(("IMAGE", "MASK"))
+        MOST["batch_size"] = frames
     served |= {VALUE: Value, END: End, "LoraLoader": Lora, "LoraLoaderModelOnly": Lora}
     files = _write_files(folder)
     for kind, path in files.items():
@@ -183,6 +185,7 @@ def installed(folder: Path, frames: int = 1) -> Iterator[None]:
     try:
         yield
     finally:
+        MOST["batch_size"] = batch
         del server.PromptServer.instance
         for table, was in zip((served, folders), before[:2], strict=True):
             table.clear()
@@ -204,7 +207,7 @@ def _values(folder: Path, frames: int) -> dict[str, Any]:
     clip, control_net = text_encoder(), tiny_control_net(folder)
     pipe = pipe_with(unet_pipe(), clip=clip)
     height, width = SIZE
-    moved = [[replace(disc, x=disc.x + frame) for disc in DISCS] for frame in range(frames)]
+    moved = [[disc._replace(x=disc.x + frame) for disc in DISCS] for frame in range(frames)]
     pictures, covers = zip(*(drawn(height, width, discs) for discs in moved), strict=True)
     picture = torch.cat(pictures)
     segs = [seg._replace(cropped_image=None) for seg in values_of(pipe, control_net)["SEGS"][1]]

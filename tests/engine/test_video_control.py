@@ -138,7 +138,9 @@ def test_what_is_not_shown_of_a_part_is_grey_and_unknown() -> None:
     assert (decoded(made["concat_latent_image"]) - 0.5).abs().max() < 1e-5
     made = cropped(of_node(WanVaceToVideo, SIZE, 5, control_video=clip()[:5]), cutter(MOVES))
     shown = decoded(made["vace_frames"][0][:, Exact.latent_channels :])
-    assert torch.allclose(shown[:5], window(clip(), MOVES)[:5], atol=1e-5) and torch.allclose(shown[5:], shown.new_tensor(0.5))
+    assert torch.allclose(shown[:5], window(clip(), MOVES)[:5], atol=1e-5) and torch.allclose(
+        shown[5:], shown.new_tensor(0.5)
+    )
     assert made["vace_mask"][0][:, :, 2].min() == 1
 
 

@@ -54,7 +54,7 @@ MADE_UP: Prompt = {
     ),
     "masked": step(
         "MaskToSEGS_for_AnimateDiff", mask=["picture", 1], combined=False, crop_factor=1.5, bbox_fill=False,
-        drop_size=10,
+        drop_size=10, contour_fill=True,
     ),
     "apart": step(
         "SEGSDetailerForAnimateDiff", image_frames=["detailed", 0], segs=["masked", 0], basic_pipe=["pipe", 0],
@@ -82,7 +82,8 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def test_as_others_saved_one() -> None:
     outcome = wild_runs.run(copy.deepcopy(MADE_UP))
     assert (outcome.state, outcome.reason, outcome.seen.wrong) == (RUNS, "", [])
-    assert outcome.seen.count["frames"] == 2 * FRAMES and outcome.seen.count["refined"] == 4
+    counts = [outcome.seen.count[what] for what in ("frames", "segments", "refined")]
+    assert counts == [2 * FRAMES, 4, 4]
 
 
 @pytest.mark.by_hand

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:  # what follows parts is imported where it is needed: ComfyUI 
     from typing_extensions import Unpack
 
     from ..detailer.clips.plan import ClipPlan, ClipSettings
+
+
+Doit = TypeVar("Doit", bound=Callable[..., object])
 
 
 class ClipWidgets(DetailerWidgets, Marks, total=False):
@@ -101,12 +105,17 @@ class _Following(Node):
     """What the two nodes that follow parts have in common: SEGS may come as a list, one for each frame."""
 
     INPUT_IS_LIST = True
-    FUNCTION = "of_lists"
-    doit: Callable[..., Any]  # each has its own
+    checks_itself = True
 
-    def of_lists(self, **lists: Sequence[object]) -> tuple[list[object], ...] | dict[str, object]:
-        """As ComfyUI calls it: once for each clip, as nodes that take no lists are; a clip's list of SEGS is whole."""
-        made = [self.doit(**values) for values in _calls(lists)]
+
+def _one_by_one(doit: Doit) -> Doit:
+    """The same for lists, as ComfyUI gives them: once for each clip, as nodes that take no lists are called."""
+
+    @wraps(doit)
+    def each(self: _Following, *args: Any, **given: Any) -> Any:
+        if not isinstance(given.get("image"), list):
+            return doit(self, *args, **given)
+        made = [doit(self, *args, **values) for values in _calls(given)]
         results = zip(*(one["result"] if isinstance(one, dict) else one for one in made), strict=True)
         joined = tuple(list(chain(*(one if isinstance(one, list) else [one] for one in place))) for place in results)
         shown = [one["ui"] for one in made if isinstance(one, dict)]
@@ -114,9 +123,11 @@ class _Following(Node):
             return joined
         return {"ui": {name: list(chain(*(ui[name] for ui in shown))) for name in shown[0]}, "result": joined}
 
+    return cast(Doit, each)
+
 
 def _calls(lists: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
-    """The values of each call; a list that is shorter than others goes on with its last one."""
+    """The values of each call; a list that is shorter than others goes on with its last one. A clip's SEGS are one."""
     segs = lists.get("segs", ())
     others = {name: values for name, values in lists.items() if name != "segs" and len(values)}
     calls = max(map(len, others.values()))
@@ -184,6 +195,7 @@ class MaskDetailerClip(_Following, Detailer, name="MaskDetailer (clip)", menu=DE
             },
         }
 
+    @_one_by_one
     def doit(self, image: object, basic_pipe: object, **widgets: Unpack[ClipWidgets]) -> tuple[object, ...]:
         door, widgets = self.door, self.checked(widgets)
         frames = door.image(image)
@@ -234,8 +246,9 @@ class MaskDetailerClipPlan(_Following, name="Detail Plan (clip)", menu=DETAILER,
             "optional": {**_marked(), "contour_fill": schema.contour_fill(True), **schema.beyond()},
         }
 
+    @_one_by_one
     def doit(self, image: object, basic_pipe: object, **widgets: Unpack[ClipWidgets]) -> Shown:
-        door = self.door
+        door, widgets = self.door, self.checked(widgets)
         frames = door.image(image)
         recipe = recipe_of_pipe(door, basic_pipe, _NOT_PLANNED | widgets)
         plan = _plan(door, frames, widgets, _settings(widgets), recipe)

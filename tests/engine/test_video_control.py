@@ -12,6 +12,7 @@ from engine.tiny_models import mask_of, picture
 from mask_detailer.core import Region, Size, to_working_size
 from mask_detailer.core.clips.path import Path
 from mask_detailer.core.clips.pose import Pose, cut
+from mask_detailer.detailer.host import cuts
 from mask_detailer.detailer.host.cuts import View
 from mask_detailer.detailer.host.moving import crop_clip, of_span
 from mask_detailer.detailer.host.shown import Codec, Cutter
@@ -177,3 +178,14 @@ def test_blank_latents_stay_blank_and_references_whole() -> None:
     part = of_span([(torch.zeros(1), made)], 4, lambda latent: latent[:, :, [0, 2, 3]])[0][1]
     assert torch.equal(part["vace_frames"][0], made["vace_frames"][0][:, :, [0, 2, 3]])  # type: ignore[index]
     assert part["concat_latent_image"] is made["concat_latent_image"]  # of another length
+
+
+@pytest.mark.parametrize("pose", [STILL[0], MOVES[1]], ids=["still", "between pixels"])
+def test_what_an_image_model_is_shown_of_a_frame_is_its_window_s(pose: Pose) -> None:
+    """Hints of the picture's size are cut bit for bit where the window is; a prompt's mask too."""
+    path = Path(WINDOW, [pose], [0], SIZE)
+    view = View(SIZE, path.covered, WORKING, Size(8, 10), path=path)
+    hint = clip()[:1].movedim(-1, 1)
+    wanted = cut(clip()[:1], pose, WINDOW).movedim(-1, 1)
+    assert torch.allclose(cuts.spatial(hint, view), wanted, atol=1e-6)
+    assert torch.allclose(cuts.mask(hint[0], view), wanted[0].clamp(0, 1), atol=1e-6)

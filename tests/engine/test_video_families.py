@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import comfy.supported_models
 import pytest
 import torch
 from engine.running import near, unchanged_outside
 from engine.test_moving_clips import BOX, SIZE, WIDGETS, detailed
 from engine.tiny_models import mask_of, picture, pipe_with
 from engine.video_models import CELLS, VIDEO
+from mask_detailer.detailer.host.models import is_of_clips
 
 
 @pytest.mark.parametrize("name", [pytest.param("wan vace", marks=pytest.mark.by_hand), "ltx", "hunyuan"])
@@ -26,6 +29,24 @@ def test_a_family_takes_the_clip_as_one_latent_and_in_spans(name: str) -> None:
     assert torch.equal(one_call, whole)
     parts = detailed(clip, VIDEO[name](), mask=mask, cfg=cfg, denoise=0.8, span=along + 1, overlap=1)[0]
     assert joined_without_a_step(parts, whole)
+
+
+OF_STILLS = {
+    "Anima", "CosmosT2IPredict2", "HunyuanImage21Refiner", "JoyImage", "Krea2", "QwenImage", "SeedVR2",
+}  # fmt: skip
+
+
+def test_models_of_clips_are_known_by_their_latents() -> None:
+    """Those of stills beside them have ComfyUI's latents of clips too; SeedVR2 enlarges, and samples nothing here."""
+
+    def model(config: Any) -> Any:
+        known = SimpleNamespace(unet_config=config.unet_config)
+        return SimpleNamespace(model=SimpleNamespace(latent_format=config.latent_format(), model_config=known))
+
+    along = [one for one in comfy.supported_models.models if getattr(one.latent_format, "latent_dimensions", 2) == 3]
+    found = {one.__name__ for one in comfy.supported_models.models if is_of_clips(model(one))}
+    assert {"WAN21_Vace", "LTXV", "HunyuanVideo", "GenmoMochi", "CosmosI2V"} <= found
+    assert found <= {one.__name__ for one in along} and {one.__name__ for one in along} - found <= OF_STILLS
 
 
 def joined_without_a_step(parts: torch.Tensor, whole: torch.Tensor) -> bool:

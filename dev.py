@@ -367,7 +367,7 @@ def test(environment: Environment, pytest_arguments: list[str], start: Start = b
     """Lint, types and all tests; with arguments only pytest, by `start`."""
     if pytest_arguments:
         return start(environment, [*COMMANDS["test"], *pytest_arguments])
-    os.environ.setdefault("RENDERERS", "both" if os.environ.get("CI") == "true" else "by turns")  # tests/conftest.py
+    os.environ.setdefault("CASES", "by turns")  # tests/conftest.py
     results: dict[str, int] = {}
     for name, arguments in {
         "ruff check": [*module("ruff"), "check"],

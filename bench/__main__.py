@@ -1,5 +1,5 @@
 """Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality`,
-`kernels` and `clip`, a folder of saved workflows for `wild`, `wild_runs` and `old_files`.
+`residual`, `kernels` and `clip`, a folder of saved workflows for `wild`, `wild_runs` and `old_files`.
 
 With `--json FILE` the tables are kept in a JSON file too, in place of those that it has of the same benchmarks;
 docs/benchmarks.json is such a file.
@@ -15,7 +15,9 @@ import sys
 from pathlib import Path
 
 SPEED = ("imports", "masks", "overhead", "together", "frames")
-OWN_TABLES = ("quality", "kernels", "clip", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger")
+OWN_TABLES = (
+    "quality", "residual", "kernels", "clip", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger",
+)  # fmt: skip
 
 
 def main() -> int:

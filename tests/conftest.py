@@ -58,13 +58,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Marks by folder. Fast are all unit tests, and of each engine test the first of its cases.
 
     What runs for long runs only where `-m by_hand` asks for it. Where dev.py runs everything, a test of the page is
-    asked of one of its two renderers, by turns; of both with CI=true.
+    asked of one of its two renderers, by turns, and of the many cases of a test with `by_turns(n)` every n-th.
     """
     left_out = []
     if BY_HAND not in config.getoption("markexpr"):
         left_out = [item for item in items if item.get_closest_marker(BY_HAND)]
-    if os.environ.get("RENDERERS") == "by turns":
-        left_out += [item for item in items if not item.get_closest_marker(BY_HAND) and not _is_its_turn(item)]
+    if os.environ.get("CASES") == "by turns":
+        numbers: Counter[str] = Counter()
+        for item in items:
+            test = item.nodeid.split("[")[0]
+            every = item.get_closest_marker("by_turns")
+            out_of_turn = numbers[test] % (every.args[0] if every else 1) != 0 or not _is_its_turn(item)
+            numbers[test] += 1
+            if out_of_turn and not item.get_closest_marker(BY_HAND):
+                left_out.append(item)
     if left_out:
         gone = set(left_out)
         items[:] = [item for item in items if item not in gone]

@@ -147,6 +147,7 @@ def test_another_kind_is_refused(node_id: str, values: Values) -> None:
 
 @pytest.mark.parametrize("empty", [((0, 0), []), (SIZE, [])], ids=["no known size", "known size"])
 @pytest.mark.parametrize("node_id", taking("SEGS"))
+@pytest.mark.by_turns(3)
 def test_no_segments(node_id: str, empty: SEGS, values: Values) -> None:
     """Nothing to do is no error: no segments stay none, and the picture stays as it is."""
     for optional in (False, True):
@@ -180,6 +181,7 @@ OTHER_SIZES = {"twice": (128, 160), "narrow": (100, 30), "flat": (7, 200)}
 
 
 @pytest.mark.parametrize(("node_id", "form"), in_turn(taking("SEGS"), OTHER_SIZES, (*OTHER_SIZES,)))
+@pytest.mark.by_turns(2)
 def test_segments_of_another_size(node_id: str, form: str, values: Values) -> None:
     """Each input of SEGS in turn; with a picture beside it, segments are moved to the picture's size."""
     given, size = arguments(node_id, values, optional=True), OTHER_SIZES[form]
@@ -227,6 +229,7 @@ ODD_SEGS: dict[str, Callable[[SEGS], SEGS]] = {
         ("image of another size", "no label", "a list as header"),
     ),
 )
+@pytest.mark.by_turns(3)
 def test_odd_segments(node_id: str, form: str, values: Values) -> None:
     given = arguments(node_id, values, optional=True)
     for one in declared(node_id):
@@ -277,6 +280,7 @@ SAME_MASKS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
         ("none in it", "no pixels", "1-D", "5-D"),
     ),
 )
+@pytest.mark.by_turns(3)
 def test_odd_masks(node_id: str, form: str, values: Values) -> None:
     given = arguments(node_id, values, optional=True)
     for one in declared(node_id):
@@ -348,6 +352,7 @@ ONE_PICTURE = (
         ("none in it", "no pixels", "2-D", "5-D"),
     ),
 )
+@pytest.mark.by_turns(3)
 def test_odd_pictures(node_id: str, form: str, values: Values) -> None:
     """Each picture in turn. A detailed picture has the shape of what came in."""
     given = arguments(node_id, values, optional=True)
@@ -391,5 +396,6 @@ ODD_LATENTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("form", ODD_LATENTS)
 @pytest.mark.parametrize("node_id", taking("LATENT"))
+@pytest.mark.by_turns(3)
 def test_odd_latents(node_id: str, form: str, values: Values) -> None:
     run_or_refused(node_id, arguments(node_id, values | {"LATENT": ODD_LATENTS[form]}, optional=False))

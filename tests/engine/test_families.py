@@ -64,12 +64,14 @@ def test_details_under_the_mask_only(family: Family) -> None:
 
 
 @each(FAMILIES)
+@pytest.mark.by_turns(2)
 def test_same_seed_same_picture(family: Family) -> None:
     assert torch.equal(run(family).image, plain(family.name))
     assert (run(family, seed=8).image - plain(family.name)).abs().max() > 0.01
 
 
 @each(FAMILIES)
+@pytest.mark.by_turns(2)
 def test_model_answers_to_all_that_it_is_given(family: Family) -> None:
     """Guards the other tests: a model that ignores its inputs, or hardly sees them, would pass them."""
     changed = {name: run(family, lever(family.pipe)) for name, lever in family.levers.items()}
@@ -101,6 +103,7 @@ def test_batched_equals_solo(family: Family) -> None:
 
 
 @each([family for family in FAMILIES if family.batches])
+@pytest.mark.by_turns(2)
 def test_equal_crops_take_fewer_model_calls(family: Family) -> None:
     calls = {}
     for count in (1, 8):

@@ -72,6 +72,7 @@ def encoder() -> Any:
 
 
 @pytest.mark.parametrize("number", range(50))
+@pytest.mark.by_turns(3)
 def test_table_is_what_happens(unet: Pipe, encoder: Any, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Random parts, sizes, frames and texts: batches, seeds, sizes, crops and what is skipped."""
     draw = random.Random(number)

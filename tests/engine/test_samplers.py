@@ -36,6 +36,7 @@ def latents(pipe: Pipe, **changes: Any) -> tuple[torch.Tensor, torch.Tensor, tor
 
 
 @pytest.mark.parametrize("name", host.schedules.sampler_names())
+@pytest.mark.by_turns(2)
 def test_every_sampler_details(unet: Pipe, name: str) -> None:
     image = picture(*SIZE)
     made = detail(image, MASK, unet, sampler_name=name, scheduler="karras", steps=3, denoise=0.6)
@@ -49,6 +50,7 @@ def test_every_sampler_details(unet: Pipe, name: str) -> None:
     # where uni_pc's last state is not its last prediction, we give the prediction
     [*((name, masked, 2e-4) for name in LIKE_CORE for masked in (True, False)), ("uni_pc", False, 5e-3)],
 )
+@pytest.mark.by_turns(3)
 def test_same_as_ksampler(unet: Pipe, name: str, mask_mode: bool, tolerance: float) -> None:
     """At denoise < 1, from the same latent with the same seed."""
     model, _, _, positive, negative = unet

@@ -87,6 +87,7 @@ def test_eight_crops_cost_the_calls_of_one(unet: Pipe, sampler_name: str) -> Non
 
 @pytest.mark.parametrize("mask_mode", [True, False])
 @pytest.mark.parametrize("name", host.schedules.sampler_names())
+@pytest.mark.by_turns(3)
 def test_every_sampler_gives_each_crop_its_own_noise(unet: Pipe, name: str, mask_mode: bool) -> None:
     image, mask = picture(*SIZE), mask_of(*SIZE, *EIGHT[:3])
     settings: dict[str, Any] = dict(sampler_name=name, scheduler="karras", steps=3, denoise=0.6, mask_mode=mask_mode)

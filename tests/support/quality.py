@@ -106,27 +106,26 @@ def load_models() -> tuple[Any, Any]:
 
 
 def detailed(
-    models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | None = None
+    models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | None = None, undegraded: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A held-out case's picture ``[H,W,3]`` after ``MaskDetailerPipe``, and the paste mask of its crop ``[h,w]``."""
-    _, bad, mask, part = scenes.held_out_case(case)
+    """A held-out case's picture ``[H,W,3]`` after ``MaskDetailerPipe``, and its crop ``[h,w,4]`` with paste mask."""
+    good, bad, mask, part = scenes.held_out_case(case)
     model, vae = models
     positive, negative = conditioning.conditioning(part.kind), conditioning.conditioning("generic")
-    picture, where = torch.from_numpy(bad)[None], torch.from_numpy(mask)[None]
+    picture, where = torch.from_numpy(good if undegraded else bad)[None], torch.from_numpy(mask)[None]
     settings = {**SETTINGS, **(changes or {})}
     image, _, alphas, *_ = MaskDetailerPipe().doit(
         picture, where, (model, None, vae, positive, negative), seed=case, **settings
     )
-    return image[0].cpu().numpy(), alphas[0][0, ..., 3].cpu().numpy()
+    return image[0].cpu().numpy(), alphas[0][0].cpu().numpy()
 
 
 def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | None = None) -> Quality:
     """Detail held-out case ``case`` (0..49) with ``SETTINGS`` and ``changes`` to them, its number being the seed."""
     good, bad, mask, part = scenes.held_out_case(case)
-    done, alpha = detailed(models, case, changes)
+    done, crop = detailed(models, case, changes)
     reach = np.zeros(mask.shape, bool)
-    settings = {**SETTINGS, **(changes or {})}
-    reach[_plan(models, torch.from_numpy(mask)[None], settings, case).region.slices] = alpha > 0
+    reach[plan_of(models, case, changes).region.slices] = crop[..., 3] > 0
     inside = mask > 0.5
     truth = sharpness(good)[inside].mean()
     return Quality(
@@ -144,7 +143,9 @@ def measure(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | Non
     )
 
 
-def _plan(models: tuple[Any, Any], mask: torch.Tensor, settings: Mapping[str, Any], case: int) -> CropPlan:
+def plan_of(models: tuple[Any, Any], case: int, changes: Mapping[str, Any] | None = None) -> CropPlan:
+    """Where the crop of a held-out case lies, and how large it is worked on."""
+    mask, settings = torch.from_numpy(scenes.held_out_case(case)[2])[None], {**SETTINGS, **(changes or {})}
     segs = mask_to_segs(mask, False, settings["crop_factor"], False, settings["drop_size"])
     widgets = settings_of(Door("quality"), {**settings, "seed": case, "noise_mask": True, "force_inpaint": True})
     model, vae = models
@@ -157,7 +158,7 @@ def vae_shift(models: tuple[Any, Any], case: int) -> float:
     """Mean Lab difference of a case's unmasked surroundings in its crop, through the VAE and back."""
     _, bad, mask, _ = scenes.held_out_case(case)
     picture, where = torch.from_numpy(bad)[None], torch.from_numpy(mask)[None]
-    plan = _plan(models, where, SETTINGS, case)
+    plan = plan_of(models, case)
     rows, columns = plan.region.slices
     return colour_shift(models[1], picture[:, rows, columns], where[0, rows, columns], plan.working)
 

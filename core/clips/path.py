@@ -10,6 +10,7 @@ import torch
 
 from ..region import Region, Size
 from .pose import Pose, cut, resampled
+from .windows import Window
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Path:
     poses: Sequence[Pose]
     frames: Sequence[int]
     picture: Size
+
+    @classmethod
+    def of(cls, window: Window, frames: Sequence[int], picture: Size) -> Path:
+        """A window's through some of its track's frames."""
+        return cls(window.size, [window.poses[frame] for frame in frames], frames, picture)
 
     @property
     def covered(self) -> Region:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cmath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,6 @@ import torch
 from ..reflect import moved_mask
 from ..region import Region, Size
 from .motion import LEAST_LIKE, TEMPLATE_LIKE, Template
-from .path import Path
 from .pose import Pose, cut_mask
 from .sightings import Sighting
 from .smoothing import smoothed
@@ -52,10 +51,6 @@ class Window:
         """What it covers of all frames where it stands still at whole pixels; else None."""
         regions = {pose.region(self.size) for pose in self.poses.values()}
         return next(iter(regions)) if len(regions) == 1 else None
-
-    def path(self, frames: Sequence[int], picture: Size) -> Path:
-        """Its way through some of the track's frames, of a size."""
-        return Path(self.size, [self.poses[frame] for frame in frames], frames, picture)
 
     def mask_in(self, frame: int) -> torch.Tensor:
         """The part's own mask as the window shows it in a frame, ``[1,h,w]``; in a gap that of the nearest sighting."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from ...core import Size
+from ...core.clips.path import Path
 from ...core.clips.pose import cut
 from .. import host
 from ..options import UNTURNED
@@ -153,7 +154,7 @@ class _Group:
         place = Place(frame, self.part.crop_in(frame))
         name = f"part {self.part.crop.number}, frame {frame + 1}"
         crop = Crop(place, name, picture, before, mask, self.recipe.pipe, self.recipe.refiner, pixels=before)
-        return replace(crop, frame=Frame(frame, self.count), path=window.path([frame], picture))
+        return replace(crop, frame=Frame(frame, self.count), path=Path.of(window, [frame], picture))
 
     def crop(self) -> Crop:
         """All frames in one, each with its own mask."""
@@ -168,7 +169,7 @@ class _Group:
             mask=torch.cat([one.mask for one in each]),
             frame=Frame(),
             is_clip=True,
-            path=window.path(self.frames, each[0].picture),
+            path=Path.of(window, self.frames, each[0].picture),
         )
 
     def put(self, made: Sequence[_Made]) -> Shown:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 from comfy_extras.nodes_wan import WanFirstLastFrameToVideo, WanImageToVideo, WanVaceToVideo
-from engine.tiny_models import mask_of, picture
+from engine.families import FAMILIES
+from engine.test_moving_clips import detailed
+from engine.tiny_models import mask_of, picture, pipe_with
 from mask_detailer.core import Region, Size, to_working_size
 from mask_detailer.core.clips.path import Path
 from mask_detailer.core.clips.pose import Pose, cut
@@ -189,3 +191,29 @@ def test_what_an_image_model_is_shown_of_a_frame_is_its_window_s(pose: Pose) -> 
     wanted = cut(clip()[:1], pose, WINDOW).movedim(-1, 1)
     assert torch.allclose(cuts.spatial(hint, view), wanted, atol=1e-6)
     assert torch.allclose(cuts.mask(hint[0], view), wanted[0].clamp(0, 1), atol=1e-6)
+
+
+def test_through_the_node_a_part_is_shown_its_own_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is sampled of a part that moves, and begins in the third frame, and what its control shows are the same."""
+    large = picture(2 * SIZE.height, 2 * SIZE.width, 1)
+    frames = [torch.roll(large, 3 * frame, 2).unflatten(1, (-1, 2)).unflatten(3, (-1, 2)) for frame in range(FRAMES)]
+    moving = torch.cat([frame.mean(dim=(2, 4)) for frame in frames])
+    masks = torch.cat([mask_of(*SIZE, (30 + frame, 24, 60 + frame, 60)) for frame in range(FRAMES)])
+    masks[:2] = 0
+    shown = of_node(WanVaceToVideo, SIZE, FRAMES, control_video=moving)
+    seen: list[Any] = []
+
+    def sample_clip(crop: Any, *others: Any) -> Any:
+        seen.append(crop)
+        return crop
+
+    monkeypatch.setattr(Codec, "channels", Exact.latent_channels)
+    monkeypatch.setattr(Codec, "blank", BLANK)
+    monkeypatch.setattr("mask_detailer.detailer.clips.run.sample_clip", sample_clip)
+    wan = next(family for family in FAMILIES if family.name == "wan").pipe
+    prompts = [[wan[3][0][0], shown]]
+    detailed(moving, pipe_with(wan, vae=VAE, positive=prompts), mask=masks)
+    (crop,) = seen
+    latents = crop.pipe.positive[0][1]["vace_frames"][0][:, Exact.latent_channels :]
+    assert len(crop.pixels) == FRAMES - 2 and latents.shape[2] == 3
+    assert (decoded(latents)[: len(crop.pixels)] - crop.pixels).abs().max() < 1e-5

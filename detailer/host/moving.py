@@ -22,6 +22,9 @@ _UNCUTTABLE = {
     "keyframe_idxs", "pose_video_latent", "ref_latent", "ref_mask_28ch", "reference_motion", "time_dim_replace",
 }  # fmt: skip
 
+_OF_ANIMATE = {"face_video_pixels", "pose_video_latent"}
+_BEGINNING = {"concat_latent_image", "concat_mask"}
+
 
 def crop_clip(conditioning: Conditioning, cutter: Cutter) -> Conditioning:
     """The conditioning of a clip with all that speaks of its frames cut to a part's window in each.
@@ -69,9 +72,11 @@ def of_span(conditioning: Conditioning, cells: int, cut: Callable[[torch.Tensor]
 
 
 def _options(options: CondOptions, cutter: Cutter) -> CondOptions:
+    # Wan Animate has a reference picture before its frames: told apart by what else its node gives
+    uncuttable = _UNCUTTABLE | (_BEGINNING if options.keys() & _OF_ANIMATE else set())
     made: CondOptions = {}
     for name, value in options.items():
-        if name in _UNCUTTABLE:
+        if name in uncuttable:
             cutter.view.once.warning(f"the conditioning's {name} can't be cut to a part of a clip: left out")
         elif name not in _ALONG or value is None:
             made[name] = value

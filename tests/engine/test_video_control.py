@@ -181,6 +181,9 @@ def test_blank_latents_stay_blank_and_references_whole() -> None:
     assert torch.equal(part["vace_frames"][0], made["vace_frames"][0][:, :, [0, 2, 3]])  # type: ignore[index]
     assert part["concat_latent_image"] is made["concat_latent_image"]  # of another length
 
+    animate = {"pose_video_latent": control, "concat_latent_image": both, "concat_mask": mask, "strength": 1.0}
+    assert cropped(animate, cutter(STILL)) == {"strength": 1.0}
+
 
 @pytest.mark.parametrize("pose", [STILL[0], MOVES[1]], ids=["still", "between pixels"])
 def test_what_an_image_model_is_shown_of_a_frame_is_its_window_s(pose: Pose) -> None:

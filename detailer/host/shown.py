@@ -14,6 +14,7 @@ from . import vae as codecs
 from .cuts import LATENT_CELL, View, middle
 from .protocols import Model, Vae
 
+ALIKE = 4e-3  # latents that differ by no more are the same: of half precision too
 GREY = 0.5  # what ComfyUI's nodes put where they were given no frame
 
 
@@ -53,7 +54,7 @@ class Codec:
         """Whether there is nothing in each latent frame."""
         empty = self.blank.to(latent)
         return [
-            bool((cell - empty).abs().max() < 1e-3) or not bool(cell.any()) for cell in latent.split(1, dim=2)
+            bool((cell - empty).abs().max() < ALIKE) or not bool(cell.any()) for cell in latent.split(1, dim=2)
         ]  # fmt: skip
 
 
@@ -101,6 +102,8 @@ class Cutter:
         known = [index for index, frame in enumerate(self.path.frames) if frame < len(frames)]
         cut = [self.picture(index, frames[self.path.frames[index]][None]) for index in known]
         if told == len(blank):  # the rest is grey
+            if len(known) < len(self.path.frames):
+                self.view.once.info("what the conditioning shows is shorter than the clip: it shows grey from there on")
             grey = torch.full((1, *self.view.working, 3), GREY, device=frames.device)
             cut += [grey] * (len(self.path.frames) - len(known))
             return self.codec.encode(torch.cat(cut))

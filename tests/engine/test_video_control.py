@@ -134,7 +134,7 @@ def test_start_pictures_are_the_window_s_own(poses: list[Pose], starts: int) -> 
     assert_same(made, of_node(WanFirstLastFrameToVideo, WORKING, FRAMES, start_image=seen[:1], end_image=seen[-1:]))
 
 
-def test_what_is_not_shown_of_a_part_is_grey_and_unknown() -> None:
+def test_what_is_not_shown_of_a_part_is_grey_and_unknown(told: Any) -> None:
     """A start picture of frames that it isn't in; a control shorter than the clip."""
     made = cropped(of_node(WanImageToVideo, SIZE, FRAMES, start_image=clip()[:1]), cutter(MOVES, 2))
     assert made["concat_mask"].shape[2] == 3 and made["concat_mask"].min() == 1
@@ -145,6 +145,7 @@ def test_what_is_not_shown_of_a_part_is_grey_and_unknown() -> None:
         shown[5:], shown.new_tensor(0.5)
     )
     assert made["vace_mask"][0][:, :, 2].min() == 1
+    assert [line for line in told.messages if "shorter than the clip" in line]
 
 
 def test_blank_latents_stay_blank_and_references_whole() -> None:

@@ -11,6 +11,7 @@ import torch
 
 from ..core import Size
 from ..detailer import host
+from ..detailer.pipeline.chosen import Chosen
 from ..detailer.pipeline.recipe import Recipe
 from ..segs import black_picture
 from . import schema
@@ -95,6 +96,16 @@ def _windows() -> Inputs:
         "crop_factor": schema.crop_factor(10),
         "drop_size": schema.drop_size(),
     }
+
+
+def _choices() -> Input:
+    kind, facts = schema.choices()["choices"]
+    tooltip = (
+        "Choices for single parts of the clip, as JSON by the numbers in the plan and the strip. Each takes seed, "
+        "denoise, text, keep (the clip stays as it is there), skip and box (where the part is first seen). The strip's "
+        "buttons write it, the help page shows how it looks. Parts for which nothing changed are not sampled again."
+    )
+    return kind, {**facts, "tooltip": tooltip}
 
 
 PLAN = "The plan: each shot's middle frame with the windows, and a line of time for each part; gaps hollow, cuts red."
@@ -192,6 +203,7 @@ class MaskDetailerClip(_Following, Detailer, name="MaskDetailer (clip)", menu=DE
                 "contour_fill": schema.contour_fill(True),
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.beyond(),
+                "choices": _choices(),
             },
         }
 
@@ -201,20 +213,17 @@ class MaskDetailerClip(_Following, Detailer, name="MaskDetailer (clip)", menu=DE
         frames = door.image(image)
         recipe, settings = recipe_of_pipe(door, basic_pipe, widgets), _settings(widgets)
         door.fits_latent(Size(*frames.shape[1:3]), recipe.pipe.vae)
-        plan = _plan(door, frames, widgets, settings, recipe)
-        made = frames.to(host.devices.intermediate_device(), copy=True)
-        before: dict[int, list[torch.Tensor]] = {}
-        after: dict[int, list[torch.Tensor]] = {}
+        from ..detailer.clips.chosen import with_choices
         from ..detailer.clips.run import detail_clip
 
-        for shown in detail_clip(made[..., :3], plan, settings, recipe):
-            number = shown.part.crop.number
-            before.setdefault(number, []).append(shown.before)
-            after.setdefault(number, []).append(shown.after)
+        chosen = Chosen(recipe.settings.choices)
+        plan = with_choices(_plan(door, frames, widgets, settings, recipe), chosen)
+        made = frames.to(host.devices.intermediate_device(), copy=True)
+        parts = list(detail_clip(made[..., :3], plan, settings, recipe, chosen))
         return (
             made,
-            [torch.cat(parts) for parts in before.values()] or [black_picture()],
-            [torch.cat(parts) for parts in after.values()] or [black_picture()],
+            [part.before for part in parts] or [black_picture()],
+            [part.after for part in parts] or [black_picture()],
             _drawn(frames, plan),
             str(plan),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .album import Album
 from .sightings import Sighting, alike, overlap
 
 MEMORY = 5  # frames whose motion says where a part will be
@@ -27,7 +28,7 @@ class Track:
     """
 
     number: int
-    sightings: dict[int, Sighting]
+    sightings: Album
     shot: tuple[int, int]
 
     @property
@@ -50,7 +51,7 @@ class Track:
 
     @property
     def label(self) -> str:
-        return next((one.label for one in self.sightings.values() if one.label), "")
+        return next((one.label for _, one in self.sightings.regions() if one.label), "")
 
     def nearest(self, frame: int) -> Sighting:
         """The sighting in a frame, or the nearest to it."""
@@ -61,7 +62,13 @@ class Track:
 class _Path:
     """A track in the making."""
 
-    sightings: dict[int, Sighting] = field(default_factory=dict)
+    sightings: Album = field(default_factory=Album)
+
+    @classmethod
+    def begun(cls, frame: int, sighting: Sighting) -> _Path:
+        path = cls()
+        path.sightings[frame] = sighting
+        return path
 
     @property
     def last(self) -> int:
@@ -126,6 +133,8 @@ def follow(
         if index in cuts:
             shot = index
         gone = [path for path in alive if index - path.last > gap + 1 or path.last < shot]
+        for path in gone:
+            path.sightings.put_away()
         alive = [path for path in alive if not any(path is one for one in gone)]
         left = dict(enumerate(sightings))
         if alive and sightings:
@@ -133,7 +142,7 @@ def follow(
             for row, column in zip(*linear_sum_assignment(costs), strict=True):
                 if costs[row, column] < IMPOSSIBLE:
                     alive[row].sightings[index] = left.pop(int(column))
-        new = [_Path({index: one}) for one in left.values()]
+        new = [_Path.begun(index, one) for one in left.values()]
         alive += new
         done += [(path, shot) for path in new]
     ends = [*sorted(cut for cut in cuts if cut > 0), frames if frames is not None else index + 1]

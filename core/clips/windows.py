@@ -119,6 +119,7 @@ def _window(track: Track, size: Size, poses: Mapping[int, Pose], lost: frozenset
     mask = np.zeros(size, np.float32)
     for frame, sighting in track.sightings.items():
         np.maximum(mask, _in_window(sighting, poses[frame], size)[0].numpy(), out=mask)
+    track.sightings.put_away()
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = Region(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else Region(
         0, 0, size.width, size.height
@@ -212,7 +213,7 @@ def _vector(pose: Pose) -> np.ndarray:
 def _steadied(path: Mapping[int, np.ndarray], track: Track) -> dict[int, Pose]:
     """The poses of a path; at one place where it never leaves it, upright where it hardly turns or zooms."""
     places = np.array(list(path.values()))
-    radius = max(max(one.region.size.longer for one in track.sightings.values()) / 2, 1.0)
+    radius = max(max(one.region.size.longer for _, one in track.sightings.regions()) / 2, 1.0)
     bent = np.abs(places[:, 2:] - places[0, 2:]).max(initial=0.0) * radius
     middle = (places[:, :2].min(axis=0) + places[:, :2].max(axis=0)) / 2
     if bent <= UPRIGHT:
@@ -225,7 +226,7 @@ def _steadied(path: Mapping[int, np.ndarray], track: Track) -> dict[int, Pose]:
 def _extent(track: Track, poses: Mapping[int, Pose]) -> tuple[float, float, float, float]:
     """What all masks cover about the poses, in the windows' pixels from their middle: left, top, right, bottom."""
     sides = []
-    for frame, sighting in track.sightings.items():
+    for frame, sighting in track.sightings.regions():
         pose, region = poses[frame], sighting.region
         factor = cmath.rect(pose.zoom, pose.turn)
         corners = [complex(x, y) for x in (region.x1, region.x2) for y in (region.y1, region.y2)]

@@ -32,10 +32,10 @@ def prepare(crop: Crop, recipe: Recipe, prompts: Prompts) -> Crop:
 
     The ControlNets' hints are taken from the enlarged crop before anything is filled.
     """
-    mask, hook = recipe.settings.mask, recipe.hook
+    hook = recipe.hook
     crop = crop.planned(crop.plan.resized(hook.touch_scaled_size(crop.plan.wished)))
     logger.info("%s: %s", crop.name, crop.plan.words)
-    noise_mask = blur_mask(crop.mask, mask.noise_mask_feather) if mask.noise_mask else None
+    noise_mask = noise_mask_of(crop.mask, recipe)
     pixels = to_working_size(crop.before, crop.plan.working).clamp_(0.0, 1.0)
     crop = replace(crop, noise_mask=noise_mask, pixels=hook.post_upscale(pixels, noise_mask))
     whole = crop
@@ -45,6 +45,12 @@ def prepare(crop: Crop, recipe: Recipe, prompts: Prompts) -> Crop:
     under, options = crop.mask if noise_mask is None else noise_mask, recipe.settings.options
     source = crop.pixels if options.needs_source else None
     return replace(crop, source=source, pixels=filled(crop.pixels, under, options.fill, crop.plan.seed))
+
+
+def noise_mask_of(mask: torch.Tensor, recipe: Recipe) -> torch.Tensor | None:
+    """Under what is sampled, of a segment's mask ``[N,h,w]``; None where all is."""
+    masks = recipe.settings.mask
+    return blur_mask(mask, masks.noise_mask_feather) if masks.noise_mask else None
 
 
 def _laid(crop: Crop, model: Model, recipe: Recipe, prompts: Prompts) -> tuple[Laid, ...]:

@@ -207,7 +207,7 @@ def test_denoise_by_noise_level_counts_for_video_models(wan: Any, moving: Any) -
 def test_what_does_nothing_in_clips_is_told_once(unet: Pipe, wan: Any, moving: Any, told: Any) -> None:
     clip, masks = moving
     options = DetailOptions(best_of=3, overlaps="together", retries=1, references="crop_uncorrected")
-    for pipe, wanted in ((unet, "best_of, overlaps"), (wan, "best_of, overlaps, retries, references crop")):
+    for pipe, wanted in ((unet, "best_of, overlaps"), (wan, "best_of, overlaps, references crop")):
         told.clear()
         detailed(clip, pipe, mask=masks, detail_options=options)
         said = [line for line in told.messages if "in a clip these do nothing" in line]

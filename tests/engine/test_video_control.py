@@ -217,7 +217,7 @@ def test_through_the_node_a_part_is_shown_its_own_window(monkeypatch: pytest.Mon
     wan = next(family for family in FAMILIES if family.name == "wan").pipe
     prompts = [[wan[3][0][0], shown]]
     detailed(moving, pipe_with(wan, vae=VAE, positive=prompts), mask=masks)
-    (crop,) = seen
+    crop = seen[0]
     latents = crop.pipe.positive[0][1]["vace_frames"][0][:, Exact.latent_channels :]
     assert len(crop.pixels) == FRAMES - 2 and latents.shape[2] == 3
     assert (decoded(latents)[: len(crop.pixels)] - crop.pixels).abs().max() < 1e-5

@@ -82,7 +82,7 @@ def several_masks(runs: Runs) -> Image.Image:
     before, after = (seen(picture, box, THUMB) for picture in (runs.demo.before, runs.demo.after))
     labelled(ringed(before, (22, 252, 178, 412), True, AMBER), "face", (30, 228), AMBER)
     labelled(ringed(before, (242, 50, 488, 156), False, CYAN), "sign", (262, 24), CYAN)
-    return split(before, after, (500, 60), (0, 440))
+    return split(before, after, (472, 0), (0, 444))
 
 
 def faces(runs: Runs) -> Image.Image:

@@ -1,5 +1,6 @@
 """Run the benchmarks named as arguments; without any, those of speed, as one table. A number is for `quality`,
-`residual`, `kernels` and `clip`, a folder of saved workflows for `wild`, `wild_runs` and `old_files`.
+`residual`, `kernels`, `clip` and `long_clips`, a folder of saved workflows for `wild`, `wild_runs` and
+`old_files`.
 
 With `--json FILE` the tables are kept in a JSON file too, in place of those that it has of the same benchmarks;
 docs/benchmarks.json is such a file.
@@ -16,7 +17,8 @@ from pathlib import Path
 
 SPEED = ("imports", "masks", "overhead", "together", "frames")
 OWN_TABLES = (
-    "quality", "residual", "kernels", "clip", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger",
+    "quality", "residual", "kernels", "clip", "long_clips", "gpu", "contact_sheet", "wild", "wild_runs", "old_files",
+    "ledger",
 )  # fmt: skip
 
 

@@ -1,9 +1,8 @@
-"""Frames: what is done to a crop of several is done to each as if it were alone."""
+"""Frames: what is done to a crop of several is done to each as if it were alone, or to all of them alike."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 
 import torch
 
@@ -49,31 +48,24 @@ def by_frame(change: Callable[..., torch.Tensor], pictures: torch.Tensor, *other
     return made[0] if len(made) == 1 else torch.cat(made)
 
 
-def by_frame_told(
-    change: Callable[..., tuple[torch.Tensor, str]], pictures: torch.Tensor, *others: torch.Tensor
-) -> tuple[torch.Tensor, str]:
-    """As ``by_frame``, for changes that say in words what they did: ``told`` of all frames."""
-    said: list[str] = []
+def alike(
+    change: Callable[[torch.Tensor], torch.Tensor], pictures: torch.Tensor, in_place: bool = False
+) -> torch.Tensor:
+    """Every picture changed in the same way.
 
-    def heard(*frame: torch.Tensor) -> torch.Tensor:
-        made, words = change(*frame)
-        said.append(words)
-        return made
-
-    return by_frame(heard, pictures, *others), told(said)
-
-
-def told(said: Sequence[str]) -> str:
-    """What was said of each frame, in one line; what holds for all frames, or for some on end, stands once.
-
-    >>> told(["no drift"]), told(["no drift", "no drift"]), told(["undone", "no drift", "no drift"])
-    ('no drift', 'no drift', 'frame 1: undone / frames 2-3: no drift')
+    Args:
+        change: takes a frame ``[1,...]``, gives one of the same form.
+        pictures: ``[N,...]``.
+        in_place: they are written to, so that a long clip needs no more memory.
     """
-    numbered = groupby(enumerate(said, start=1), key=lambda one: one[1])
-    runs = [(words, [number for number, _ in run]) for words, run in numbered]
-    if len(runs) <= 1:
-        return "".join(words for words, _ in runs)
-    return " / ".join(
-        f"frame {numbers[0]}: {words}" if len(numbers) == 1 else f"frames {numbers[0]}-{numbers[-1]}: {words}"
-        for words, numbers in runs
-    )
+    if len(pictures) == 1 and not in_place:
+        return change(pictures)
+    made = pictures if in_place else torch.empty_like(pictures)
+    for index in range(len(pictures)):
+        made[index : index + 1] = change(pictures[index : index + 1])
+    return made
+
+
+def over_frames(count: int) -> str:
+    """What is said of a measure that was taken over so many frames."""
+    return f" (over {count} frames)" if count > 1 else ""

@@ -64,6 +64,7 @@ class PlannedCrop(Protocol):
         working: the size that it is sampled at.
         skipped: why it is not worked on, None if it is.
         kept: that is why: the picture is to stay as it is there.
+        frames: of a clip's part the first and the last frame, from 1.
     """
 
     @property
@@ -80,6 +81,8 @@ class PlannedCrop(Protocol):
     def skipped(self) -> str | None: ...
     @property
     def kept(self) -> bool: ...
+    @property
+    def frames(self) -> tuple[int, int] | None: ...
     def own_image(self) -> torch.Tensor | None:
         """``[1,h,w,3]`` over ``region``, None where it has none."""
         ...
@@ -166,10 +169,11 @@ class Live:
             review.planned(self._node, picture, segments, **why)
             self._send("planned", picture=picture, segments=segments, **why)
 
-    def begun(self, places: Sequence[PlacedCrop]) -> None:
-        """Crops are worked on from now on, all at once."""
+    def begun(self, places: Sequence[PlacedCrop], span: str = "", spans: int = 1) -> None:
+        """Crops are worked on from now on, all at once; of clips a span of so many."""
         self._working = places
-        self._tell("begun", [{**_name(place), **_facts(place.crop)} for place in places], state="working")
+        of = {"span": span, "spans": spans} if span else {}
+        self._tell("begun", [{**_name(place), **_facts(place.crop), **of} for place in places], state="working")
 
     def step(self, step: int, steps: int, model: Model, x0: torch.Tensor) -> None:
         """A step of those that were begun is done; ``x0`` is their clean latents so far. Most calls do nothing."""
@@ -216,15 +220,17 @@ class Live:
             thumb = {"after": thumbnail(after)} if self.is_watched else {}
             self._tell("done", [{**_name(place), **_facts(place.crop), **facts, **thumb}], state="done")
 
-    def kept(self, place: PlacedCrop) -> None:
-        """A segment stays as the picture has it."""
+    def kept(self, place: PlacedCrop, before: torch.Tensor | None = None) -> None:
+        """A segment stays as the picture has it: ``before``, or what that shows of it."""
         with self._only_shown():
             image = self._images.get(place.picture)
             if not self._is_kept:
                 return
-            if image is not None:
+            if before is None and image is not None:
                 rows, columns = place.crop.region.within(Size(*image.shape[1:3])).slices
-                self._keep(place, BEFORE, image[:, rows, columns])
+                before = image[:, rows, columns]
+            if before is not None:
+                self._keep(place, BEFORE, before)
             self._tell("kept", [_name(place)], state="kept")
 
     def candidates(
@@ -297,13 +303,15 @@ def _planned(crop: PlannedCrop, image: torch.Tensor, own_images: bool, shown: bo
         "skipped": None if crop.kept else crop.skipped,
         "box": [int(side) for side in bbox(crop.seg).as_list()],
     }
+    if crop.frames is not None:
+        facts["frames"] = list(crop.frames)
     if crop.region.is_empty:
         return facts
     facts |= _facts(crop)
     if shown:
         rows, columns = crop.region.within(Size(*image.shape[1:3])).slices
-        before = crop.own_image() if own_images else None
-        facts["before"] = thumbnail(image[:, rows, columns] if before is None else before)
+        own = crop.own_image() if own_images else None
+        facts["before"] = thumbnail(image[:, rows, columns] if own is None else own)
     return facts
 
 

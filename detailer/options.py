@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MULTIPLES = ("auto", "8", "16", "32", "64")
 BORDERS = ("stop", "mirror")
@@ -149,6 +149,16 @@ class DetailOptions:
     def needs_source(self) -> bool:
         """Whether the crop as it was is wanted beside what is sampled."""
         return self.paste == "residual" or self.shows_crop
+
+    @property
+    def matches(self) -> bool:
+        """Whether what comes out is measured on its surroundings, and corrected."""
+        return (self.drift, self.colour.match, self.detail) != ("off", "off", "off")
+
+    @property
+    def without_matching(self) -> DetailOptions:
+        """The same, but for that."""
+        return replace(self, drift="off", colour=ColourOptions(), detail="off")
 
     @property
     def shows_crop(self) -> bool:

@@ -226,6 +226,7 @@ class Review {
       ? text("review_others", "%count% other candidates", count)
       : text("review_candidates", "%count% candidates", count);
     label(this.several, several, text("review_candidates_do", "side by side, to pick one"));
+    this.several.hidden = Boolean(part.frames); // of a clip's parts there are none
     this.old.ariaPressed = String(Boolean(choice.keep));
     const isSkipped = part.state === "skipped";
     this.rerun.hidden = Boolean(why) || this.isBusy || !isStale(this.run);

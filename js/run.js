@@ -14,6 +14,13 @@ export function listed(values) {
   return starts.map((first, index) => (first === ends[index] ? `${first}` : `${first}-${ends[index]}`)).join(", ");
 }
 
+/* "segment 2"; of a clip "track 2". */
+export function nameOf({ number, frames }) {
+  const numbers = `${number}`;
+  if (frames) return text("live_track", "track %numbers%", { numbers });
+  return text("live_segments_1", "segment %numbers%", { numbers });
+}
+
 const distinct = (values) => [...new Set(values.filter(Boolean))].join(", ");
 
 /* What is to be said where nothing was found, and what to do; by the server's word for why. */
@@ -203,17 +210,19 @@ export class Run {
     return this.of(picture).every(({ state }) => FINISHED.includes(state));
   }
 
-  /* Which of them are worked on: "segments 21-30 of 30, picture 1". */
+  /* Which of them are worked on: "segments 21-30 of 30, picture 1"; of a clip "track 2 of 3, span 1 of 4". */
   where(working = this.working) {
     const pictures = [...new Set(working.map(({ picture }) => picture))];
     const numbers = listed(working.map(({ number }) => number));
     let segments =
-      working.length === 1
-        ? text("live_segments_1", "segment %numbers%", { numbers })
-        : text("live_segments", "segments %numbers%", { numbers });
+      working.length === 1 ? nameOf(working[0]) : text("live_segments", "segments %numbers%", { numbers });
     if (pictures.length === 1) {
       const total = working[0].of ?? this.of(pictures[0]).length;
       segments = text("live_total", "%segments% of %total%", { segments, total });
+    }
+    const { state, span, spans } = working.length === 1 ? working[0] : {};
+    if (state === "working" && spans > 1) {
+      segments = text("live_span", "%segments%, span %span% of %spans%", { segments, span, spans });
     }
     if (this.pictures === 1) return segments;
     const shown = listed(pictures.map((picture) => picture + 1));
@@ -223,6 +232,8 @@ export class Run {
   facts(parts = this.working) {
     const seeds = listed(parts.map(({ seed }) => seed).filter((seed) => seed !== undefined));
     const sizes = distinct(parts.map(({ size }) => size));
-    return [sizes, seeds && text("live_seed", "seed %seeds%", { seeds })].filter(Boolean).join(" · ");
+    const frames = parts.length === 1 && parts[0].frames?.join("-");
+    const facts = [frames && text("live_frames", "frames %frames%", { frames }), sizes];
+    return [...facts, seeds && text("live_seed", "seed %seeds%", { seeds })].filter(Boolean).join(" · ");
   }
 }

@@ -1,4 +1,5 @@
 /* What a detailer node shows of its segments: a line of text, and a thumbnail for each, in the order of work. */
+import { nameOf } from "./run.js";
 import { text } from "./texts.js";
 
 export const HEIGHT = 122; // pixels, always: a node that grew and shrank while it runs would be a nuisance
@@ -82,13 +83,14 @@ class Cell {
     this.pictures.onpointerleave = () => this.pictures.classList.remove("compared");
   }
 
-  show({ number, label, size, seed, skipped, state, before, preview, after }) {
+  show(part) {
+    const { number, label, size, seed, skipped, state, before, preview, after } = part;
     this.element.dataset.state = state;
     show(this.before, before);
     show(this.after, state === "working" ? (preview ?? after) : state === "kept" ? null : after);
     const words = { skipped: text("live_skipped", "skipped"), kept: text("live_kept", "kept") };
     this.name.textContent = [number, label, words[state]].filter(Boolean).join(" ");
-    const name = `${text("live_segments_1", "segment %numbers%", { numbers: number })} ${label}`;
+    const name = `${nameOf(part)} ${label}`;
     const work = size && text("live_work", "worked on at %size%, seed %seed%", { size, seed });
     const about = skipped ? `${words.skipped}: ${skipped}` : work;
     const hint = text("live_compare", "move over the picture: left of the line before, right of it after");

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -69,24 +68,34 @@ def cuts(glances: Iterable[np.ndarray], threshold: float = THRESHOLD) -> tuple[i
     Args:
         threshold: 0..1; at 1 nothing is a cut.
     """
-    seen = list(glances)
-    if threshold >= NEVER or len(seen) < 2:
+    if threshold >= NEVER:
         return ()
-    changes = [0.0, *(change(first, second) for first, second in pairwise(seen))]
+    seen: dict[int, np.ndarray] = {}  # those that are still to be compared with
+    changes: list[float] = []
     found: list[int] = []
-    for index in range(1, len(seen)):
-        others = range(max(index - NEAR, 1), min(index + NEAR + 1, len(seen)))
+
+    def look(index: int) -> None:
+        others = range(max(index - NEAR, 1), min(index + NEAR + 1, len(changes)))
         near = [changes[other] for other in others if other != index and other not in found]
         usual = float(np.median(near)) if near else 0.0
         if changes[index] - usual > threshold and not any(_comes_back(seen, changes, index)):
             found.append(index)
+
+    for index, one in enumerate(glances):
+        changes.append(change(seen[index - 1], one) if index else 0.0)
+        seen[index] = one
+        seen.pop(index - NEAR - FLASH - 2, None)
+        if index > NEAR:
+            look(index - NEAR)
+    for index in range(max(len(changes) - NEAR, 1), len(changes)):
+        look(index)
     return tuple(found)
 
 
-def _comes_back(seen: list[np.ndarray], changes: list[float], index: int) -> Iterator[bool]:
+def _comes_back(seen: Mapping[int, np.ndarray], changes: Sequence[float], index: int) -> Iterator[bool]:
     """Whether what comes within a few frames is what was before, or this is the return to it."""
     for length in range(1, FLASH + 1):
-        if index + length < len(seen):  # a flash begins here
+        if index + length in seen:  # a flash begins here
             yield change(seen[index - 1], seen[index + length]) < ALIKE_AGAIN * changes[index]
-        if index - 1 - length >= 0:  # and here it ends
+        if index - 1 - length in seen:  # and here it ends
             yield change(seen[index - 1 - length], seen[index]) < ALIKE_AGAIN * changes[index]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .album import Album
 from .sightings import Sighting, alike, overlap
 
 MEMORY = 5  # frames whose motion says where a part will be
@@ -27,7 +28,7 @@ class Track:
     """
 
     number: int
-    sightings: dict[int, Sighting]
+    sightings: Album
     shot: tuple[int, int]
 
     @property
@@ -50,7 +51,7 @@ class Track:
 
     @property
     def label(self) -> str:
-        return next((one.label for one in self.sightings.values() if one.label), "")
+        return next((one.label for _, one in self.sightings.regions() if one.label), "")
 
     def nearest(self, frame: int) -> int:
         """The frame itself where it was seen there, or the nearest in which it was."""
@@ -62,7 +63,13 @@ class _Path:
     """A track in the making, in the shot that begins with a frame."""
 
     shot: int
-    sightings: dict[int, Sighting] = field(default_factory=dict)
+    sightings: Album = field(default_factory=Album)
+
+    @classmethod
+    def begun(cls, shot: int, frame: int, sighting: Sighting) -> _Path:
+        path = cls(shot)
+        path.sightings[frame] = sighting
+        return path
 
     @property
     def last(self) -> int:
@@ -126,14 +133,17 @@ def follow(
     for index, sightings in enumerate(seen):
         if index in cuts:
             shot = index
-        alive = [path for path in alive if path.shot == shot and index - path.last <= gap + 1]
+        gone = [path for path in alive if path.shot != shot or index - path.last > gap + 1]
+        for path in gone:
+            path.sightings.put_away()
+        alive = [path for path in alive if not any(path is one for one in gone)]
         left = dict(enumerate(sightings))
         if alive and sightings:
             costs = np.array([[path.cost(one, index) for one in sightings] for path in alive])
             for row, column in zip(*linear_sum_assignment(costs), strict=True):
                 if costs[row, column] < IMPOSSIBLE:
                     alive[row].sightings[index] = left.pop(int(column))
-        new = [_Path(shot, {index: one}) for one in left.values()]
+        new = [_Path.begun(shot, index, one) for one in left.values()]
         alive += new
         paths += new
     ends = [*sorted(cut for cut in cuts if cut > 0), frames if frames is not None else index + 1]

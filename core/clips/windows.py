@@ -121,6 +121,7 @@ def _window(track: Track, size: Size, poses: Mapping[int, Pose], lost: frozenset
     mask = np.zeros(size, np.float32)
     for frame, sighting in track.sightings.items():
         np.maximum(mask, _in_window(sighting, poses[frame], size)[0].numpy(), out=mask)
+    track.sightings.put_away()
     box = covered_region(torch.from_numpy(mask))
     box = Region.whole(size) if box.is_empty else box
     return Window(track, size, poses, box, mask, lost)
@@ -212,7 +213,7 @@ def _vector(pose: Pose) -> np.ndarray:
 def _steadied(path: Mapping[int, np.ndarray], track: Track) -> dict[int, Pose]:
     """The poses of a path; at one place where it never leaves it, upright where it hardly turns or zooms."""
     places = np.array(list(path.values()))
-    radius = max(max(one.region.size.longer for one in track.sightings.values()) / 2, 1.0)
+    radius = max(max(one.region.size.longer for _, one in track.sightings.regions()) / 2, 1.0)
     bent = np.abs(places[:, 2:] - places[0, 2:]).max(initial=0.0) * radius
     middle = (places[:, :2].min(axis=0) + places[:, :2].max(axis=0)) / 2
     if bent <= UPRIGHT:
@@ -225,7 +226,7 @@ def _steadied(path: Mapping[int, np.ndarray], track: Track) -> dict[int, Pose]:
 def _extent(track: Track, poses: Mapping[int, Pose]) -> np.ndarray:
     """What all masks cover about the poses, in the windows' pixels from their middle: left, top, right, bottom."""
     seen = []
-    for frame, sighting in track.sightings.items():
+    for frame, sighting in track.sightings.regions():
         region = sighting.region
         corners = [(x, y) for x in (region.x1, region.x2) for y in (region.y1, region.y2)]
         seen += [_from_middle(poses[frame], *corner) for corner in corners]
@@ -235,7 +236,7 @@ def _extent(track: Track, poses: Mapping[int, Pose]) -> np.ndarray:
 def _typical(track: Track, poses: Mapping[int, Pose]) -> np.ndarray:
     """The same of a typical frame's mask: the median of each side, taken as long as it is in its frame."""
     boxes = []
-    for frame, sighting in track.sightings.items():
+    for frame, sighting in track.sightings.regions():
         pose, region = poses[frame], sighting.region
         middle = _from_middle(pose, (region.x1 + region.x2) / 2, (region.y1 + region.y2) / 2)
         half = np.array([region.width, region.height]) / 2 / pose.zoom

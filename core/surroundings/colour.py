@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
 
-from ..frames import by_frame_told
+from ..frames import alike, alone, over_frames
 from ..tables import chosen
 from .ring import LEAST, blurred_within, too_small
 
 LEVEL = 1 / 255
 LARGEST_GAIN = 1.5
 NOTHING = 0.25  # levels; what is less off stays as it is
-SAMPLES = 8192  # pixels that the map is fitted on, spread evenly over the ring
+SAMPLES = 8192  # pixels of a frame that the map is fitted on, spread evenly over the ring
+MOST_SAMPLES = 8 * SAMPLES  # of all frames
+LEAST_SAMPLES = 64  # of each of very many frames
 ROUNDS = 3  # of fitting, each without the pixels that the one before could not explain
 SMOOTHING = 2.0  # pixels; so that grain and sharpness do not count as contrast
 CLIPPED = 0.002  # as near to 0 or 1 a value says nothing
@@ -54,13 +55,13 @@ def from_lab(lab: torch.Tensor) -> torch.Tensor:
 
 
 def match_colour(
-    before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor, method: str, limit: float
+    before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor, method: str, limit: float, in_place: bool = False
 ) -> tuple[torch.Tensor, str]:
-    """The refined crop with the colours that its surroundings had; each frame on its own.
+    """The refined crop with the colours that its surroundings had; by one map for all frames, which does not flicker.
 
-    The map is fitted on the ring, between the crop before and after, both smoothed by some pixels so that grain and
-    sharpness do not count. Clipped values and pixels that the map can't explain (3 robust deviations) are left out. A
-    ring of almost one colour gives an offset and no gain; gains stay within 1/1.5..1.5.
+    The map is fitted on the ring of all frames, between the crop before and after, both smoothed by some pixels so that
+    grain and sharpness do not count. Clipped values and pixels that the map can't explain (3 robust deviations) are
+    left out. A ring of almost one colour gives an offset and no gain; gains stay within 1/1.5..1.5.
 
     Args:
         before: ``[N,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
@@ -72,6 +73,7 @@ def match_colour(
             Source: F. Pitie and A. Kokaram, "The linear Monge-Kantorovitch linear colour mapping", CVMP 2007.
             ``off``: the refined crop as it is.
         limit: no value changes by more (0..1).
+        in_place: the refined crop is written to.
 
     Returns:
         ``[N,h,w,3]`` 0..1, the refined crop itself where nothing is to be matched; and what was done, in words, empty
@@ -83,33 +85,45 @@ def match_colour(
     fit = chosen(_FITS, method, "colour match")
     if fit is None:
         return refined, ""
-    return by_frame_told(partial(_matched, fit=fit, limit=limit), refined, before, ring)
-
-
-def _matched(
-    refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor, fit: Fit, limit: float
-) -> tuple[torch.Tensor, str]:
-    ring = ring[0]
-    reason = too_small(ring)
-    if reason:
-        return refined, f"colour not matched: {reason}"
-    was, now = (image[0].detach().cpu().to(torch.float32) for image in (before, refined))
-    usable = ring & ((now > CLIPPED) & (now < 1 - CLIPPED)).all(dim=-1)
-    count = int(usable.sum())
-    if count < LEAST:
-        return refined, f"colour not matched: almost all of its surroundings is black or white (all but {count} pixels)"
-    places = usable.flatten().nonzero()[:, 0]
-    places = places[:: -(-len(places) // SAMPLES)]
-    wanted, given = (_smoothed(image, usable).reshape(-1, 3)[places] for image in (was, now))
+    most = max(min(SAMPLES, MOST_SAMPLES // len(refined)), LEAST_SAMPLES)
+    frames = [_samples(now, was, around, most) for now, was, around in alone(refined, before, ring)]
+    samples = [one for one in frames if not isinstance(one, str)]
+    if not samples:
+        return refined, f"colour not matched: {frames[0]}"
+    given, wanted = (torch.cat(each) for each in zip(*samples, strict=True))
     matched = _robust(fit, given, wanted)
     error, left = _error(given, wanted) / LEVEL, _error(matched(given), wanted) / LEVEL
+    over = over_frames(len(samples))
     if error < NOTHING:
-        return refined, f"colour: its surroundings are off by {error:.1f} of 255 levels, nothing to match"
+        return refined, f"colour: its surroundings are off by {error:.1f} of 255 levels, nothing to match{over}"
     if left > error:
-        return refined, f"colour not matched: its surroundings differ by more than colour ({error:.1f} of 255 levels)"
-    change = (matched(now) - now).clamp_(-limit, limit)
-    text = f"colour matched: its surroundings were off by {error:.1f} of 255 levels, now by {left:.1f}"
-    return (now + change).clamp_(0.0, 1.0).to(refined)[None], text
+        why = f"its surroundings differ by more than colour ({error:.1f} of 255 levels)"
+        return refined, f"colour not matched: {why}{over}"
+
+    def change(frame: torch.Tensor) -> torch.Tensor:
+        now = frame.detach().cpu().to(torch.float32)
+        return (now + (matched(now) - now).clamp_(-limit, limit)).clamp_(0.0, 1.0).to(frame)
+
+    text = f"colour matched: its surroundings were off by {error:.1f} of 255 levels, now by {left:.1f}{over}"
+    return alike(change, refined, in_place), text
+
+
+def _samples(
+    refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor, most: int
+) -> tuple[torch.Tensor, torch.Tensor] | str:
+    """The colours given and wanted in a frame's ring, ``[n,3]`` each, no more than ``most``; or why there are none."""
+    reason = too_small(ring[0])
+    if reason:
+        return reason
+    was, now = (image[0].detach().cpu().to(torch.float32) for image in (before, refined))
+    usable = ring[0] & ((now > CLIPPED) & (now < 1 - CLIPPED)).all(dim=-1)
+    count = int(usable.sum())
+    if count < LEAST:
+        return f"almost all of its surroundings is black or white (all but {count} pixels)"
+    places = usable.flatten().nonzero()[:, 0]
+    places = places[:: -(-len(places) // most)]
+    wanted, given = (_smoothed(image, usable).reshape(-1, 3)[places] for image in (was, now))
+    return given, wanted
 
 
 def _smoothed(image: torch.Tensor, usable: torch.Tensor) -> torch.Tensor:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 import torch
 
-from ..frames import by_frame_told
+from ..frames import alike, alone, over_frames
 from .ring import too_small
 
 BANDS = (0.8, 1.6)  # pixels: the finest band lies below the first Gaussian, the next between the two
@@ -21,9 +20,10 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
 def match_detail(
-    before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor, seed: int
+    before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor, seed: int, in_place: bool = False
 ) -> tuple[torch.Tensor, str]:
-    """The refined crop with the grain and sharpness that its surroundings had; each frame on its own.
+    """The refined crop with the grain and sharpness that its surroundings had; in all frames as the median of them
+    wants, which does not flicker.
 
     In each of two fine bands, on the ring: what of the picture's structure is still there but weaker (or stronger) is
     the regression of before on after, and is put right by that factor (a gentle unsharp mask, or blur), as far as the
@@ -39,25 +39,43 @@ def match_detail(
         refined: the same size, as it came out.
         ring: ``[N or 1,h,w]`` bool (``ring_of``).
         seed: of the grain, which lies the same in every frame.
+        in_place: the refined crop is written to.
 
     Returns:
         ``[N,h,w,3]`` 0..1, or the refined crop itself; and what was done, in words.
     """
-    return by_frame_told(partial(_matched, seed=seed), refined, before, ring)
+    frames = [_measured(*frame) for frame in alone(refined, before, ring)]
+    measured = [one for one in frames if not isinstance(one, str)]
+    if not measured:
+        return refined, f"detail not matched: {frames[0]}"
+    noise = np.random.default_rng(seed).standard_normal(tuple(refined.shape[1:3]), np.float32)[..., None]
+    grains = _bands(noise)
+    changes = [(float(gain), float(sigma)) for gain, sigma in np.median(measured, axis=0)]
+    changes = [(gain, sigma if sigma >= LEAST_GRAIN else 0.0) for gain, sigma in changes]
+
+    def change(frame: torch.Tensor) -> torch.Tensor:
+        now = frame[0].detach().cpu().numpy().astype(np.float32)
+        out = now.copy()
+        for (gain, sigma), has, grain in zip(changes, _bands(now), grains, strict=True):
+            out += (gain - 1) * has + sigma / float(grain.std()) * grain
+        return torch.from_numpy(np.clip(out, 0.0, 1.0)).to(frame)[None]
+
+    words = [f"x{gain:.2f} and grain {sigma * 255:.1f}" for gain, sigma in changes]
+    text = f"detail matched: fine {', next '.join(words)}{over_frames(len(measured))}"
+    return alike(change, refined, in_place), text
 
 
-def _matched(refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor, seed: int) -> tuple[torch.Tensor, str]:
+def _measured(refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor) -> list[tuple[float, float]] | str:
+    """For each band a frame's factor, and the standard deviation of its missing grain; or why there are none."""
     reason = too_small(ring)
     if reason:
-        return refined, f"detail not matched: {reason}"
+        return reason
     was, now = (image[0].detach().cpu().numpy().astype(np.float32) for image in (before, refined))
     seen = ring[0].numpy()
-    noise = np.random.default_rng(seed).standard_normal(seen.shape, np.float32)[..., None]
     rows, columns = np.nonzero(seen)
     blocks = rows // BLOCK * (seen.shape[1] // BLOCK + 1) + columns // BLOCK
-    out = now.copy()
-    words = []
-    for had, has, grain in zip(_bands(was @ LUMA), _bands(now), _bands(noise), strict=True):
+    measured = []
+    for had, has in zip(_bands(was @ LUMA), _bands(now), strict=True):
         wanted, given = (band[seen].astype(np.float64) for band in (had, has @ LUMA))
         whole, sure = _gain(wanted, given, blocks)
         gain = min(max(whole, LEAST_GAIN), LARGEST_GAIN)
@@ -65,11 +83,8 @@ def _matched(refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor, se
         beyond = (gain - 1) * sure
         gain = 1 + math.copysign(max(abs(beyond) - UNSEEN_GAIN, 0.0), beyond)
         missing = min(_spread(wanted) ** 2 - (gain * _spread(given)) ** 2, unlike)
-        sigma = min(max(missing, 0.0) ** 0.5, LARGEST_GRAIN)
-        sigma = sigma if sigma >= LEAST_GRAIN else 0.0
-        out += (gain - 1) * has + sigma / float(grain.std()) * grain
-        words.append(f"x{gain:.2f} and grain {sigma * 255:.1f}")
-    return torch.from_numpy(np.clip(out, 0.0, 1.0)).to(refined)[None], f"detail matched: fine {', next '.join(words)}"
+        measured.append((gain, min(max(missing, 0.0) ** 0.5, LARGEST_GRAIN)))
+    return measured
 
 
 def _gain(wanted: np.ndarray, given: np.ndarray, blocks: np.ndarray) -> tuple[float, float]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from ..banded import Band, along_height, along_width
-from ..frames import alone, by_frame_told
+from ..frames import alike, alone, over_frames
 from ..region import Size
 from ..resample import LOBES, lanczos
 from .ring import LEAST, too_small
@@ -50,35 +51,45 @@ class Drift:
         return f"{self.dx:+.2f},{self.dy:+.2f} px, zoom {100 * self.zoom:+.2f} %"
 
 
-def undo_drift(before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor) -> tuple[torch.Tensor, str]:
-    """The refined crop moved back to where the surroundings were, if that is certain; each frame on its own.
+def undo_drift(
+    before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor, in_place: bool = False
+) -> tuple[torch.Tensor, str]:
+    """The refined crop moved back to where the surroundings were, if that is certain; all frames by the same, which
+    does not shake: the median of those that are certain, or if they are fewer than half, of all.
 
     Args:
         before: ``[N,h,w,3]`` float 0..1, the crop as it went into the VAE, at the picture's scale.
         refined: the same size, as it came out.
         ring: ``[N or 1,h,w]`` bool (``ring_of``).
+        in_place: the refined crop is written to.
 
     Returns:
         ``[N,h,w,3]``, resampled by Lanczos-3, or the refined crop itself; and what was done, in words.
     """
-    return by_frame_told(_undone, refined, before, ring)
-
-
-def _undone(refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor) -> tuple[torch.Tensor, str]:
-    reason = too_small(ring)
-    if reason:
-        return refined, f"drift not measured: {reason}"
-    size = Size(*refined.shape[1:3])
-    (found,) = measure_drift(before, refined, ring)
+    frames = [frame for frame in alone(before, refined, ring) if too_small(frame[-1]) is None]
+    if not frames:
+        return refined, f"drift not measured: {too_small(ring[:1])}"
+    found = _together([_measured(*frame) for frame in frames])
+    size, over = Size(*refined.shape[1:3]), over_frames(len(frames))
     moved = found.largest(size)
     if moved < LEAST_DRIFT:
-        return refined, f"no drift: its surroundings moved by {moved:.2f} px at most"
+        return refined, f"no drift: its surroundings moved by {moved:.2f} px at most{over}"
     if found.confidence < LEAST_VOTES:
-        return refined, f"drift not undone: {found} is not certain"
-    planes = refined[0].movedim(-1, 0)
-    planes = along_width(planes, _moving_band(size.width, found.dx, found.zoom))
-    planes = along_height(planes, _moving_band(size.height, found.dy, found.zoom))
-    return planes.movedim(0, -1)[None].clamp(0.0, 1.0), f"drift undone: {found}"
+        return refined, f"drift not undone: {found} is not certain{over}"
+    across, down = _moving_band(size.width, found.dx, found.zoom), _moving_band(size.height, found.dy, found.zoom)
+
+    def change(frame: torch.Tensor) -> torch.Tensor:
+        planes = along_height(along_width(frame[0].movedim(-1, 0), across), down)
+        return planes.movedim(0, -1)[None].clamp(0.0, 1.0)
+
+    return alike(change, refined, in_place), f"drift undone: {found}{over}"
+
+
+def _together(found: Sequence[Drift]) -> Drift:
+    sure = [one for one in found if one.confidence >= LEAST_VOTES]
+    counted = sure if 2 * len(sure) >= len(found) else found
+    dx, dy, zoom, confidence = np.median([(one.dx, one.dy, one.zoom, one.confidence) for one in counted], axis=0)
+    return Drift(float(dx), float(dy), float(zoom), float(confidence))
 
 
 def measure_drift(before: torch.Tensor, refined: torch.Tensor, ring: torch.Tensor) -> tuple[Drift, ...]:

@@ -8,20 +8,25 @@ from ...core import Region, Size, paste_
 from ...core.blend import paste_mask, seamless
 from ...core.clips.pose import put_back, within
 from ...core.reflect import moved_mask
-from ..pipeline.crop import Crop
 from ..pipeline.recipe import Recipe
 from .plan import TrackPlan
 
 
-def put(work: torch.Tensor, crop: Crop, part: TrackPlan, frame: int, recipe: Recipe) -> None:
-    """Put a finished window into a frame, in place; nothing where it has a fault.
+def put(
+    work: torch.Tensor, made: torch.Tensor, before: torch.Tensor, place: tuple[TrackPlan, int], recipe: Recipe
+) -> None:
+    """Put what became of a window into a frame, in place, and let the hook see it.
+
+    It is put there wholly, or where something goes wrong not at all, so that it can be tried again.
 
     Args:
-        crop: its pixels of the window's size, or of that at which it was sampled.
-        work: ``[1,H,W,3]`` float 0..1, the frame as it is now; where its own feathered mask is 0, it stays bit for bit.
+        work: ``[1,H,W,3]`` float 0..1, the frame as it is now; where its own feathered mask is 0, it stays bit for bit,
+            unless the hook changes it.
+        made: ``[1,h,w,3]`` of the window's size, or of that at which it was sampled.
+        before: the window as it was cut, of its size.
+        place: the part, and which frame it is.
     """
-    if crop.fault:
-        return
+    part, frame = place
     picture, window, pose = Size(*work.shape[1:3]), part.window, part.window.poses[frame]
     covered = pose.covered(window.size)
     region = covered.within(picture)
@@ -35,13 +40,21 @@ def put(work: torch.Tensor, crop: Crop, part: TrackPlan, frame: int, recipe: Rec
     if pose.region(window.size) is None:
         alpha = alpha * within(pose, window.size, region).to(alpha)
     alpha = alpha if weight == 1.0 else alpha * weight
-    before = work[(slice(None), *region.slices)].clone()
+    under = (slice(None), *region.slices)
+    was = work[under].clone()
     residual = recipe.settings.options.paste == "residual" and pose.region(window.size) is None
-    pixels = crop.pixels - crop.before.to(crop.pixels) if residual else crop.pixels
-    patch = put_back(pixels, pose, window.size, covered)[(slice(None), *inside)].to(before)
-    patch = (before + patch if residual else patch).clamp(0.0, 1.0)
-    patch = seamless(before, patch, alpha, blend.method, blend.width, region.open_sides(picture))
-    paste_(work, patch, alpha, region)
+    pixels = made - before.to(made) if residual else made
+    patch = put_back(pixels, pose, window.size, covered)[(slice(None), *inside)].to(was)
+    patch = (was + patch if residual else patch).clamp(0.0, 1.0)
+    patch = seamless(was, patch, alpha, blend.method, blend.width, region.open_sides(picture))
+    try:
+        paste_(work, patch, alpha, region)
+        seen_by_hook = recipe.hook.post_paste(work)
+    except BaseException:
+        work[under] = was
+        raise
+    if seen_by_hook is not work:
+        work.copy_(seen_by_hook)
 
 
 def _own_mask(part: TrackPlan, frame: int, region: Region) -> torch.Tensor:

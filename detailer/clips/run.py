@@ -3,48 +3,46 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from ...core import Size
-from ...core.clips.pose import cut
 from .. import host
+from ..host.progress import Progress
+from ..live import Live
 from ..options import UNTURNED
 from ..pipeline.attempts import Attempts
 from ..pipeline.batching import alike, crops_at_once
+from ..pipeline.chosen import Chosen
 from ..pipeline.crop import Crop
 from ..pipeline.memory import Room
-from ..pipeline.plan import Place
 from ..pipeline.prepare import prepare
 from ..pipeline.recipe import Recipe
+from ..pipeline.remembered import Recall, memory
 from ..pipeline.restore import restore
 from ..pipeline.sample import sample
 from ..prompts.reader import Prompts
-from ..values import Frame
-from .paste import put
+from .pictures import WindowPictures
 from .plan import ClipPlan, ClipSettings, TrackPlan
+from .shown import Shown
 from .video import sample_clip, takes_clips
 
 logger = logging.getLogger("mask_detailer")
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Some frames of a part's window.
-
-    Attributes:
-        part: which.
-        before, after: ``[n,h,w,3]``.
-    """
+class FinishedPart:
+    """A finished part: its window's frames before and after, ``[n,h,w,3]``."""
 
     part: TrackPlan
     before: torch.Tensor
     after: torch.Tensor
 
 
-def detail_clip(work: torch.Tensor, plan: ClipPlan, settings: ClipSettings, recipe: Recipe) -> Iterator[Shown]:
+def detail_clip(
+    work: torch.Tensor, plan: ClipPlan, settings: ClipSettings, recipe: Recipe, chosen: Chosen
+) -> Iterator[FinishedPart]:
     """Detail the parts of a clip one after another, each in its window.
 
     An image model takes the frames of a window one by one or some at once, each with the same noise, so that the same
@@ -52,145 +50,143 @@ def detail_clip(work: torch.Tensor, plan: ClipPlan, settings: ClipSettings, reci
 
     Args:
         work: ``[F,H,W,3]`` float 0..1, worked on in place; where a frame's own paste mask is 0, it stays bit for bit.
-        plan: made for it.
+        plan: made for it, with what is ``chosen`` in it.
 
     Yields:
-        the frames that were put back, as soon as they are.
+        the parts that were worked on, as soon as they are put back.
     """
-    recipe = recipe.prepared()
-    if recipe.why_alone is not None:
-        logger.info("frames are sampled one at a time: %s", recipe.why_alone)
-    room, prompts = Room(source=recipe.source), Prompts()
-    progress = host.progress.Progress.of_node()
-    as_clip = takes_clips(recipe.pipe)
-    left_out = _left_out(recipe, as_clip)
-    if left_out:
-        logger.info("%s: in a clip these do nothing: %s", recipe.source, ", ".join(left_out))
+    run = _Run(work, plan, settings, recipe)
+    run.begin(chosen)
     whole = sum(len(part.track.frames) for part in plan.to_sample)
+    progress = Progress.of_node(run.shown.live.step)
     done = 0
     for part in plan.to_sample:
         logger.info("%s", part)
-        frames = list(part.track.frames)
-        while frames:
-            host.devices.check_interrupted()
-            most = len(frames) if as_clip else _most(part, recipe, room)
-            now, frames = frames[:most], frames[most:]
-            stretch = progress.between(done / whole, (done + len(now)) / whole)
-            clip = _Group(work, part, now, len(work), recipe)
-            if as_clip:
-                decoded = sample_clip(prepare(clip.crop(), recipe, prompts), settings, recipe, stretch)
-                made = [_Made(restore(decoded, recipe), decoded.pixels)]
-            else:
-                made = _sampled(clip.crops(), recipe, room, prompts, stretch)
-            yield clip.put(made)
-            stretch.done()
-            done += len(now)
+        after = done + len(part.track.frames)
+        yield run.detailed(part, progress.between(done / whole, after / whole))
+        done = after
+    run.recall.tell()
+    chosen.tell()
     progress.done()
+    run.shown.live.ended()
 
 
-def _left_out(recipe: Recipe, as_clip: bool) -> list[str]:
-    """What the detail options and the hook want that isn't done in clips."""
-    options = recipe.settings.options
-    asked = {
-        "best_of": options.best_of > 1,
-        "overlaps": options.overlaps != UNTURNED.overlaps,
-        "the hook's post_paste": recipe.hook.answers("post_paste"),
-        "retries": as_clip and options.retries > 0,
-        "references crop": as_clip and options.shows_crop,
-    }
-    return [name for name, wanted in asked.items() if wanted]
+@dataclass
+class _Run:
+    """What a run keeps.
 
-
-def _most(part: TrackPlan, recipe: Recipe, room: Room) -> int:
-    """How many frames of a window are sampled at once."""
-    if recipe.why_alone is not None:
-        return 1
-    cells = recipe.cells(part.crop.working)
-    return room.within(recipe.settings.crop_batch or crops_at_once(recipe.pipe.model, cells))
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A crop that went through all stages, and what it was decoded to."""
-
-    crop: Crop
-    decoded: torch.Tensor
-
-
-def _sampled(
-    crops: Sequence[Crop], recipe: Recipe, room: Room, prompts: Prompts, progress: host.progress.Progress
-) -> list[_Made]:
-    """Crops through all stages, again where one wants it or memory runs out."""
-    attempts, decoded = Attempts(crops, recipe, room, progress), dict[tuple[int, ...], torch.Tensor]()
-    for tried, stretch in attempts:
-        with room.learning(tried):
-            prepared = [prepare(crop, recipe, prompts) for crop in tried]
-            for batch, steps in alike(prepared, stretch):
-                for crop in sample(batch, recipe, steps):
-                    decoded[crop.key] = crop.pixels
-                    attempts.take(restore(crop, recipe))
-    return [_Made(crop, decoded[crop.key]) for crop in attempts.made()]
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Frames of a part's window that are worked on together."""
+    Attributes:
+        recipe: as it is carried out, of which all that is measured over a window's frames comes when they are there:
+            ``plain`` is without it.
+    """
 
     work: torch.Tensor
-    part: TrackPlan
-    frames: Sequence[int]
-    count: int
-    recipe: Recipe
+    plan: ClipPlan
+    settings: ClipSettings
+    given: Recipe
+    recipe: Recipe = field(init=False)
+    plain: Recipe = field(init=False)
+    recall: Recall = field(init=False)
+    shown: Shown = field(init=False)
+    prompts: Prompts = field(default_factory=Prompts, init=False)
 
-    def crops(self) -> list[Crop]:
-        """One for each frame, all with the mask that is sampled under: what the part covers in any frame."""
-        mask = torch.from_numpy(self.part.window.mask)[None].to(self.work.device)
-        return [self._crop(frame, mask) for frame in self.frames]
-
-    def _crop(self, frame: int, mask: torch.Tensor) -> Crop:
-        window, picture = self.part.window, Size(*self.work.shape[1:3])
-        before = cut(self.work[frame : frame + 1], window.poses[frame], window.size).clamp_(0.0, 1.0)
-        place = Place(frame, self.part.crop_in(frame))
-        name = f"part {self.part.crop.number}, frame {frame + 1}"
-        crop = Crop(place, name, picture, before, mask, self.recipe.pipe, self.recipe.refiner, pixels=before)
-        return replace(crop, frame=Frame(frame, self.count))
-
-    def crop(self) -> Crop:
-        """All frames in one, each with its own mask."""
-        window = self.part.window
-        each = [self._crop(frame, window.mask_in(frame).to(self.work.device)) for frame in self.frames]
-        before = torch.cat([one.before for one in each])
-        return replace(
-            each[0],
-            name=f"part {self.part.crop.number}",
-            before=before,
-            pixels=before,
-            mask=torch.cat([one.mask for one in each]),
-            frame=Frame(),
-            is_clip=True,
-        )
-
-    def put(self, made: Sequence[_Made]) -> Shown:
-        """Put what was made of the frames back into them.
-
-        Where a window lies between the pixels, it goes there straight from the size at which it was sampled, unless the
-        detail options changed it at the picture's scale; or what has changed in it goes there, with residual paste.
-        """
+    def __post_init__(self) -> None:
+        self.recipe = self.given.prepared()
         options = self.recipe.settings.options
-        changed = (options.drift, options.colour.match, options.detail) != ("off", "off", "off")
-        changed = changed or options.paste == "residual"
-        crops = [one.crop for one in made]
-        pixels, before = (torch.cat([getattr(crop, name) for crop in crops]) for name in ("pixels", "before"))
-        faults = [crop.fault for crop in crops for _ in range(crop.frames)]
-        large = pixels if changed else torch.cat([one.decoded for one in made]).to(pixels)
-        for index, (frame, fault) in enumerate(zip(self.frames, faults, strict=True)):
-            still = self.part.window.poses[frame].region(self.part.window.size) is not None
-            shown = (pixels if still else large)[index : index + 1].clamp(0.0, 1.0)
-            put(
-                self.work[frame : frame + 1],
-                replace(crops[0], pixels=shown, before=before[index : index + 1], fault=fault),
-                self.part,
-                frame,
-                self.recipe,
-            )
-        return Shown(self.part, before, pixels)
+        moves = any(part.window.region is None for part in self.plan.to_sample)
+        keeps = moves and not options.matches and options.paste != "residual"
+        self.plain = _plain(self.recipe, keeps)
+        self.as_clip = takes_clips(self.recipe.pipe)
+        spans = (self.settings.span, self.settings.overlap) if self.as_clip else None
+        self.recall = Recall(_plain(self.given, keeps), self.prompts, also=spans)
+        self.room = Room(source=self.recipe.source, forget=memory.clear)
+        self.shown = Shown(Live.of_node(1), self.work, self.plan)
+
+    def begin(self, chosen: Chosen) -> None:
+        """Say what is to be said before anything is done."""
+        if self.recipe.why_alone is not None and not self.as_clip:
+            logger.info("frames are sampled one at a time: %s", self.recipe.why_alone)
+        left_out = self._left_out(chosen)
+        if left_out:
+            logger.info("%s: in a clip these do nothing: %s", self.recipe.source, ", ".join(left_out))
+        self.shown.planned(chosen.lost)
+
+    def _left_out(self, chosen: Chosen) -> list[str]:
+        """What the detail options and the choices want that isn't done in clips."""
+        options = self.recipe.settings.options
+        asked = {
+            "best_of": options.best_of > 1,
+            "overlaps": options.overlaps != UNTURNED.overlaps,
+            "the candidates of choices": any(choice.candidates > 1 for choice in chosen.choices.all),
+            "references crop": self.as_clip and options.shows_crop,
+        }
+        return [name for name, wanted in asked.items() if wanted]
+
+    def detailed(self, part: TrackPlan, progress: Progress) -> FinishedPart:
+        """A part, put back in all its frames."""
+        pictures = WindowPictures(self.work, part, self.recipe, self.room)
+        (self._as_clip if self.as_clip else self._frame_by_frame)(pictures, progress)
+        pictures.finish()
+        progress.done()
+        self.shown.done(part, pictures.before, pictures.is_remembered)
+        return FinishedPart(part, pictures.before, pictures.after)
+
+    def _frame_by_frame(self, pictures: WindowPictures, progress: Progress) -> None:
+        part, done = pictures.part, 0
+        frames = list(part.track.frames)
+        while done < len(frames):
+            host.devices.check_interrupted()
+            most = self._most(part)
+            now = frames[done : done + most]
+            self.shown.begun(part, f"{done // most + 1}", done // most - (done - len(frames)) // most)
+            stretch = progress.between(done / len(frames), (done + len(now)) / len(frames))
+            for crop in self._made(pictures.crops(now), stretch, self._sampled):
+                pictures.take(crop)
+            stretch.done()
+            done += len(now)
+
+    def _as_clip(self, pictures: WindowPictures, progress: Progress) -> None:
+        host.devices.check_interrupted()
+        self.shown.begun(pictures.part)
+        for crop in self._made([pictures.crop()], progress, self._sampled_clip):
+            pictures.take(crop)
+
+    def _most(self, part: TrackPlan) -> int:
+        """How many frames of a window are sampled at once."""
+        if self.recipe.why_alone is not None:
+            return 1
+        cells = self.recipe.cells(part.crop.working)
+        return self.room.within(self.recipe.settings.crop_batch or crops_at_once(self.recipe.pipe.model, cells))
+
+    def _made(self, crops: Sequence[Crop], progress: Progress, sampled: _Sampled) -> list[Crop]:
+        """Crops through all stages, again where one wants it or memory runs out; those that are remembered as they are.
+
+        What is finished is kept at once, so that a run that stops goes on there the next time.
+        """
+        attempts = Attempts([self.recall.recalled(crop) for crop in crops], self.plain, self.room, progress)
+        for tried, stretch in attempts:
+            with self.room.learning(tried):
+                for crop in sampled(tried, stretch):
+                    attempts.take(restore(crop, self.plain))
+        made = attempts.made()
+        self.recall.keep(made)
+        return made
+
+    def _sampled(self, crops: Sequence[Crop], progress: Progress) -> Iterator[Crop]:
+        prepared = [prepare(crop, self.plain, self.prompts) for crop in crops]
+        for batch, steps in alike(prepared, progress):
+            yield from sample(batch, self.plain, steps)
+
+    def _sampled_clip(self, crops: Sequence[Crop], progress: Progress) -> Iterator[Crop]:
+        for crop in crops:
+            yield sample_clip(prepare(crop, self.plain, self.prompts), self.settings, self.plain, progress)
+
+
+_Sampled = Callable[[Sequence[Crop], Progress], Iterator[Crop]]
+
+
+def _plain(recipe: Recipe, keeps_sampled: bool) -> Recipe:
+    """Without what is measured over a window's frames."""
+    settings = recipe.settings
+    settings = replace(settings, options=settings.options.without_matching)
+    return replace(recipe, settings=settings, keeps_sampled=keeps_sampled)

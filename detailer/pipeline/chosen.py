@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ...core import bbox
+from ...core import Region, bbox
 from ..choices import Choice, Choices, meant
 from .plan import NOWHERE, CropPlan, Plan
 
@@ -31,7 +32,17 @@ class Chosen:
         """
         if not self.choices.all:
             return plan
-        boxes = {crop.number: bbox(crop.seg) for crop in plan.crops}
+        by_number = self.by_number({crop.number: bbox(crop.seg) for crop in plan.crops}, picture)
+        crops = tuple(with_choice(crop, by_number.get(crop.number)) for crop in plan.crops)
+        return replace(plan, crops=crops)
+
+    def by_number(self, boxes: Mapping[int, Region], picture: int = 1) -> dict[int, Choice]:
+        """What is chosen for a picture's parts.
+
+        Args:
+            boxes: in pixels of the picture, by the parts' numbers.
+            picture: its number, from 1.
+        """
         by_number: dict[int, Choice] = {}
         for choice in self.choices.for_picture(picture):
             number = meant(choice, boxes)
@@ -42,8 +53,7 @@ class Chosen:
             if before is not None and (before.picture is None) == (choice.picture is None):
                 self._say(f"the choices {before.key} and {choice.key} mean one segment: {choice.key} counts")
             by_number[number] = choice
-        crops = tuple(_with(crop, by_number.get(crop.number)) for crop in plan.crops)
-        return replace(plan, crops=crops)
+        return by_number
 
     @property
     def lost(self) -> list[str]:
@@ -64,7 +74,8 @@ class Chosen:
             logger.info("%s", text)
 
 
-def _with(crop: CropPlan, choice: Choice | None) -> CropPlan:
+def with_choice(crop: CropPlan, choice: Choice | None) -> CropPlan:
+    """A plan as it is chosen."""
     if choice is None:
         return crop
     if choice.skip:

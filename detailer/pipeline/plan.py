@@ -46,6 +46,7 @@ class CropPlan:
         parts: the plans of those that are sampled as one, where it is several (``pipeline.together``).
         takes_best: the best of them is pasted; else the first.
         why: its size in words, where the detail options had a say.
+        frames: of a clip's part the first and the last frame, from 1.
     """
 
     number: int
@@ -66,6 +67,7 @@ class CropPlan:
     takes_best: bool = False
     parts: tuple[CropPlan, ...] = ()
     why: str = ""
+    frames: tuple[int, int] | None = None
 
     @property
     def working(self) -> Size:

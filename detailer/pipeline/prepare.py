@@ -14,7 +14,9 @@ from ..control import adapted_model
 from ..host.conditioning import crop_conditioning, kept_options
 from ..host.cuts import View
 from ..host.frames import Chooser, of_frame, wrapper_of_frame
+from ..host.moving import crop_clip
 from ..host.protocols import Model
+from ..host.shown import Codec, Cutter
 from ..prompts.reader import Prompts, encoded
 from ..values import BasicPipe, Conditioning
 from .crop import Crop
@@ -30,10 +32,10 @@ def prepare(crop: Crop, recipe: Recipe, prompts: Prompts) -> Crop:
 
     The ControlNets' hints are taken from the enlarged crop before anything is filled.
     """
-    mask, hook = recipe.settings.mask, recipe.hook
+    hook = recipe.hook
     crop = crop.planned(crop.plan.resized(hook.touch_scaled_size(crop.plan.wished)))
     logger.info("%s: %s", crop.name, crop.plan.words)
-    noise_mask = blur_mask(crop.mask, mask.noise_mask_feather) if mask.noise_mask else None
+    noise_mask = noise_mask_of(crop.mask, recipe)
     pixels = to_working_size(crop.before, crop.plan.working).clamp_(0.0, 1.0)
     crop = replace(crop, noise_mask=noise_mask, pixels=hook.post_upscale(pixels, noise_mask))
     whole = crop
@@ -43,6 +45,12 @@ def prepare(crop: Crop, recipe: Recipe, prompts: Prompts) -> Crop:
     under, options = crop.mask if noise_mask is None else noise_mask, recipe.settings.options
     source = crop.pixels if options.needs_source else None
     return replace(crop, source=source, pixels=filled(crop.pixels, under, options.fill, crop.plan.seed))
+
+
+def noise_mask_of(mask: torch.Tensor, recipe: Recipe) -> torch.Tensor | None:
+    """Under what is sampled, of a segment's mask ``[N,h,w]``; None where all is."""
+    masks = recipe.settings.mask
+    return blur_mask(mask, masks.noise_mask_feather) if masks.noise_mask else None
 
 
 def _laid(crop: Crop, model: Model, recipe: Recipe, prompts: Prompts) -> tuple[Laid, ...]:
@@ -90,9 +98,14 @@ def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
     """With its frame's items of all conditionings, and what they say of the picture cut to the crop."""
     plan = crop.plan
     references = recipe.settings.options.references
-    view = View(crop.picture, plan.region, plan.working, recipe.cells(plan.working), references, recipe.once)
+    region = plan.region if crop.path is None else crop.path.covered
+    cells = recipe.cells(plan.working)
+    view = View(crop.picture, region, plan.working, cells, references, crop.path, recipe.once)
+    cutter = None if crop.path is None or not crop.is_clip else Cutter(view, crop.path, _codec(recipe))
 
     def own(conditioning: Conditioning, which: str) -> Conditioning:
+        if cutter is not None:
+            return crop_clip(conditioning, cutter)
         return crop_conditioning(of_frame(conditioning, crop.frame, f"{recipe.source}, {which}"), view)
 
     patched = Chooser(crop.frame, f"{recipe.source}, a patch on the model")
@@ -105,6 +118,11 @@ def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
         refiner = replace(refiner, model=model, positive=positive, negative=negative)
     others = {name: own(one, f"the guider's {name}") for name, one in recipe.guider_prompts.items()}
     return replace(crop, pipe=pipe, refiner=refiner, others=others)
+
+
+def _codec(recipe: Recipe) -> Codec:
+    tiles = recipe.settings.vae_tiles
+    return Codec(recipe.pipe.vae, recipe.pipe.model, (tiles.encode, tiles.decode))
 
 
 def _with_text(crop: Crop, prompts: Prompts) -> Crop:

@@ -75,7 +75,8 @@ def _apart(tensor: torch.Tensor) -> torch.Tensor:
 
 @dataclass
 class SegmentMemory:
-    """What segments became, by their keys; of more bytes than its bound the longest unused go.
+    """What segments became, by their keys; of more bytes than its bound the longest unused go, but for those of the run
+    that is on: where it makes more than there is room for, as a long clip may, it finds the first of it again.
 
     Attributes:
         bound: bytes; 0: it keeps nothing.
@@ -87,10 +88,16 @@ class SegmentMemory:
     used: int = 0
     is_fixed: bool = False
     _kept: OrderedDict[bytes, Restored] = field(default_factory=OrderedDict)
+    _of_run: set[bytes] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __len__(self) -> int:
         return len(self._kept)
+
+    def begin(self) -> None:
+        """Another run is on."""
+        with self._lock:
+            self._of_run.clear()
 
     def get(self, key: bytes) -> Restored | None:
         """What was kept under a key."""
@@ -98,17 +105,23 @@ class SegmentMemory:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
+                self._of_run.add(key)
             return found
 
-    def keep(self, key: bytes, restored: Restored) -> None:
-        """Keep it, unless it alone is larger than the bound."""
-        if restored.bytes > self.bound:
-            return
+    def keep(self, key: bytes, restored: Restored) -> bool:
+        """Keep it, if there is room beside what the run that is on has kept or found."""
         with self._lock:
             self._drop(key)
+            wanted = self.used + restored.bytes
+            others = [other for other in self._kept if other not in self._of_run] if wanted > self.bound else []
+            while self.used + restored.bytes > self.bound:
+                if not others or restored.bytes > self.bound:
+                    return False
+                self._drop(others.pop(0))
             self._kept[key] = restored
+            self._of_run.add(key)
             self.used += restored.bytes
-            self._shrink()
+            return True
 
     def set_bound(self, mib: int) -> None:
         """Keep no more than so many MiB from now on; 0 switches it off."""
@@ -120,6 +133,7 @@ class SegmentMemory:
         """Forget everything."""
         with self._lock:
             self._kept.clear()
+            self._of_run.clear()
             self.used = 0
 
     def take(self, saved: object) -> None:
@@ -140,6 +154,7 @@ class SegmentMemory:
 
     def _drop(self, key: bytes) -> None:
         gone = self._kept.pop(key, None)
+        self._of_run.discard(key)
         self.used -= 0 if gone is None else gone.bytes
 
     def _shrink(self) -> None:
@@ -167,15 +182,17 @@ class Recall:
 
     Args:
         recipe: as it came in, before it is ``prepared``.
+        also: plain data that a crop's result depends on beside.
     """
 
-    def __init__(self, recipe: Recipe, prompts: Prompts, kept: SegmentMemory = memory) -> None:
-        self._recipe, self._prompts, self._memory = recipe, prompts, kept
+    def __init__(self, recipe: Recipe, prompts: Prompts, kept: SegmentMemory = memory, also: object = None) -> None:
+        self._recipe, self._prompts, self._memory, self._also = recipe, prompts, kept, also
+        kept.begin()
         self._contents = Contents()
         self._look = Look(self._contents)
         self._is_off = kept.bound == 0
         self._keys: dict[tuple[int, ...], tuple[bytes, bytes]] = {}
-        self._asked = self._reused = 0
+        self._asked = self._reused = self._too_many = 0
 
     def recalled(self, crop: Crop) -> Crop:
         """The crop as it was made before, where it was; else as it is."""
@@ -211,7 +228,7 @@ class Recall:
             if not crop.fault and all(isinstance(hint, torch.Tensor) for hint in crop.hints):
                 restored = self._spared(partial(Restored.of, crop))
                 if restored is not None:
-                    self._memory.keep(key, restored)
+                    self._too_many += not self._memory.keep(key, restored)
 
     def tell(self) -> None:
         """Log how much came from the memory."""
@@ -219,6 +236,11 @@ class Recall:
             logger.info(
                 "%s: %d of %d segments are as they were made before (segment memory)",
                 self._recipe.source, self._reused, self._asked,
+            )  # fmt: skip
+        if self._too_many:
+            logger.info(
+                "%s: %d of %d segments are not kept: the segment memory of %d MiB is full of this run's (a setting)",
+                self._recipe.source, self._too_many, self._asked, self._memory.bound // MIB,
             )  # fmt: skip
 
     def _spared(self, copied: Callable[[], _T]) -> _T | None:
@@ -292,6 +314,7 @@ class Recall:
             "picture": crop.picture,
             "frame": (crop.frame, crop.is_clip),
             "region": plan.region,
+            "path": crop.path and (crop.path.size, [*crop.path.poses], [*crop.path.frames]),
             "size": (plan.wished, plan.multiple),
             "seed": plan.seed,
             "denoise": plan.denoise,
@@ -313,4 +336,5 @@ class Recall:
             ),
             "attempts": settings.attempts if self._recipe.hook.judges else 0,
             "kept as sampled": self._recipe.keeps_sampled,
+            "also": self._also,
         }

@@ -20,15 +20,15 @@ from .recipe import Recipe
 
 logger = logging.getLogger("mask_detailer")
 
-# from the crop before and after and the ring: the crop, and what was done in words
-DRIFTS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, str]]] = {
-    "off": lambda before, pixels, ring: (pixels, ""),
+# from the crop before and after, the ring and whether the crop is written to: the crop, and what was done in words
+DRIFTS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, bool], tuple[torch.Tensor, str]]] = {
+    "off": lambda before, pixels, ring, in_place: (pixels, ""),
     "correct": undo_drift,
 }
 
 # the same, with the seed of what is added
-DETAILS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], tuple[torch.Tensor, str]]] = {
-    "off": lambda before, pixels, ring, seed: (pixels, ""),
+DETAILS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int, bool], tuple[torch.Tensor, str]]] = {
+    "off": lambda before, pixels, ring, seed, in_place: (pixels, ""),
     "match": match_detail,
 }
 
@@ -68,20 +68,23 @@ def restore(crop: Crop, recipe: Recipe) -> Crop:
     sampled = None
     if recipe.keeps_sampled:
         sampled = crop.pixels.to(crop.before.device, torch.float32).clamp(0.0, 1.0)
-    return _matched(replace(crop, pixels=small, source=None, sampled=sampled), recipe)
+    crop = replace(crop, pixels=small, source=None, sampled=sampled)
+    return matched(crop, recipe, ring_of(crop.mask, crop.noise_mask)) if recipe.settings.options.matches else crop
 
 
-def _matched(crop: Crop, recipe: Recipe) -> Crop:
-    """The crop fitted to its surroundings by what it shows of them before and after."""
-    options = recipe.settings.options
-    colour = options.colour
-    if (options.drift, colour.match, options.detail) == ("off", "off", "off"):
-        return crop
-    ring = ring_of(crop.mask, crop.noise_mask)
+def matched(crop: Crop, recipe: Recipe, ring: torch.Tensor, in_place: bool = False) -> Crop:
+    """The crop fitted to its surroundings by what it shows of them before and after; all its frames alike.
+
+    Args:
+        ring: ``[N or 1,h,w]`` (``ring_of``); a frame without any is not measured.
+        in_place: its pixels are written to.
+    """
+    options, colour = recipe.settings.options, recipe.settings.options.colour
     before, said = crop.before, ["", "", ""]
     # drift first: the others compare pixel by pixel
-    pixels, said[0] = chosen(DRIFTS, options.drift, "drift correction")(before, crop.pixels, ring)
-    pixels, said[1] = match_colour(before, pixels, ring, colour.match, colour.limit)
-    pixels, said[2] = chosen(DETAILS, options.detail, "detail match")(before, pixels, ring, crop.plan.seed)
+    pixels, said[0] = chosen(DRIFTS, options.drift, "drift correction")(before, crop.pixels, ring, in_place)
+    pixels, said[1] = match_colour(before, pixels, ring, colour.match, colour.limit, in_place)
+    detailed = chosen(DETAILS, options.detail, "detail match")
+    pixels, said[2] = detailed(before, pixels, ring, crop.plan.seed, in_place)
     logger.info("%s: %s", crop.name, "; ".join(filter(None, said)))
     return replace(crop, pixels=pixels)

@@ -36,6 +36,10 @@ STRIP = """async () => {
     run.take({what: "started", pictures: 2});
     run.take({what: "planned", picture: 1, segments: [{number: 1}, {number: 2}]});
     run.take({what: "begun", segments: [{picture: 1, number: 2, size: "512x512", seed: 7}]});
+    lines.push(strip.main.textContent, strip.more.textContent);
+    run.take({what: "started", pictures: 1});
+    run.take({what: "planned", picture: 0, segments: [{number: 1, frames: [1, 24]}, {number: 2, frames: [3, 20]}]});
+    run.take({what: "begun", segments: [{picture: 0, number: 2, size: "512x512", span: "1", spans: 4}]});
     return [...lines, strip.main.textContent, strip.more.textContent];
 }"""
 SETTING = """async file => (await import(`/extensions/mask_detailer/${file}.js`)).SETTING"""
@@ -85,9 +89,18 @@ def test_names_are_shown_in_the_language(chromium: Any, server: Server, browser:
         live["live_looking"],
         live["live_pictures"].replace("%segments%", segments).replace("%pictures%", "2"),
         f"512x512 · {live['live_seed'].replace('%seeds%', '7')}",
-    ]
+        _filled(live["live_span"], segments=_filled(total, segments=_filled(live["live_track"], numbers="2")),
+                span="1", spans="4"),
+        f"{_filled(live['live_frames'], frames='3-20')} · 512x512",
+    ]  # fmt: skip
 
     first = texts[locales.NODES, "ImpactSEGSConcat", "inputs", "segs1", "name"]
     assert page.evaluate(GROWN) == [first, first.replace("1", "2")]
     context.close()
     assert not opened.complaints
+
+
+def _filled(text: str, **values: str) -> str:
+    for name, value in values.items():
+        text = text.replace(f"%{name}%", value)
+    return text

@@ -1,4 +1,4 @@
-"""Crops of several frames: each comes out of every function as it would alone."""
+"""Crops of several frames: each comes out of every function as it would alone, or all are changed alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mask_detailer.core import Region, Size, Turn, blur_mask, covered_region, di
 from mask_detailer.core import resize_mask as resized
 from mask_detailer.core.blend import BLENDS, paste_mask, seamless
 from mask_detailer.core.fill import FILLS, filled
-from mask_detailer.core.frames import alone, by_frame, by_frame_told, told
+from mask_detailer.core.frames import alike, alone, by_frame
 from mask_detailer.core.masks import RAMPS
 from mask_detailer.core.reflect import cut_mirrored, moved_mask
 from mask_detailer.core.surroundings.colour import COLOUR_MATCHES, match_colour
@@ -55,12 +55,6 @@ CHANGES: dict[str, Change] = {
         for how in FILLS
     },
     **{
-        f"colour {match}": lambda before, refined, mask, match=match: match_colour(  # type: ignore[misc]
-            before, refined, ring_of(mask), match, 0.2
-        )[0]
-        for match in COLOUR_MATCHES
-    },
-    **{
         f"blend {method}": lambda before, refined, mask, method=method: seamless(  # type: ignore[misc]
             before, refined, mask, method, 12, REGION.open_sides(PICTURE)
         )
@@ -70,8 +64,6 @@ CHANGES: dict[str, Change] = {
         f"paste mask {ramp}": lambda before, refined, mask, ramp=ramp: paste_mask(mask, 9, ramp, 3)  # type: ignore[misc]
         for ramp in RAMPS
     },
-    "drift": lambda before, refined, mask: undo_drift(before, refined, ring_of(mask))[0],
-    "detail": lambda before, refined, mask: match_detail(before, refined, ring_of(mask), 7)[0],
     "ring": lambda before, refined, mask: ring_of(mask, None, dilate_mask(mask, 5)),
     "paste": pasted,
     "enlarged": lambda before, refined, mask: resample(before, Size(201, 190)),
@@ -89,6 +81,20 @@ CHANGES: dict[str, Change] = {
 }
 
 
+# The same, but measured over all frames: of the crop before and after, of the ring, and whether after is written to.
+CORRECTIONS: dict[str, Callable[..., tuple[torch.Tensor, str]]] = {
+    **{
+        match: lambda before, refined, ring, in_place=False, match=match: match_colour(  # type: ignore[misc]
+            before, refined, ring, match, 0.2, in_place
+        )
+        for match in COLOUR_MATCHES
+        if match != "off"
+    },
+    "drift": undo_drift,
+    "detail": lambda before, refined, ring, in_place=False: match_detail(before, refined, ring, 7, in_place),
+}
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_each_frame_is_what_it_is_alone(name: str) -> None:
     change = CHANGES[name]
@@ -100,15 +106,13 @@ def test_each_frame_is_what_it_is_alone(name: str) -> None:
     assert not torch.equal(together[0], together[1])
 
 
-@pytest.mark.parametrize(
-    "name", ["paste", "drift", "detail", *(name for name in CHANGES if name.split()[0] in ("fill", "colour", "blend"))]
-)
+@pytest.mark.parametrize("name", ["paste", *(name for name in CHANGES if name.split()[0] in ("fill", "blend"))])
 def test_one_mask_serves_all_frames(name: str) -> None:
     change = CHANGES[name]
     assert torch.equal(change(BEFORE, REFINED, SOFT[:1]), change(BEFORE, REFINED, SOFT[:1].expand(3, -1, -1)))
 
 
-@pytest.mark.parametrize("name", ["fill original", "colour off", "blend feather"])
+@pytest.mark.parametrize("name", ["fill original", "blend feather"])
 def test_what_is_left_as_it_is_is_the_same_object(name: str) -> None:
     given = {"fill original": BEFORE}.get(name, REFINED)
     assert CHANGES[name](BEFORE, REFINED, SOFT) is given
@@ -143,10 +147,32 @@ def test_drift_is_measured_frame_by_frame() -> None:
     assert list(found) == alone_too
 
 
-def test_what_is_said_names_the_frames() -> None:
-    made, said = undo_drift(BEFORE[:2], torch.cat([BEFORE[:1], REFINED[1:2]]), ring_of(MASK[:2]))
-    assert torch.equal(made[:1], BEFORE[:1])
-    assert said.startswith("frame 1: no drift: its surroundings moved by 0.00 px at most / frame 2: drift undone: +")
+@pytest.mark.parametrize("name", CORRECTIONS)
+def test_a_correction_is_one_for_all_frames(name: str) -> None:
+    """The part is the same in all of a clip's frames, its surroundings shake: alone each would come out otherwise."""
+    correct, ring, inside = CORRECTIONS[name], ring_of(MASK[:1]), MASK[0] > 0
+    shaking = torch.Generator().manual_seed(1)
+    before = (BEFORE[:1] + 0.03 * torch.randn(4, *SIZE, 3, generator=shaking)).clamp(0, 1)
+    planted = torch.cat([resample(resample(one, Size(50, 60)), SIZE) for one in before.split(1)])
+    planted = (torch.roll(planted, (1, 2), dims=(1, 2)) * 0.9 + 0.05).clamp(0, 1)
+    planted[:, inside] = planted[0, inside]
+    made, said = correct(before, planted, ring)
+    assert "(over 4 frames)" in said and not torch.equal(made[:, inside], planted[:, inside])
+    middle = dilate_mask(MASK[:1], -15)[0] > 0
+    assert torch.equal(made[:, middle], made[:1, middle].expand(4, -1, -1))
+    each = torch.cat([correct(*frame)[0] for frame in alone(before, planted, ring)])
+    assert (each - each[:1])[:, middle].abs().amax(dim=(1, 2))[1:].min() > 1e-5
+    assert torch.equal(correct(before, planted, ring.expand(4, -1, -1))[0], made)
+    written = planted.clone()
+    assert correct(before, written, ring, True)[0] is written and torch.equal(written, made)
+
+
+def test_frames_without_surroundings_say_nothing() -> None:
+    ring = ring_of(MASK).clone()
+    ring[1:] = False
+    made, said = match_colour(BEFORE, REFINED, ring, "covariance", 0.2)
+    alone_, said_alone = match_colour(BEFORE[:1], REFINED[:1], ring[:1], "covariance", 0.2)
+    assert torch.equal(made[:1], alone_) and said == said_alone
 
 
 def test_the_region_of_all_frames() -> None:
@@ -185,10 +211,7 @@ def test_no_frames_are_none() -> None:
     assert by_frame(lambda picture: picture * 2, empty) is empty
 
 
-def test_words() -> None:
-    made, said = by_frame_told(lambda one: (one + 1, f"at {int(one)}"), torch.tensor([[3], [3], [4]]))
-    assert made.flatten().tolist() == [4, 4, 5]
-    assert said == "frames 1-2: at 3 / frame 3: at 4"
-    assert told(["undone", "still", "undone"]) == "frame 1: undone / frame 2: still / frame 3: undone"
-    assert told(["still"]) == told(["still", "still"]) == "still"
-    assert told([]) == ""
+def test_alike() -> None:
+    pictures = torch.tensor([[3], [4]])
+    assert alike(lambda one: one + 1, pictures).flatten().tolist() == [4, 5] and pictures.flatten().tolist() == [3, 4]
+    assert alike(lambda one: one + 1, pictures, in_place=True) is pictures and pictures.flatten().tolist() == [4, 5]

@@ -46,7 +46,7 @@ class Planned(SimpleNamespace):
 def crop(number: int, **changes: Any) -> Planned:
     facts: dict[str, Any] = dict(
         number=number, seg=SimpleNamespace(label="x" * 99, bbox=(3, 2, 5, 8)), region=Region(2, 1, 6, 9),
-        working=Size(64, 128), seed=2**64 - number, skipped=None, kept=False, own=None,
+        working=Size(64, 128), seed=2**64 - number, skipped=None, kept=False, own=None, frames=None,
     )  # fmt: skip
     return Planned(**(facts | changes))
 

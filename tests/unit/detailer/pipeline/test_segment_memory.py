@@ -32,10 +32,21 @@ def test_the_longest_unused_goes_first() -> None:
     memory = SegmentMemory(3 * ONE)
     for key in (b"a", b"b", b"c"):
         memory.keep(key, Restored.of(crop()))
+    memory.begin()
     assert memory.get(b"a") is not None
     memory.keep(b"d", Restored.of(crop()))
     assert memory.used == 3 * ONE == 3 * (64 * 64 * 3 * 4 + 1024)
     assert len(memory) == 3 and memory.get(b"b") is None
+
+
+def test_a_run_that_makes_too_much_finds_the_first_of_it_again() -> None:
+    """If its own first went for its last, a run that is made again in the same order would find nothing at all."""
+    memory = SegmentMemory(2 * ONE)
+    memory.keep(b"a", Restored.of(crop()))
+    for _ in range(2):
+        memory.begin()
+        kept = [memory.get(key) is not None or memory.keep(key, Restored.of(crop())) for key in (b"b", b"c", b"d")]
+        assert kept == [True, True, False] and keys(memory) == [b"b", b"c"]
 
 
 def test_what_is_kept_again_counts_once() -> None:

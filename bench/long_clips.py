@@ -1,0 +1,144 @@
+"""Long clips: what a frame costs with MaskDetailer (clip), and how much memory beside what comes in and goes out.
+
+    python dev.py bench long_clips [FRAMES]
+
+Frames and masks are in files that the system maps, so that a thousand need no memory of their own; what is counted is
+memory that no file is behind. Every clip shows the same: a part that swings to and fro, by less than three pixels a
+frame.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tables import print_table
+
+CASES = ((540, 960, (10, 100, 1000)), (1080, 1920, (10, 100, 300)))
+FRAMES_AT_ONCE = 4
+
+# in a process of its own, whose memory is this run's alone
+CODE = """
+import ctypes
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from support.comfy_on_cpu import use_cpu
+
+use_cpu()
+import comfy.utils
+import cv2
+import numpy as np
+import torch
+from engine.running import SMALL
+from engine.tiny_models import picture, unet_pipe
+from mask_detailer.detailer.options import ColourOptions, DetailOptions
+from mask_detailer.nodes.clips import MaskDetailerClip
+
+comfy.utils.set_progress_bar_enabled(False)
+height, width, count, what, at_once = (int(one) if one.isdecimal() else one for one in sys.argv[1:])
+side = height // 5
+settings = {name: value for name, value in SMALL.items() if name != "batch_size"} | dict(
+    guide_size=128.0, max_size=512.0, feather=5, crop_batch=at_once, steps=1, smoothing=1.0, gap=4, fade=0,
+    cut_threshold=0.18, span=81, overlap=16,
+)
+if what.startswith("matched"):
+    settings["detail_options"] = DetailOptions(colour=ColourOptions("covariance"), drift="correct", detail="match")
+pipe = unet_pipe()
+
+
+def held():  # memory that no file is behind, in bytes
+    return int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) * 1024
+
+
+class Highest(threading.Thread):
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.most, self.ends = 0, threading.Event()
+
+    def run(self):
+        while not self.ends.wait(0.005):
+            self.most = max(self.most, held())
+
+
+def textured(rows, columns, seed):
+    fine = cv2.GaussianBlur(np.random.default_rng(seed).random((rows, columns, 3), np.float32), (0, 0), 2.0)
+    return np.clip(picture(rows, columns, seed)[0].numpy() + 1.5 * (fine - 0.5), 0.0, 1.0)
+
+
+def clip(folder, frames):
+    ground, part = textured(height, width, 1), textured(side, side, 2)
+    images = np.memmap(Path(folder, f"images{frames}"), np.float32, "w+", shape=(frames, height, width, 3))
+    masks = np.memmap(Path(folder, f"masks{frames}"), np.float32, "w+", shape=(frames, height, width))
+    for frame in range(frames):
+        swing = 2 * np.pi * frame / 50
+        x, y = width / 2 + side / 8 * np.sin(swing), height / 2 + side / 16 * np.sin(2 * swing)
+        place = np.array([[1, 0, x - side / 2], [0, 1, y - side / 2]])
+        cover = cv2.warpAffine(np.ones((side, side), np.float32), place, (width, height))
+        moved = cv2.warpAffine(part, place, (width, height), flags=cv2.INTER_CUBIC)
+        images[frame] = np.clip(ground * (1 - cover[..., None]) + moved * cover[..., None], 0.0, 1.0)
+        masks[frame] = cover > 0.5
+    return torch.from_numpy(images), torch.from_numpy(masks)
+
+
+with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:
+    images, masks = clip(folder, 6)
+    MaskDetailerClip().doit(images, pipe, mask=masks, **settings)
+    images, masks = clip(folder, count)
+    if what.endswith("seconds"):
+        torch.ones_like(images)
+    images.sum(), masks.sum()  # in the system's cache, as far as there is room
+    ctypes.CDLL(None).malloc_trim(0)
+    before, highest = held(), Highest()
+    if what.endswith("megabytes"):
+        highest.start()
+    started = time.perf_counter()
+    made = MaskDetailerClip().doit(images, pipe, mask=masks, **settings)
+    seconds = time.perf_counter() - started
+    highest.ends.set()
+    assert made[4].count("part ") == 1 and f"frames 1-{count}," in made[4] and "moves" in made[4], made[4]
+output = sum(tensor.nbytes for tensor in (made[0], *made[1], *made[2], made[3]))
+print(seconds / count if what.endswith("seconds") else (highest.most - before - output) / 2**20)
+"""
+
+# as in bench frames: the C library keeps what was given back, so that memory is not taken and cleared page by page
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
+
+
+def measured(case: tuple[int, int, int], what: str, **variables: str) -> float:
+    command = [sys.executable, "-c", CODE, *map(str, case), what, str(FRAMES_AT_ONCE)]
+    folder = Path(__file__).parents[1]
+    return float(subprocess.check_output(command, text=True, cwd=folder, env=os.environ | variables).split()[-1])
+
+
+def run() -> None:
+    only = [int(argument) for argument in sys.argv[1:] if argument.isdecimal()]
+    rows = []
+    for height, width, counts in CASES:
+        for how in ("plain", "matched"):
+            first: dict[str, float] = {}
+            for count in only or counts:
+                case = height, width, count
+                found = {
+                    "seconds": min(measured(case, f"{how} seconds", **KEPT) for _ in range(2 if count < 300 else 1)),
+                    "megabytes": measured(case, f"{how} megabytes"),
+                }
+                first = first or found
+                rows.append([
+                    f"{width}x{height}{', colour, drift and grain corrected' if how == 'matched' else ''}",
+                    str(count),
+                    f"{found['seconds'] * 1000:.0f} ms",
+                    f"{found['seconds'] / first['seconds']:.2f}",
+                    f"{found['megabytes']:.0f} MB",
+                    f"{found['megabytes'] / max(first['megabytes'], 1):.2f}",
+                ])  # fmt: skip
+    print_table(
+        "MaskDetailer (clip), a small image model, one part in all frames",
+        ["frames of", "how many", "a frame", "of the first", "beside input and output", "of the first"],
+        rows,
+    )

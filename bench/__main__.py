@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 SPEED = ("imports", "masks", "overhead", "together", "frames")
-OWN_TABLES = ("quality", "kernels", "clip", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger")
+OWN_TABLES = ("quality", "kernels", "clip", "gpu", "contact_sheet", "wild", "wild_runs", "old_files", "ledger", "strip")
 
 
 def main() -> int:

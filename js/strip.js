@@ -87,7 +87,7 @@ class Cell {
     this.pictures.onpointerleave = () => this.pictures.classList.remove("compared");
   }
 
-  show({ number, label, size, seed, skipped, state, before, preview, after }) {
+  show({ number, label, size, seed, skipped, state, before, preview, after }, look) {
     put({ state }, this.element.dataset);
     show(this.before, before);
     show(this.after, state === "working" ? (preview ?? after) : state === "kept" ? null : after);
@@ -97,7 +97,6 @@ class Cell {
     const work = size && text("live_work", "worked on at %size%, seed %seed%", { size, seed });
     const about = skipped ? `${words.skipped}: ${skipped}` : work;
     const hint = text("live_compare", "move over the picture: left of the line before, right of it after");
-    const look = text("live_look", "click to look closely and to choose");
     const title = [name.trim(), about, state === "done" && hint, look].filter(Boolean).join("\n");
     put({ title, ariaLabel: [name.trim(), words[state] ?? about].filter(Boolean).join(", ") }, this.element);
   }
@@ -110,13 +109,16 @@ class Cell {
   }
 }
 
-/* A run as a node shows it; ``open`` is called with the part that is to be looked at. */
+/* A run as a node shows it; ``open`` is called with the part that is to be looked at, where one can choose too or not. */
 export class Strip {
-  constructor(run, open = () => {}) {
+  constructor(run, open = () => {}, canChoose = true) {
     addStyle("mask-detailer-live-style", STYLE);
     window.addEventListener("wheel", scrollByWheel, { capture: true, passive: false }); // the same one is added once
     this.run = run;
     this.open = open;
+    this.hint = canChoose
+      ? text("live_look", "click to look closely and to choose")
+      : text("live_look_only", "click to look closely");
     this.cells = new Map();
     this.main = element("b");
     this.more = element("span");
@@ -139,10 +141,10 @@ export class Strip {
     const { run, main, more } = this;
     put({ textContent: run.main }, main);
     put({ textContent: run.more }, more);
-    put({ hint: run.isOver && run.total() ? text("live_look", "click to look closely and to choose") : "" }, more.dataset);
+    put({ hint: run.isOver && run.total() ? this.hint : "" }, more.dataset);
     put({ title: [run.main, run.more].filter(Boolean).join(" · ") }, this.element.firstChild);
     if (!parts) this.rebuild();
-    for (const part of parts ?? run.parts.values()) this.cell(part).show(part);
+    for (const part of parts ?? run.parts.values()) this.cell(part).show(part, this.hint);
     const [begun] = (parts ?? []).filter(({ state }) => state === "working");
     if (begun && begun !== this.begun) this.scrollTo(begun);
     if (run.isOver && !parts) this.scrollTo(null);

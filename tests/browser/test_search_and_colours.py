@@ -27,7 +27,7 @@ def test_search_finds_a_detailer(page: Any, word: str) -> None:
 
 
 def test_search_finds_inpaint(page: Any) -> None:
-    """The page lists what has the word in its name first, one of ours among it; of what remains, ours are at the top."""
+    """What has the word in its name comes first, one of ours among it; of what remains ours are at the top."""
     found = page.evaluate(FOUND, "inpaint")
     assert "MaskDetailerTouchUp" in [name for name, _ in found[:8]]
     others = [name for name, shown in found if "inpaint" not in f"{name} {shown}".lower()]

@@ -85,4 +85,5 @@ def run() -> None:
                     f"{len(watcher.sent)}, {sum(watcher.sent) / 1024:.0f} KiB", f"{clock.seconds / whole:.2%}",
                 ])  # fmt: skip
     head = ["case", "the run", "the strip", "a segment", "events", "share"]
-    print_table(f"The strip's processor time in a watched run, {PICTURE[1]}x{PICTURE[0]}, {WIDGETS['steps']} steps", head, rows)
+    case = f"{PICTURE[1]}x{PICTURE[0]}, {WIDGETS['steps']} steps"
+    print_table(f"The strip's processor time in a watched run, {case}", head, rows)

@@ -1,17 +1,20 @@
-"""All that a detailer makes, and refined segments as layers over their picture."""
+"""All that a detailer makes, refined segments as layers over their picture, and the worst parts of many pictures."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import torch
 
 from ..core import SEGS, Size
 from ..detailer import host
 from ..detailer.pipeline import run
-from ..segs import Placed, black_picture, placed
+from ..detailer.worst_parts import Shot as Judged
+from ..detailer.worst_parts import sheet, table, worst_parts
+from ..segs import Placed, black_picture, placed, rescale
 from . import schema
 from .detailing import MaskCut, Shot, work_on
 from .registry import DETAILER, Detailer, Node
@@ -161,3 +164,59 @@ def _layer(part: Placed) -> _Layer:
     x, y = part.region.x1, part.region.y1
     mask = 1.0 - part.alpha
     return _Layer(image=part.image, type="raster", x=x, y=y, z_index=part.number, mask=mask, name=name)
+
+
+class MaskDetailerWorstParts(Node, name="Worst Parts", menu=DETAILER, own=True):
+    """Which parts of many detailed pictures fit worst."""
+
+    DESCRIPTION = (
+        "Looks through all detailed parts of one picture or a thousand and shows those that fit worst: a hard seam, "
+        "sharpness or grain unlike their surroundings, burnt or other colours. For who can't look at each."
+    )
+    SEARCH_ALIASES = ("contact sheet", "quality check", "find bad faces", "review batch")
+    INPUT_IS_LIST = True
+    checks_itself = True
+    RETURN_TYPES = ("IMAGE", "STRING")
+    RETURN_NAMES = ("sheet", "table")
+    OUTPUT_TOOLTIPS = (
+        "The worst parts before and after, the worst first, with what is wrong.",
+        "The same as a Markdown table, with every measure.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> InputTypes:
+        count = "So many parts are shown at most."
+        segs = "The segments that were detailed: for each item of the list its own, or one for all."
+        return {
+            "required": {
+                "before": schema.link("IMAGE", "The pictures as they were, batches or a list of them."),
+                "after": schema.link("IMAGE", "The same pictures detailed, in the same order."),
+                "segs": schema.link("SEGS", segs),
+                "count": ("INT", {"default": 12, "min": 1, "max": 60, "tooltip": count}),
+            }
+        }
+
+    def doit(
+        self, before: list[object], after: list[object], segs: list[object], count: list[object]
+    ) -> tuple[torch.Tensor, str]:
+        most = cast(int, self.checked({"count": count[0] if count else 12})["count"])
+        if len(before) != len(after):
+            found = f"there are {len(after)} items and {len(before)} before"
+            raise self.door.error("after", found, "Connect the same pictures, detailed")
+        if len(segs) not in (1, len(before)):
+            found = f"there are {len(segs)} for {len(before)} items of pictures"
+            raise self.door.error("segs", found, "Give one for each item, or one for all")
+        rated = worst_parts(self._shots(before, after, segs * len(before) if len(segs) == 1 else segs), most)
+        return sheet(rated).to(host.devices.intermediate_device()), table(rated)
+
+    def _shots(self, before: list[object], after: list[object], segs: list[object]) -> Iterator[Judged]:
+        for was, now, parts in zip(before, after, segs, strict=True):
+            old, new = self.door.image(was, "before")[..., :3], self.door.image(now, "after")[..., :3]
+            if old.shape != new.shape:
+                found = f"{Size(*new.shape[1:3])} x {len(new)}, and before {Size(*old.shape[1:3])} x {len(old)}"
+                raise self.door.error(
+                    "after", f"the pictures don't fit: {found}", "Connect the same pictures, detailed"
+                )
+            fitted = rescale(self.door.segs(parts), Size(*old.shape[1:3]))
+            for frame in range(len(old)):
+                yield Judged(old[frame : frame + 1], new[frame : frame + 1], fitted)

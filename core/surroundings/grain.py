@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
@@ -10,6 +12,7 @@ from .ring import too_small
 
 BANDS = (0.8, 1.6)  # pixels: the finest band lies below the first Gaussian, the next between the two
 LEAST_GAIN, LARGEST_GAIN = 0.7, 1.5
+UNSEEN_GAIN = 0.04  # so much more or less isn't seen; a factor acts by what it is beyond
 LARGEST_GRAIN = 0.03  # standard deviation of a band, in 0..1
 LEAST_GRAIN = 0.5 / 255  # what is less isn't seen
 BLOCK = 16  # pixels: the ring's blocks, each of which has a factor of its own
@@ -24,7 +27,8 @@ def match_detail(
 
     In each of two fine bands, on the ring: what of the picture's structure is still there but weaker (or stronger) is
     the regression of before on after, and is put right by that factor (a gentle unsharp mask, or blur), as far as the
-    factor is above its own spread from place to place: ``1 - (spread / (gain - 1))^2`` of it, or nothing.
+    factor is above its own spread from place to place, ``1 - (spread / (gain - 1))^2`` of it or nothing, and only
+    beyond what is seen at all: what a model has made is right in less of its fine structure than the surroundings are.
     What is then missing between the edges has no likeness in the refined crop: it is grain, and is added as noise, the
     same in all channels. It is measured by medians, so that missing edges, which are few and strong, don't pass for
     grain, and is never more than what the factor leaves unexplained, or its limits.
@@ -76,7 +80,8 @@ def _measured(refined: torch.Tensor, before: torch.Tensor, ring: torch.Tensor) -
         whole, sure = _gain(wanted, given, blocks)
         gain = min(max(whole, LEAST_GAIN), LARGEST_GAIN)
         unlike = _spread(wanted - whole * given) ** 2 + (whole**2 - gain**2) * _spread(given) ** 2
-        gain = 1 + (gain - 1) * sure
+        beyond = (gain - 1) * sure
+        gain = 1 + math.copysign(max(abs(beyond) - UNSEEN_GAIN, 0.0), beyond)
         missing = min(_spread(wanted) ** 2 - (gain * _spread(given)) ** 2, unlike)
         measured.append((gain, min(max(missing, 0.0) ** 0.5, LARGEST_GRAIN)))
     return measured

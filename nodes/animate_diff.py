@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import torch
 
 from ..core import SEGS, Size
 from ..detailer import host
-from ..detailer.detection.detect import DetectionSettings, FindSettings, SamSettings, detect_simple
+from ..detailer.detection.detect import detect_simple
 from ..detailer.pipeline import run
 from ..detailer.values import Detailed
 from ..segs import black_picture
 from ..segs.clips import MASKINGS, PIVOTS, Joining, Parts, of_frames, of_masks
 from . import schema
 from .detailer_pipes import detailer_pipe_of
-from .finders import BBOX, OWN_INPUTS, SEGM, finders_of
+from .finders import BBOX, OWN_INPUTS, SEGM, SimpleWidgets, finders_of, simple_settings, simple_widgets
 from .registry import DETAILER, DETECTOR, OPERATION, Detailer, Node
 from .schema import Inputs, InputTypes
 from .settings import DetailerWidgets, recipe_of_pipe
@@ -71,18 +71,7 @@ class MaskToSEGS_for_AnimateDiff(Node, name="MASK to SEGS for AnimateDiff", menu
         return (of_masks(self.door.mask_of_any_size(mask), parts),)
 
 
-class _FrameWidgets(TypedDict):
-    bbox_threshold: float
-    bbox_dilation: int
-    crop_factor: float
-    drop_size: int
-    sub_threshold: float
-    sub_dilation: int
-    sub_bbox_expansion: int
-    sam_mask_hint_threshold: float
-
-
-class _MoreFrameWidgets(_FrameWidgets, total=False):
+class _FrameWidgets(SimpleWidgets, total=False):
     masking_mode: str
     segs_pivot: str
     sam_model_opt: object
@@ -102,9 +91,6 @@ class ImpactSimpleDetectorSEGS_for_AD(Node, name="Simple Detector for AnimateDif
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        sub = "How sure the segm detector must be, or the least score of a mask that SAM gives."
-        sub_dilation = "Grows (above 0) or shrinks (below 0) what SAM or the segm detector found."
-        hint = "Here for saved workflows. Has no effect: SAM is shown the middle of each segment."
         masking = (
             "The mask in each frame. Pivot SEGS: the same in all, what was found in any. Combine neighboring frames: "
             "what was found there, in the frame before or in the next. Don't combine: only what was found there."
@@ -115,14 +101,7 @@ class ImpactSimpleDetectorSEGS_for_AD(Node, name="Simple Detector for AnimateDif
             "required": {
                 "bbox_detector": schema.link(BBOX, "The detector of rectangles, from a detector provider."),
                 "image_frames": schema.link("IMAGE", "The clip's frames."),
-                "bbox_threshold": schema.detector_threshold(),
-                "bbox_dilation": _dilation(schema.dilation(0)[1]["tooltip"]),
-                "crop_factor": schema.crop_factor(100),
-                "drop_size": schema.drop_size(),
-                "sub_threshold": schema.threshold(sub),
-                "sub_dilation": _dilation(sub_dilation),
-                "sub_bbox_expansion": schema.bbox_expansion(),
-                "sam_mask_hint_threshold": schema.threshold(hint, 0.7),
+                **simple_widgets(255),
             },
             "optional": {
                 "masking_mode": (list(MASKINGS), {"tooltip": masking}),
@@ -132,10 +111,10 @@ class ImpactSimpleDetectorSEGS_for_AD(Node, name="Simple Detector for AnimateDif
             },
         }
 
-    def doit(self, bbox_detector: object, image_frames: object, **widgets: Unpack[_MoreFrameWidgets]) -> tuple[SEGS]:
+    def doit(self, bbox_detector: object, image_frames: object, **widgets: Unpack[_FrameWidgets]) -> tuple[SEGS]:
         frames = self.door.image(image_frames, "image_frames")
         pipe = self.door.detailer_pipe(detailer_pipe_of({**widgets, "bbox_detector": bbox_detector}))
-        finders, settings = finders_of(self.door, pipe, OWN_INPUTS), _find_settings(widgets)
+        finders, settings = finders_of(self.door, pipe, OWN_INPUTS), simple_settings(widgets)
         found = []
         for frame in frames.split(1):
             host.devices.check_interrupted()
@@ -149,24 +128,13 @@ class ImpactSimpleDetectorSEGS_for_AD(Node, name="Simple Detector for AnimateDif
         return (of_frames(found, Size(*frames.shape[1:3]), joining),)
 
 
-def _dilation(tooltip: object) -> schema.Input:
-    return "INT", {"default": 0, "min": -255, "max": 255, "step": 1, "tooltip": tooltip}
-
-
-def _find_settings(widgets: _MoreFrameWidgets) -> FindSettings:
-    crop_factor, drop_size = widgets["crop_factor"], widgets["drop_size"]
-    threshold, dilation = widgets["sub_threshold"], widgets["sub_dilation"]
-    return FindSettings(
-        bbox=DetectionSettings(widgets["bbox_threshold"], widgets["bbox_dilation"], crop_factor, drop_size),
-        segm=DetectionSettings(threshold, dilation, crop_factor, drop_size),
-        sam=SamSettings("center-1", threshold, dilation, widgets["sub_bbox_expansion"]),
-    )
-
-
 class _ForClips(Detailer):
     """What the two detailers of clips have in common."""
 
-    def _detailed(self, frames: object, segs: object, pipe: object, widgets: DetailerWidgets, pastes: bool) -> Detailed:
+    def _detailed(
+        self, frames: object, segs: object, pipe: object, widgets: DetailerWidgets, pastes: bool
+    ) -> tuple[Detailed, list[torch.Tensor]]:
+        """What came out, and the ControlNet hints or a black picture."""
         door, widgets = self.door, self.checked(widgets)
         pictures = door.image(frames, "image_frames")
         recipe = recipe_of_pipe(door, pipe, widgets)
@@ -177,31 +145,30 @@ class _ForClips(Detailer):
         checked = door.segs_to_detail(segs)
         picture = run.Picture(clip[..., :3], checked, recipe.settings.seed, pastes=pastes, is_clip=True)
         (done,) = run.detail([picture], 1, recipe)
-        return replace(done, image=clip)
+        return replace(done, image=clip), list(done.control_images) or [black_picture()]
 
 
-def _sampled(longest: int, feather: Inputs) -> Inputs:
+def _inputs(longest: int, feather: Inputs | None = None, hook: Inputs | None = None) -> InputTypes:
+    """Those of a detailer of clips, and what one of them alone has."""
     return {
-        "image_frames": schema.link("IMAGE", FRAMES),
-        "segs": schema.link("SEGS", SEGMENTS),
-        **schema.sizes(longest=longest),
-        **{name: one for name, one in schema.sampling().items() if name != "seed"},
-        "denoise": schema.denoise(),
-        **feather,
-        "basic_pipe": schema.basic_pipe(),
-        "refiner_ratio": schema.refiner_ratio(),
+        "required": {
+            "image_frames": schema.link("IMAGE", FRAMES),
+            "segs": schema.link("SEGS", SEGMENTS),
+            **schema.sizes(longest=longest),
+            **schema.sampling(),
+            "seed": schema.seed("The noise seed, the same for all parts. Every frame has other noise."),
+            "denoise": schema.denoise(),
+            **(feather or {}),
+            "basic_pipe": schema.basic_pipe(),
+            "refiner_ratio": schema.refiner_ratio(),
+        },
+        "optional": {
+            **(hook or {}),
+            "refiner_basic_pipe_opt": schema.refiner_pipe(),
+            "noise_mask_feather": schema.noise_mask_feather(),
+            "scheduler_func_opt": schema.scheduler_func(),
+        },
     }
-
-
-def _in_order(inputs: Inputs) -> Inputs:
-    """With the seed behind the sizes."""
-    seed = schema.seed("The noise seed, the same for all parts. Every frame has other noise.")
-    made: Inputs = {}
-    for name, one in inputs.items():
-        made[name] = one
-        if name == "max_size":
-            made["seed"] = seed
-    return made
 
 
 class SEGSDetailerForAnimateDiff(_ForClips, name="SEGSDetailer For AnimateDiff (SEGS/pipe)", menu=DETAILER):
@@ -222,20 +189,13 @@ class SEGSDetailerForAnimateDiff(_ForClips, name="SEGSDetailer For AnimateDiff (
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        return {
-            "required": _in_order(_sampled(768, {})),
-            "optional": {
-                "refiner_basic_pipe_opt": schema.refiner_pipe(),
-                "noise_mask_feather": schema.noise_mask_feather(),
-                "scheduler_func_opt": schema.scheduler_func(),
-            },
-        }
+        return _inputs(768)
 
     def doit(
         self, image_frames: object, segs: object, basic_pipe: object, **widgets: Unpack[DetailerWidgets]
     ) -> tuple[SEGS, list[torch.Tensor]]:
-        done = self._detailed(image_frames, segs, basic_pipe, widgets, pastes=False)
-        return done.segs, done.control_images or [black_picture()]
+        done, hints = self._detailed(image_frames, segs, basic_pipe, widgets, pastes=False)
+        return done.segs, hints
 
 
 class DetailerForEachPipeForAnimateDiff(_ForClips, name="Detailer For AnimateDiff (SEGS/pipe)", menu=DETAILER):
@@ -258,18 +218,10 @@ class DetailerForEachPipeForAnimateDiff(_ForClips, name="Detailer For AnimateDif
 
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
-        return {
-            "required": _in_order(_sampled(1024, {"feather": schema.feather()})),
-            "optional": {
-                "detailer_hook": schema.detailer_hook(),
-                "refiner_basic_pipe_opt": schema.refiner_pipe(),
-                "noise_mask_feather": schema.noise_mask_feather(),
-                "scheduler_func_opt": schema.scheduler_func(),
-            },
-        }
+        return _inputs(1024, {"feather": schema.feather()}, {"detailer_hook": schema.detailer_hook()})
 
     def doit(
         self, image_frames: object, segs: object, basic_pipe: object, **widgets: Unpack[DetailerWidgets]
     ) -> tuple[torch.Tensor, SEGS, object, list[torch.Tensor]]:
-        done = self._detailed(image_frames, segs, basic_pipe, widgets, pastes=True)
-        return done.image, done.segs, basic_pipe, done.control_images or [black_picture()]
+        done, hints = self._detailed(image_frames, segs, basic_pipe, widgets, pastes=True)
+        return done.image, done.segs, basic_pipe, hints

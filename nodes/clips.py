@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 
-from ..core import SEGS, Size, seg_mask
+from ..core import Size
 from ..detailer import host
 from ..detailer.pipeline.chosen import Chosen
 from ..detailer.pipeline.recipe import Recipe
 from ..segs import black_picture
-from ..segs.clips import frame_of
 from . import schema
 from .door import Door
+from .marked import Marks, seen_in
 from .registry import DETAILER, Detailer, Node
 from .schema import Input, Inputs, InputTypes, Shown
 from .settings import DetailerWidgets, recipe_of_pipe
@@ -22,27 +24,22 @@ from .settings import DetailerWidgets, recipe_of_pipe
 if TYPE_CHECKING:  # what follows parts is imported where it is needed: ComfyUI starts with all packs
     from typing_extensions import Unpack
 
-    from ..core.clips.sightings import Sighting
     from ..detailer.clips.plan import ClipPlan, ClipSettings
 
-    Seen = Callable[[int], Sequence[Sighting]]
+
+Doit = TypeVar("Doit", bound=Callable[..., object])
 
 
-class ClipWidgets(DetailerWidgets, total=False):
+class ClipWidgets(DetailerWidgets, Marks, total=False):
     """The inputs of a node that follows parts through a clip."""
 
     crop_factor: float
-    drop_size: int
-    contour_fill: bool
     smoothing: float
     gap: int
     fade: int
     cut_threshold: float
     span: int
     overlap: int
-    mask: object
-    segs: object
-    track_data: object
 
 
 def _whole(default: int, most: int, tooltip: str) -> Input:
@@ -71,12 +68,33 @@ def _following() -> Inputs:
 
 def _marked() -> Inputs:
     mask = "White marks the parts: a mask for each frame, or one for all. Parts that touch are one."
-    segs = "The parts as SEGS, instead of a mask: each with a mask for each frame, or with one for all."
+    segs = (
+        "The parts as SEGS, instead of a mask: each with a mask for each frame, or with one for all. Or a list of "
+        "SEGS, one for each frame, as a detector makes of a list of pictures."
+    )
     tracks = "The parts as ComfyUI's 'Run SAM3 Video Track' follows them, instead of a mask."
     return {
         "mask": schema.link("MASK", mask),
         "segs": schema.link("SEGS", segs),
         "track_data": schema.link("SAM3_TRACK_DATA", tracks),
+    }
+
+
+def _clip_and_sizes() -> Inputs:
+    return {
+        "image": schema.link("IMAGE", "The clip's frames. Alpha is kept."),
+        "basic_pipe": schema.basic_pipe(),
+        "guide_size": schema.guide_size(384),
+        "guide_size_for": schema.guide_size_for("mask bbox", "crop region"),
+        "max_size": schema.max_size(),
+    }
+
+
+def _windows() -> Inputs:
+    return {
+        "feather": schema.feather(),
+        "crop_factor": schema.crop_factor(10),
+        "drop_size": schema.drop_size(),
     }
 
 
@@ -90,12 +108,50 @@ def _choices() -> Input:
     return kind, {**facts, "tooltip": tooltip}
 
 
-CLIP = "The clip's frames. Alpha is kept."
 PLAN = "The plan: each shot's middle frame with the windows, and a line of time for each part; gaps hollow, cuts red."
 WORDS = "The same in words: frames, window and working size of each part."
 
 
-class MaskDetailerClip(Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=True):
+class _Following(Node):
+    """What the two nodes that follow parts have in common: SEGS may come as a list, one for each frame."""
+
+    INPUT_IS_LIST = True
+    checks_itself = True
+
+
+def _one_by_one(doit: Doit) -> Doit:
+    """The same for lists, as ComfyUI gives them: once for each clip, as nodes that take no lists are called."""
+
+    @wraps(doit)
+    def each(self: _Following, *args: Any, **given: Any) -> Any:
+        if not isinstance(given.get("image"), list):
+            return doit(self, *args, **given)
+        made = [doit(self, *args, **values) for values in _calls(given)]
+        results = zip(*(one["result"] if isinstance(one, dict) else one for one in made), strict=True)
+        joined = tuple(list(chain(*(one if isinstance(one, list) else [one] for one in place))) for place in results)
+        shown = [one["ui"] for one in made if isinstance(one, dict)]
+        if not shown:
+            return joined
+        return {"ui": {name: list(chain(*(ui[name] for ui in shown))) for name in shown[0]}, "result": joined}
+
+    return cast(Doit, each)
+
+
+def _calls(lists: Mapping[str, Sequence[object]]) -> Iterator[dict[str, object]]:
+    """The values of each call; a list that is shorter than others goes on with its last one. A clip's SEGS are one."""
+    segs = lists.get("segs", ())
+    others = {name: values for name, values in lists.items() if name != "segs" and len(values)}
+    calls = max(map(len, others.values()))
+    for call in range(calls):
+        values = {name: given[min(call, len(given) - 1)] for name, given in others.items()}
+        if calls == 1 and len(segs) > 1:
+            values["segs"] = list(segs)
+        elif segs:
+            values["segs"] = segs[min(call, len(segs) - 1)]
+        yield values
+
+
+class MaskDetailerClip(_Following, Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=True):
     """Details the parts of a clip that masks mark, each in a window that follows it."""
 
     DESCRIPTION = (
@@ -106,7 +162,7 @@ class MaskDetailerClip(Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=
     SEARCH_ALIASES = ("video detailer", "clip detailer", "face detailer video", "mask detailer video", "track faces")
     RETURN_TYPES = ("IMAGE", "IMAGE", "IMAGE", "IMAGE", "STRING")
     RETURN_NAMES = ("image", "windows_before", "windows_after", "plan", "plan_text")
-    OUTPUT_IS_LIST = (False, True, True, False, False)
+    OUTPUT_IS_LIST = (True, True, True, True, True)
     OUTPUT_TOOLTIPS = (
         "The finished clip.",
         "For each part its window's frames as they were.",
@@ -127,17 +183,11 @@ class MaskDetailerClip(Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=
         )
         return {
             "required": {
-                "image": schema.link("IMAGE", CLIP),
-                "basic_pipe": schema.basic_pipe(),
-                "guide_size": schema.guide_size(384),
-                "guide_size_for": schema.guide_size_for("mask bbox", "crop region"),
-                "max_size": schema.max_size(),
+                **_clip_and_sizes(),
                 "mask_mode": schema.switch(True, "masked only", "whole", masked),
                 **schema.sampling(),
                 "denoise": schema.denoise(),
-                "feather": schema.feather(),
-                "crop_factor": schema.crop_factor(10),
-                "drop_size": schema.drop_size(),
+                **_windows(),
                 "refiner_ratio": schema.refiner_ratio(),
                 "cycle": schema.cycle(),
                 **_following(),
@@ -157,6 +207,7 @@ class MaskDetailerClip(Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=
             },
         }
 
+    @_one_by_one
     def doit(self, image: object, basic_pipe: object, **widgets: Unpack[ClipWidgets]) -> tuple[object, ...]:
         door, widgets = self.door, self.checked(widgets)
         frames = door.image(image)
@@ -178,7 +229,7 @@ class MaskDetailerClip(Detailer, name="MaskDetailer (clip)", menu=DETAILER, own=
         )
 
 
-class MaskDetailerClipPlan(Node, name="Detail Plan (clip)", menu=DETAILER, own=True):
+class MaskDetailerClipPlan(_Following, name="Detail Plan (clip)", menu=DETAILER, own=True):
     """What MaskDetailer (clip) would do, before it does it."""
 
     DESCRIPTION = (
@@ -188,6 +239,7 @@ class MaskDetailerClipPlan(Node, name="Detail Plan (clip)", menu=DETAILER, own=T
     SEARCH_ALIASES = ("clip plan", "preview tracks", "video plan", "track parts")
     RETURN_TYPES = ("STRING", "IMAGE")
     RETURN_NAMES = ("plan_text", "plan")
+    OUTPUT_IS_LIST = (True, True)
     OUTPUT_TOOLTIPS = ("The plan in words: frames, window and working size of each part.", PLAN)
     OUTPUT_NODE = True
 
@@ -195,22 +247,17 @@ class MaskDetailerClipPlan(Node, name="Detail Plan (clip)", menu=DETAILER, own=T
     def INPUT_TYPES(cls) -> InputTypes:
         return {
             "required": {
-                "image": schema.link("IMAGE", CLIP),
-                "basic_pipe": schema.basic_pipe(),
-                "guide_size": schema.guide_size(384),
-                "guide_size_for": schema.guide_size_for("mask bbox", "crop region"),
-                "max_size": schema.max_size(),
+                **_clip_and_sizes(),
                 "seed": schema.seed(),
-                "feather": schema.feather(),
-                "crop_factor": schema.crop_factor(10),
-                "drop_size": schema.drop_size(),
+                **_windows(),
                 **_following(),
             },
             "optional": {**_marked(), "contour_fill": schema.contour_fill(True), **schema.beyond()},
         }
 
+    @_one_by_one
     def doit(self, image: object, basic_pipe: object, **widgets: Unpack[ClipWidgets]) -> Shown:
-        door = self.door
+        door, widgets = self.door, self.checked(widgets)
         frames = door.image(image)
         recipe = recipe_of_pipe(door, basic_pipe, _NOT_PLANNED | widgets)
         plan = _plan(door, frames, widgets, _settings(widgets), recipe)
@@ -244,7 +291,7 @@ def _settings(widgets: ClipWidgets) -> ClipSettings:
 def _plan(door: Door, frames: torch.Tensor, widgets: ClipWidgets, settings: ClipSettings, recipe: Recipe) -> ClipPlan:
     from ..detailer.clips.plan import make_clip_plan
 
-    return make_clip_plan(frames[..., :3], _seen(door, frames, widgets), settings, recipe)
+    return make_clip_plan(frames[..., :3], seen_in(door, frames, widgets), settings, recipe)
 
 
 def _drawn(frames: torch.Tensor, plan: ClipPlan) -> torch.Tensor:
@@ -258,58 +305,3 @@ def _drawn(frames: torch.Tensor, plan: ClipPlan) -> torch.Tensor:
         [part.window for part in plan.parts],
     )
     return picture.to(host.devices.intermediate_device(), torch.float32)
-
-
-def _seen(door: Door, frames: torch.Tensor, widgets: ClipWidgets) -> Seen:
-    """What marks the parts, frame by frame: SEGS, else track data, else a mask; without any, nothing."""
-    from ..core.clips.sightings import of_mask
-
-    size, count = Size(*frames.shape[1:3]), len(frames)
-    tracks, segs, mask = (widgets.get(name) for name in ("track_data", "segs", "mask"))
-    if segs is not None:
-        return _seen_in_segs(door, door.segs(segs), size, count)
-    if tracks is not None:
-        return _seen_by_sam(door, tracks, size, count)
-    if mask is None:
-        return lambda index: []
-    masks = door.mask(mask, size)
-    if len(masks) not in (1, count):
-        found = f"{len(masks)} masks for {count} frames"
-        raise door.error("mask", found, "Give as many masks as frames, or one for all")
-    drop, fill = max(widgets.get("drop_size", 10), 1), widgets.get("contour_fill", True)
-    return lambda index: of_mask(masks[index if len(masks) > 1 else 0], drop, fill)
-
-
-def _seen_in_segs(door: Door, segs: SEGS, size: Size, count: int) -> Seen:
-    from ..core.clips.sightings import of_segs
-
-    for number, seg in enumerate(segs[1], start=1):
-        frames = len(seg_mask(seg))
-        if frames not in (1, count):
-            found = f"the cropped_mask of segment {number} has {frames} frames, there are {count}"
-            raise door.error("segs", found, "Give SEGS that were made for these frames")
-    return lambda index: of_segs(frame_of(segs, size, index, count), size)
-
-
-def _seen_by_sam(door: Door, data: object, size: Size, count: int) -> Seen:
-    from ..core.clips.sightings import Sighting, of_mask, unpacked
-
-    fix = "Connect the track_data of 'Run SAM3 Video Track'"
-    if not isinstance(data, dict) or not {"packed_masks", "orig_size"} <= data.keys():
-        raise door.error("track_data", f"a {type(data).__name__} is no SAM3_TRACK_DATA", fix)
-    packed = cast("torch.Tensor | None", data["packed_masks"])
-    if packed is None:
-        return lambda index: []
-    if len(packed) != count:
-        raise door.error("track_data", f"it has {len(packed)} frames, there are {count}", fix)
-
-    def seen(index: int) -> list[Sighting]:
-        masks = torch.from_numpy(unpacked(packed[index].cpu().numpy()))
-        found: list[Sighting] = []
-        for number, mask in enumerate(door.mask(masks, size, "track_data"), start=1):
-            each = of_mask((mask > 0.5).to(torch.float32), 1, False)
-            if each:
-                found.append(Sighting.joined(each, f"object {number}"))
-        return found
-
-    return seen

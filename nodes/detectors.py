@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypedDict
 
 import torch
@@ -21,7 +22,18 @@ from ..detailer.host.protocols import DetailerHook
 from ..segs import Choice
 from . import schema
 from .detailer_pipes import detailer_pipe_of
-from .finders import BBOX, IN_PIPE, OWN_INPUTS, SEGM, PartsWidgets, choice_of, finders_of
+from .finders import (
+    BBOX,
+    IN_PIPE,
+    OWN_INPUTS,
+    SEGM,
+    PartsWidgets,
+    SimpleWidgets,
+    choice_of,
+    finders_of,
+    simple_settings,
+    simple_widgets,
+)
 from .registry import DETECTOR, Node
 from .schema import Inputs, InputTypes
 
@@ -165,55 +177,19 @@ class SegmDetectorCombined_v2(_FindsMask, name="SEGM Detector (combined)", menu=
         return self._found(segm_detector, image, DetectionSettings(threshold, dilation))
 
 
-def _widgets_for_both() -> Inputs:
-    sub = "How sure the segm detector must be, or the least score of a mask that SAM gives."
-    sub_dilation = "Grows (above 0) or shrinks (below 0) what SAM or the segm detector found."
-    hint = "Here for saved workflows. Has no effect: SAM is shown the middle of each segment."
-    return {
-        "image": schema.link("IMAGE", IMAGE_TOOLTIP),
-        "bbox_threshold": schema.detector_threshold(),
-        "bbox_dilation": schema.dilation(0),
-        "crop_factor": schema.crop_factor(100),
-        "drop_size": schema.drop_size(),
-        "sub_threshold": schema.threshold(sub),
-        "sub_dilation": schema.dilation(0, sub_dilation),
-        "sub_bbox_expansion": schema.advanced(schema.bbox_expansion()),
-        "sam_mask_hint_threshold": schema.advanced(schema.threshold(hint, 0.7)),
-    }
-
-
 def _post_dilation() -> Inputs:
     tooltip = "Grows (above 0) or shrinks (below 0) each finished mask within its crop."
     return {"post_dilation": schema.dilation(0, tooltip)}
 
 
-class _SimpleWidgets(TypedDict):
-    bbox_threshold: float
-    bbox_dilation: int
-    crop_factor: float
-    drop_size: int
-    sub_threshold: float
-    sub_dilation: int
-    sub_bbox_expansion: int
-    sam_mask_hint_threshold: float
-
-
-class _MoreSimpleWidgets(_SimpleWidgets, PartsWidgets, total=False):
+class _MoreSimpleWidgets(SimpleWidgets, PartsWidgets, total=False):
     post_dilation: int
     sam_model_opt: object
     segm_detector_opt: object
 
 
 def _settings(widgets: _MoreSimpleWidgets, choice: Choice) -> FindSettings:
-    crop_factor, drop_size = widgets["crop_factor"], widgets["drop_size"]
-    threshold, dilation = widgets["sub_threshold"], widgets["sub_dilation"]
-    return FindSettings(
-        bbox=DetectionSettings(widgets["bbox_threshold"], widgets["bbox_dilation"], crop_factor, drop_size),
-        segm=DetectionSettings(threshold, dilation, crop_factor, drop_size),
-        sam=SamSettings("center-1", threshold, dilation, widgets["sub_bbox_expansion"]),
-        post_dilation=widgets.get("post_dilation", 0),
-        choice=choice,
-    )
+    return replace(simple_settings(widgets), post_dilation=widgets.get("post_dilation", 0), choice=choice)
 
 
 class ImpactSimpleDetectorSEGS(Node, name="Simple Detector (SEGS)", menu=DETECTOR):
@@ -230,7 +206,11 @@ class ImpactSimpleDetectorSEGS(Node, name="Simple Detector (SEGS)", menu=DETECTO
     @classmethod
     def INPUT_TYPES(cls) -> InputTypes:
         return {
-            "required": {"bbox_detector": schema.link(BBOX, BBOX_TOOLTIP), **_widgets_for_both()},
+            "required": {
+                "bbox_detector": schema.link(BBOX, BBOX_TOOLTIP),
+                "image": schema.link("IMAGE", IMAGE_TOOLTIP),
+                **simple_widgets(),
+            },
             "optional": {
                 **_post_dilation(),
                 "sam_model_opt": schema.link("SAM_MODEL", SAM_TOOLTIP + " Goes before a segm detector."),
@@ -261,7 +241,11 @@ class ImpactSimpleDetectorSEGSPipe(Node, name="Simple Detector (SEGS/pipe)", men
     def INPUT_TYPES(cls) -> InputTypes:
         pipe = "The detectors, the SAM model and the hook. Its other parts are not used."
         return {
-            "required": {"detailer_pipe": schema.link("DETAILER_PIPE", pipe), **_widgets_for_both()},
+            "required": {
+                "detailer_pipe": schema.link("DETAILER_PIPE", pipe),
+                "image": schema.link("IMAGE", IMAGE_TOOLTIP),
+                **simple_widgets(),
+            },
             "optional": {**_post_dilation(), **schema.parts_labels(), **schema.parts()},
         }
 

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from ...core import Size
+from ...core.clips.path import Path
 from ...core.clips.pose import cut
 from ...core.surroundings.ring import ring_of
 from ..pipeline.crop import Crop
@@ -72,6 +73,7 @@ class WindowPictures:
             frame=Frame(),
             fault=None,
             is_clip=True,
+            path=Path.of(window, list(self.part.track.frames), each[0].picture),
         )
 
     def _crop(self, frame: int, mask: torch.Tensor) -> Crop:
@@ -84,7 +86,8 @@ class WindowPictures:
         place = Place(frame, self.part.crop_in(frame))
         crop = Crop(place, name, picture, before, mask, self.recipe.pipe, self.recipe.refiner, pixels=before)
         fault = OUT_OF_SIGHT if self.part.weight(frame) == 0.0 else None
-        return replace(crop, frame=Frame(frame, len(self.work)), fault=fault)
+        path = Path.of(window, [frame], picture)
+        return replace(crop, frame=Frame(frame, len(self.work)), fault=fault, path=path)
 
     def take(self, crop: Crop) -> None:
         """What became of a frame, or of all of them; it is put into the clip at once, unless it ``waits``."""

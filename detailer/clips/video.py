@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 
 from ...core.clips.spans import Span, spans
 from .. import host
 from ..hooks.protocol import Hook
-from ..host.protocols import Latent
+from ..host.protocols import Conditioning, Latent
 from ..host.sampling import Guidance
-from ..host.tiling import Stretch, Tile, Tiling
+from ..host.tiling import Stretch, Tile, Tiling, part_of
 from ..ksampler import Run
 from ..pipeline.crop import Crop
 from ..pipeline.recipe import Recipe
@@ -45,8 +46,10 @@ def sample_clip(crop: Crop, settings: ClipSettings, recipe: Recipe, progress: ho
     if crop.noise_mask is not None:
         latent["noise_mask"] = _mask_of_cells(_lengthened(crop.noise_mask, long), latent["samples"], pipe)
     source = _unsampled(crop, latent["samples"], recipe)
-    first = hook.post_encode(latent)
-    latent = first
+    latent = hook.post_encode(latent)
+    cells = latent["samples"].shape[2]
+    latent = first = _with_references(latent, crop)
+    head = latent["samples"].shape[2] - cells  # reference pictures, which all spans have
     progresses = progress.split(sampling.cycle)
     for cycle, part in enumerate(progresses):
         hook.set_steps(cycle, sampling.cycle)
@@ -62,10 +65,11 @@ def sample_clip(crop: Crop, settings: ClipSettings, recipe: Recipe, progress: ho
         if noise is None:
             noise = host.sampling.noise_for(call.latent, (call.seed,))
         try:
-            latent = {**call.latent, "samples": _descended(call, noise, crop, settings, recipe, part)}
+            latent = {**call.latent, "samples": _descended(call, noise, Way(crop, settings, recipe, head), part)}
         except host.fits.MisfitError as misfit:
             raise recipe.error(misfit) from misfit.__cause__
-    samples = hook.pre_decode(latent)["samples"]
+    without = {name: value for name, value in latent.items() if name != "noise_mask"} if head else latent
+    samples = hook.pre_decode(cast("Latent", {**without, "samples": latent["samples"][:, :, head:]}))["samples"]
     decoded = hook.post_decode(host.vae.decode_frames(pipe.vae, samples, recipe.settings.vae_tiles.decode))
     return replace(crop, pixels=_counted(decoded, frames, hook), source=source)
 
@@ -104,24 +108,50 @@ def _mask_of_cells(masks: torch.Tensor, samples: torch.Tensor, pipe: BasicPipe) 
     return small[None, :, 0]
 
 
-def _descended(
-    call: KSampleCall, noise: torch.Tensor, crop: Crop, settings: ClipSettings, recipe: Recipe,
-    progress: host.progress.Progress,
-) -> torch.Tensor:  # fmt: skip
+def _with_references(latent: Latent, crop: Crop) -> Latent:
+    """With the reference pictures of VACE's control before the clip, as they are: the model sees them in each step."""
+    samples = latent["samples"]
+    before = host.moving.references_before(crop.pipe.positive, samples.shape[2], samples.shape[1])
+    if before is None:
+        return latent
+    mask = latent.get("noise_mask")
+    masks = samples.new_ones(1, 1, *samples.shape[2:]) if mask is None else host.latents.noise_mask_at(mask, samples)
+    masks = masks[:, :1]
+    made: Latent = {**latent, "samples": torch.cat([before.to(samples), samples], dim=2)}
+    made["noise_mask"] = torch.cat([masks.new_zeros(*masks.shape[:2], before.shape[2], *masks.shape[3:]), masks], dim=2)
+    return made
+
+
+@dataclass(frozen=True)
+class Way:
+    """What a descent is of.
+
+    Attributes:
+        head: so many latent frames before the clip's own.
+    """
+
+    crop: Crop
+    settings: ClipSettings
+    recipe: Recipe
+    head: int
+
+
+def _descended(call: KSampleCall, noise: torch.Tensor, way: Way, progress: host.progress.Progress) -> torch.Tensor:
+    crop, recipe, head = way.crop, way.recipe, way.head
     samples, refiner = call.latent["samples"], crop.refiner
     stages = stages_of(call, refiner, recipe)
     scheduler = recipe.settings.sampling.scheduler_func
     run = Run(crop.name, call, (call.seed,), stages, scheduler, custom_of(recipe), crop.others)
-    cells = samples.shape[2]
-    most = host.vae.cells_of_clip(recipe.pipe.vae, settings.span)
-    shared = max(cells_shared(recipe.pipe, settings.overlap), 0)
+    cells = samples.shape[2] - head
+    most = host.vae.cells_of_clip(recipe.pipe.vae, way.settings.span)
+    shared = max(cells_shared(recipe.pipe, way.settings.overlap), 0)
     if cells <= most:
         return run.sample(refiner, noise, progress)
     laid = spans(cells, most, min(shared, most - 1))
     logger.info("%s: %d spans of %d latent frames", crop.name, len(laid), most)
     if refiner is not None:
         logger.info("%s: longer than a span, it is sampled without the refiner", crop.name)
-    tiles = [_tile(span, call) for span in laid]
+    tiles = [_tile(span, call, head, len(laid)) for span in laid]
     whole = run.stages.cut(run.levels(call.model))
     descent = run.descent(run.guidance(), noise, whole, whole[stages.start :], finish=True)
     if descent is None:
@@ -129,14 +159,14 @@ def _descended(
     mask = call.latent.get("noise_mask")
     masks = None if mask is None else host.latents.noise_mask_at(mask, samples)
     sampler = Tiling(descent.sampler, [tiles], noise).of(samples, masks)
-    first = laid[0]
-    start: Latent = {"samples": samples[:, :, first.first : first.last]}
+    first = tiles[0]
+    start: Latent = {"samples": part_of(samples, first.region)}
     if recipe.custom.guider is not None:
         logger.info("%s: longer than a span, its guider gives model, prompts and cfg alone", crop.name)
     cfg = host.custom_sampling.cfg_of(recipe.custom.guider, call.cfg)
-    guidance = Guidance(call.model, call.positive, call.negative, cfg)
+    guidance = Guidance(call.model, first.positive, first.negative, cfg)
     return host.sampling.sample(
-        guidance, start, noise[:, :, first.first : first.last], replace(descent, sampler=sampler), progress
+        guidance, start, part_of(noise, first.region), replace(descent, sampler=sampler), progress
     )
 
 
@@ -145,6 +175,13 @@ def cells_shared(pipe: BasicPipe, frames: int) -> int:
     return host.vae.cells_of_clip(pipe.vae, frames) if frames > 0 else 0
 
 
-def _tile(span: Span, call: KSampleCall) -> Tile:
-    weight = torch.tensor(span.weights, dtype=torch.float32)[:, None, None]
-    return Tile(Stretch(span.first, span.last), weight, call.positive, call.negative)
+def _tile(span: Span, call: KSampleCall, head: int, count: int) -> Tile:
+    """One of ``count``: what is at the head is predicted by all alike."""
+    weights = [*[1 / count] * head, *span.weights]
+    stretch, cells = Stretch(span.first, span.last, head), call.latent["samples"].shape[2]
+
+    def own(conditioning: Conditioning) -> Conditioning:
+        return host.moving.of_span(conditioning, cells, lambda latent: part_of(latent, stretch))
+
+    weight = torch.tensor(weights, dtype=torch.float32)[:, None, None]
+    return Tile(stretch, weight, own(call.positive), own(call.negative))

@@ -5,7 +5,7 @@ is cut. The same table says what crops of one batch may have of a key (``host.st
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
@@ -26,33 +26,38 @@ def entry(embedding: torch.Tensor, options: CondOptions) -> CondEntry:
     return cast(CondEntry, [embedding, options])
 
 
-def crop_conditioning(conditioning: Conditioning, view: View) -> Conditioning:
+def crop_conditioning(conditioning: Conditioning, view: View, kept: Collection[str] = ()) -> Conditioning:
     """The conditioning with all that speaks of the whole picture cut to the crop.
 
     Masks, areas, ControlNet hints, GLIGEN boxes, concatenated latents and masks, and reference latents of the picture's
     shape are cut; every other key stays. What cannot be cut is dropped with a warning. Entries that don't touch
     the crop are left out unless nothing else would be left. A string (the negative placeholder) is passed on.
+
+    Args:
+        kept: keys that are the crop's already.
     """
     if isinstance(conditioning, str):
         return conditioning
-    cropped = [(embedding, _crop_options(options, view)) for embedding, options in conditioning]
+    cropped = [(embedding, _crop_options(options, view, kept)) for embedding, options in conditioning]
     touching = [entry(embedding, options) for embedding, options in cropped if options is not None]
     if touching or not cropped:
         return touching
     logger.warning("no area of the conditioning touches the crop %s: it is used without areas", view.region)
     without_area = [
-        (embedding, _crop_options({key: value for key, value in options.items() if key != "area"}, view))
+        (embedding, _crop_options({key: value for key, value in options.items() if key != "area"}, view, kept))
         for embedding, options in conditioning
     ]
     return [entry(embedding, options) for embedding, options in without_area if options is not None]
 
 
-def _crop_options(options: CondOptions, view: View) -> CondOptions | None:
+def _crop_options(options: CondOptions, view: View, kept: Collection[str]) -> CondOptions | None:
     """New options, None where the entry's area lies elsewhere."""
     cropped: CondOptions = {}
     for name, value in options.items():
         key = KEYS.get(name)
-        if key is None and speaks_of(value, view.picture):
+        if name in kept:
+            cropped[name] = value
+        elif key is None and speaks_of(value, view.picture):
             view.once.warning(f"the conditioning's {name} speaks of the whole picture and can't be cut: left out")
         elif key is None or key.cut is None or value is None:
             cropped[name] = value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -13,6 +13,9 @@ from ...core.reflect import cut_mirrored
 from ..once import Once
 from .control_net import crop_control
 from .protocols import ControlNet
+
+if TYPE_CHECKING:
+    from ...core.clips.path import Path
 
 LATENT_CELL = 8  # areas and GLIGEN boxes count in cells of eight pixels, whatever the model
 
@@ -24,6 +27,7 @@ class View:
     Attributes:
         cells: the size of its latent; what the model takes at no other size is brought to it.
         references: one of ``REFERENCES``.
+        path: a clip's window; where it is no region of its frame, ``region`` is what it covers.
         once: what is left out or left whole is said here.
     """
 
@@ -32,6 +36,7 @@ class View:
     working: Size
     cells: Size | None = None
     references: str = "auto"
+    path: Path | None = None
     once: Once = field(default_factory=Once, compare=False)
 
     @property
@@ -43,7 +48,9 @@ class View:
 def mask(value: torch.Tensor, view: View) -> torch.Tensor:
     """``[H,W]`` or ``[B,H,W]`` -> ``[B,h,w]``."""
     frames = resize_mask(value if value.ndim == 3 else value.reshape(-1, *value.shape[-2:]), view.picture)
-    return cut(frames, view.region)
+    if view.path is None or view.path.is_region:
+        return cut(frames, view.region)
+    return view.path.seen_planes(frames, Region.whole(view.picture)).clamp(0.0, 1.0)
 
 
 def area(value: Sequence[float | str], view: View) -> tuple[float | str, ...] | None:
@@ -117,6 +124,9 @@ def middle(size: Size, shape: Size) -> Region:
 
 def _part(tensor: torch.Tensor, shown: Region, view: View) -> torch.Tensor:
     """The crop's part, at least one cell, of a tensor whose region ``shown`` covers the picture."""
+    if view.path is not None and not view.path.is_region:
+        rows, columns = shown.slices
+        return view.path.seen_planes(tensor[..., rows, columns], Region.whole(view.picture))
     part = view.region.rescaled(view.picture, shown.size).shifted(shown.x1, shown.y1)
     x1, y1 = min(part.x1, shown.x2 - 1), min(part.y1, shown.y2 - 1)
     return cut(tensor, Region(x1, y1, max(part.x2, x1 + 1), max(part.y2, y1 + 1)))

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from .nodes import first_output, node_class, outputs_of, registered_nodes
 from .protocols import Clip, Model
 
-# what ComfyUI calls the models of clips, by how their files are told apart; others with a time axis make stills
-_VIDEO = frozenset({
-    "wan2.1", "hunyuan_video", "ltxv", "ltxav", "cosmos", "cogvideox", "minimax_h3",
-    "mochi_preview", "kandinsky5",
-})  # fmt: skip
+# models of stills, by ComfyUI's names, whose latents are those of a model of clips
+_OF_STILLS = frozenset({"qwen_image", "joyimage", "krea2", "anima"})
 
 
 def is_of_clips(model: Model) -> bool:
-    """Whether a model makes clips, its latents having a time axis."""
+    """Whether a model makes clips: its latents have a time axis, on which a step stands for several frames."""
+    form = getattr(model.model, "latent_format", None)
+    if getattr(form, "latent_dimensions", 2) != 3 or getattr(form, "temporal_downscale_ratio", 4) == 1:
+        return False
     config = getattr(getattr(model.model, "model_config", None), "unet_config", None)
-    return isinstance(config, dict) and config.get("image_model") in _VIDEO
+    shape: dict[str, object] = config if isinstance(config, dict) else {}
+    if shape.get("image_model") == "cosmos_predict2":  # one that starts from frames has a channel to say so
+        return shape.get("in_channels") != 16
+    return shape.get("image_model") not in _OF_STILLS
 
 
 def lora_names() -> list[str]:

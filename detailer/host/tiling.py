@@ -17,10 +17,11 @@ from .sampling import Guidance, guider_for
 
 @dataclass(frozen=True)
 class Stretch:
-    """Frames ``first`` to before ``last`` of a latent ``[B,C,T,h,w]``."""
+    """Frames ``first`` to before ``last`` of a latent ``[B,C,T,h,w]``, after so many at its head that all have."""
 
     first: int
     last: int
+    head: int = 0
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Tile:
 
     Attributes:
         region: in cells of the latent, or some of its frames.
-        weight: ``[h,w]`` of the region's size, ``[n,1,1]`` of the frames; those of all tiles sum to 1 in each cell.
+        weight: ``[h,w]`` of the region's size, ``[n,1,1]`` of the frames, those at the head first; those of all tiles
+            sum to 1 in each cell.
         positive, negative: cut to the region.
     """
 
@@ -95,10 +97,20 @@ class _Whole:
 
 
 def part_of(tensor: torch.Tensor, region: Region | Stretch) -> torch.Tensor:
+    """What a tile has of a latent; a view of it, but for frames with others at the head."""
     if isinstance(region, Stretch):
-        return tensor[:, :, region.first : region.last]
+        part = tensor[:, :, region.head + region.first : region.head + region.last]
+        return torch.cat([tensor[:, :, : region.head], part], dim=2) if region.head else part
     rows, columns = region.slices
     return tensor[..., rows, columns]
+
+
+def _add_to(sum_: torch.Tensor, region: Region | Stretch, part: torch.Tensor) -> None:
+    head = region.head if isinstance(region, Stretch) else 0
+    if isinstance(region, Stretch) and head:
+        sum_[:, :, :head] += part[:, :, :head]
+        region, part = Stretch(head + region.first, head + region.last), part[:, :, head:]
+    part_of(sum_, region).add_(part)
 
 
 @dataclass(frozen=True)
@@ -137,7 +149,7 @@ class _Tiles:
             weight = one.tile.weight.to(x)
             for sum_, part in zip(blended, answer, strict=True):
                 if sum_ is not None and part is not None:
-                    part_of(sum_, one.tile.region).add_(weight * part)
+                    _add_to(sum_, one.tile.region, weight * part)
         return after(added, cast(Answer, tuple(blended)), x, sigma, self._base, model_options)
 
     def clean_up(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,6 +14,9 @@ from ..values import ONLY, BasicPipe, Conditioning, Frame, Refiner, wrapped_seed
 from .plan import CropPlan, Place
 from .recipe import Recipe
 from .together import Laid
+
+if TYPE_CHECKING:
+    from ...core.clips.path import Path
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Crop:
         is_remembered: it came from the memory, and is made.
         is_clip: its frames are sampled as one clip: from one noise over all of them, and with conditioning that is
             for all of them. Else each comes out as it would alone.
+        path: where its window lies in the frames of a clip; None for a region of a picture.
     """
 
     place: Place
@@ -64,6 +69,7 @@ class Crop:
     is_clip: bool = False
     others: Mapping[str, Conditioning] = field(default_factory=dict)
     laid: tuple[Laid, ...] = ()
+    path: Path | None = None
 
     @property
     def plan(self) -> CropPlan:

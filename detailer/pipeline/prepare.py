@@ -14,7 +14,9 @@ from ..control import adapted_model
 from ..host.conditioning import crop_conditioning, kept_options
 from ..host.cuts import View
 from ..host.frames import Chooser, of_frame, wrapper_of_frame
+from ..host.moving import crop_clip
 from ..host.protocols import Model
+from ..host.shown import Codec, Cutter
 from ..prompts.reader import Prompts, encoded
 from ..values import BasicPipe, Conditioning
 from .crop import Crop
@@ -96,9 +98,14 @@ def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
     """With its frame's items of all conditionings, and what they say of the picture cut to the crop."""
     plan = crop.plan
     references = recipe.settings.options.references
-    view = View(crop.picture, plan.region, plan.working, recipe.cells(plan.working), references, recipe.once)
+    region = plan.region if crop.path is None else crop.path.covered
+    cells = recipe.cells(plan.working)
+    view = View(crop.picture, region, plan.working, cells, references, crop.path, recipe.once)
+    cutter = None if crop.path is None or not crop.is_clip else Cutter(view, crop.path, _codec(recipe))
 
     def own(conditioning: Conditioning, which: str) -> Conditioning:
+        if cutter is not None:
+            return crop_clip(conditioning, cutter)
         return crop_conditioning(of_frame(conditioning, crop.frame, f"{recipe.source}, {which}"), view)
 
     patched = Chooser(crop.frame, f"{recipe.source}, a patch on the model")
@@ -111,6 +118,11 @@ def _conditioned(crop: Crop, recipe: Recipe) -> Crop:
         refiner = replace(refiner, model=model, positive=positive, negative=negative)
     others = {name: own(one, f"the guider's {name}") for name, one in recipe.guider_prompts.items()}
     return replace(crop, pipe=pipe, refiner=refiner, others=others)
+
+
+def _codec(recipe: Recipe) -> Codec:
+    tiles = recipe.settings.vae_tiles
+    return Codec(recipe.pipe.vae, recipe.pipe.model, (tiles.encode, tiles.decode))
 
 
 def _with_text(crop: Crop, prompts: Prompts) -> Crop:

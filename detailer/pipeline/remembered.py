@@ -314,6 +314,7 @@ class Recall:
             "picture": crop.picture,
             "frame": (crop.frame, crop.is_clip),
             "region": plan.region,
+            "path": crop.path and (crop.path.size, [*crop.path.poses], [*crop.path.frames]),
             "size": (plan.wished, plan.multiple),
             "seed": plan.seed,
             "denoise": plan.denoise,

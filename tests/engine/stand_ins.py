@@ -46,7 +46,7 @@ MOST: dict[str, float] = {
     "steps": 2, "width": 128, "height": 128, "batch_size": 2, "guide_size": 128, "max_size": 128, "cycle": 2,
     "upscale_factor": 1.5, "rescale_factor": 1.5, "upscale_by": 1.5, "scale_by": 1.5, "start_at_step": 1,
     "base_only_steps": 1, "length": 4, "video_frames": 4, "amount": 2, "megapixels": 0.02, "left": 32, "top": 32,
-    "right": 32, "bottom": 32, "seconds": 1.0,
+    "right": 32, "bottom": 32, "seconds": 1.0, "drop_size": 10,
 }  # fmt: skip
 
 LOADERS: dict[str, tuple[str, ...]] = {
@@ -157,14 +157,22 @@ class Lora:
 
 
 @contextmanager
-def installed(folder: Path) -> Iterator[None]:
-    """ComfyUI with this pack, small models and files under ``folder``, and the stand-ins; afterwards as it was."""
-    Value.of_kind = _values(folder)
+def installed(folder: Path, frames: int = 1) -> Iterator[None]:
+    """ComfyUI with this pack, small models and files under ``folder``, and the stand-ins; afterwards as it was.
+
+    Args:
+        frames: of all pictures that come from elsewhere. What is on them moves.
+    """
+    Value.of_kind = _values(folder, frames)
     served: dict[str, Any] = comfyui.NODE_CLASS_MAPPINGS
     folders = folder_paths.folder_names_and_paths
     before = dict(served), dict(folders), folder_paths.models_dir, _user_folders()
     served |= NODE_CLASS_MAPPINGS
     served |= {name: _loader(kinds) for name, kinds in LOADERS.items() if name in served}
+    batch = MOST["batch_size"]
+    if frames > 1:
+        served["LoadImage"] = _loader(("IMAGE", "MASK"))
+        MOST["batch_size"] = frames
     served |= {VALUE: Value, END: End, "LoraLoader": Lora, "LoraLoaderModelOnly": Lora}
     files = _write_files(folder)
     for kind, path in files.items():
@@ -177,6 +185,7 @@ def installed(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        MOST["batch_size"] = batch
         del server.PromptServer.instance
         for table, was in zip((served, folders), before[:2], strict=True):
             table.clear()
@@ -193,18 +202,20 @@ def _set_user_folders(paths: list[str]) -> None:
     folder_paths.input_directory, folder_paths.output_directory, folder_paths.temp_directory = paths
 
 
-def _values(folder: Path) -> dict[str, Any]:
+def _values(folder: Path, frames: int) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     clip, control_net = text_encoder(), tiny_control_net(folder)
     pipe = pipe_with(unet_pipe(), clip=clip)
     height, width = SIZE
-    picture, covers = drawn(height, width, DISCS)
+    moved = [[disc._replace(x=disc.x + frame) for disc in DISCS] for frame in range(frames)]
+    pictures, covers = zip(*(drawn(height, width, discs) for discs in moved), strict=True)
+    picture = torch.cat(pictures)
     segs = [seg._replace(cropped_image=None) for seg in values_of(pipe, control_net)["SEGS"][1]]
-    mask = (covers.amax(dim=0, keepdim=True) > 0.5).float()
+    mask = (torch.stack(covers).amax(dim=1) > 0.5).float()
     return values_of(pipe, control_net) | {
         "IMAGE": picture, "MASK": mask, "MASK,MASKS": mask, "SEGS": (SIZE, segs), "CLIP": clip,
         "CLIP_VISION": None, "CLIP_VISION_OUTPUT": None, "STYLE_MODEL": None, "GUIDER": _guider(pipe),
-        "LATENT": {"samples": torch.zeros(1, 4, height // 8, width // 8)}, "UPSCALE_MODEL": Enlarging(),
+        "LATENT": {"samples": torch.zeros(frames, 4, height // 8, width // 8)}, "UPSCALE_MODEL": Enlarging(),
     }  # fmt: skip
 
 

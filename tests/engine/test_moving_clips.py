@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import comfy.samplers
@@ -98,12 +99,40 @@ def test_masks_segs_and_track_data_mark_the_same(unet: Pipe, still: torch.Tensor
     each = segs[0]._replace(cropped_mask=torch.as_tensor(segs[0].cropped_mask).repeat(FRAMES, 1, 1))
     assert torch.equal(detailed(still, unet, segs=(size, segs))[0], wanted)
     assert torch.equal(detailed(still, unet, segs=(size, [each]))[0], wanted)
+    assert torch.equal(detailed(still, unet, segs=[(size, segs)] * FRAMES)[0], wanted)
     weights = 2 ** torch.arange(8)
     packed = (mask.reshape(SIZE[0], -1, 8) * weights).sum(-1).to(torch.uint8)[None, None].repeat(FRAMES, 1, 1, 1)
     data = {"packed_masks": packed, "orig_size": SIZE, "n_frames": FRAMES, "scores": []}
     assert torch.equal(detailed(still, unet, track_data=data)[0], wanted)
     nothing = detailed(still, unet, track_data=data | {"packed_masks": None})
     assert torch.equal(nothing[0], still) and [list(one.shape) for one in nothing[1]] == [[1, 64, 64, 3]]
+
+
+def test_a_list_of_segs_is_a_clip_s_frames_and_lists_of_clips_are_one_by_one(unet: Pipe, moving: Any) -> None:
+    """Through ComfyUI's own call: a detector gives one SEGS for each of a list of pictures."""
+    clip, masks = moving
+    segs = [mask_to_segs(mask[None], False, 2.0, False, 2) for mask in masks]
+    given = {"image": clip, "basic_pipe": unet, **WIDGETS}
+    lists = {name: [value] for name, value in given.items()}
+    made = called("MaskDetailerClip", lists | {"segs": segs})
+    assert torch.equal(made[0][0], detailed(clip, unet, mask=masks)[0]) and len(made[0]) == len(made[3]) == 1
+    both = called("MaskDetailerClip", lists | {"image": [clip, clip.flip(1)], "mask": [masks, masks.flip(1)]})
+    assert torch.equal(both[0][0], made[0][0]) and len(both[0]) == len(both[1]) == len(both[4]) == 2
+    shown = called("MaskDetailerClipPlan", lists | {"segs": segs})
+    assert shown[0] == made[4] and torch.equal(shown[1][0], made[3][0])
+
+
+def called(node_id: str, lists: dict[str, list[Any]]) -> list[list[Any]]:
+    import execution
+
+    own = {name: values for name, values in lists.items() if name in any_input(node_id)}
+    outputs, *_ = asyncio.run(execution.get_output_data("prompt", "7", node(node_id), own))
+    return outputs
+
+
+def any_input(node_id: str) -> set[str]:
+    types = NODE_CLASS_MAPPINGS[node_id].INPUT_TYPES()
+    return {name for group in ("required", "optional") for name in types[group]}
 
 
 def test_a_part_fades_in_and_out_within_a_shot(unet: Pipe, still: torch.Tensor) -> None:
@@ -146,8 +175,12 @@ def test_the_plan_is_what_is_done(unet: Pipe, moving: Any) -> None:
         ({"track_data": {"packed_masks": torch.zeros(2, 1, 8, 1, dtype=torch.uint8), "orig_size": SIZE}}, "2 frames"),
         ({"segs": (SIZE, [mask_to_segs(mask_of(*SIZE, BOX), False, 2.0, False)[1][0]._replace(
             cropped_mask=torch.ones(3, 60, 60))])}, "input 'segs': the cropped_mask of segment 1 has 3 frames"),
+        ({"segs": [(SIZE, [])] * 4}, "input 'segs': a list of 4 SEGS for 5 frames"),
+        ({"segs": [(SIZE, [])] * 2 + [5] + [(SIZE, [])] * 2}, r"input 'segs \(frame 3\)': "),
+        ({"segs": [(SIZE, [])] * 4 + [(SIZE, [mask_to_segs(mask_of(*SIZE, BOX), False, 2.0, False)[1][0]._replace(
+            cropped_mask=torch.ones(5, 60, 60))])]}, r"input 'segs \(frame 5\)': .* segment 1 has 5 frames, a frame's"),
     ],
-    ids=["masks", "no tracks", "tracks", "segs"],
+    ids=["masks", "no tracks", "tracks", "segs", "list", "no segs in it", "frames in it"],
 )  # fmt: skip
 def test_other_numbers_of_frames_are_refused(unet: Pipe, still: torch.Tensor, given: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -27,6 +27,15 @@ def vace_model() -> ModelPatcher:
     return _model("WAN21_Vace", shape)
 
 
+def wan_image_model(model_class: str, channels: int) -> ModelPatcher:
+    """A Wan of one block that sees latents of a start picture or a control beside the noise."""
+    shape = {
+        "image_model": "wan2.1", "model_type": "i2v", "dim": 48, "num_heads": 2, "ffn_dim": 64, "num_layers": 1,
+        "text_dim": CONTEXT_WIDTH, "freq_dim": 32, "in_dim": channels, "out_dim": 16, "patch_size": (1, 2, 2),
+    }  # fmt: skip
+    return _model(model_class, shape)
+
+
 def ltx_model() -> ModelPatcher:
     shape = {
         "image_model": "ltxv", "num_layers": 1, "attention_head_dim": 16, "num_attention_heads": 4,
@@ -93,6 +102,8 @@ def _pipe(model: Any, vae: Any, *, pooled: bool = False, **options: Any) -> Pipe
 
 VIDEO: dict[str, Callable[[], Pipe]] = {
     "wan vace": functools.cache(lambda: _pipe(vace_model(), wan_vae())),
+    "wan image to video": functools.cache(lambda: _pipe(wan_image_model("WAN21_I2V", 36), wan_vae())),
+    "wan fun control": functools.cache(lambda: _pipe(wan_image_model("WAN21_FunControl2V", 48), wan_vae())),
     "ltx": functools.cache(  # its text encoder always says which tokens count
         lambda: _pipe(ltx_model(), ltx_vae(), frame_rate=25, attention_mask=torch.ones(1, TOKENS))
     ),

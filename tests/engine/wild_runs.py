@@ -39,7 +39,8 @@ class Seen:
     """What was seen of one run.
 
     Attributes:
-        count: calls of this pack's nodes by type; ``pictures`` detailed, ``segments`` in them, ``refined`` ones.
+        count: calls of this pack's nodes by type; ``pictures`` detailed, ``frames`` of those that are clips,
+            ``segments`` in them, ``refined`` ones.
         wrong: what is not as it should be.
     """
 
@@ -144,7 +145,7 @@ def _misfits(node_id: str, made: Any, missing: set[str]) -> Iterator[str]:
         yield from [] if node_id == "ImpactInversedSwitch" else [f"{node_id} gives {len(result)} values"]
         return
     for place, (kind, is_list, name, value) in enumerate(zip(kinds, are_lists, names, result, strict=True)):
-        for one in value if is_list else [value]:
+        for one in value if is_list and isinstance(value, list) else [value]:
             may_be_none = (node_id, kind) in MAY_BE_NONE or names[place] in missing or node_id in TAKES_APART
             if one is None and may_be_none:
                 continue
@@ -175,6 +176,9 @@ def _detail_looked_at(detail: Any, seen: Seen, pictures: Iterable[Any], count: i
         picture, before = asked[place]
         if picture.pastes:
             seen.wrong += _changes(before, picture.segs, done, recipe.settings)
+        if picture.is_clip:
+            seen.count["frames"] += len(before)
+            seen.wrong += _frames_amiss(before, picture, done)
         seen.count["pictures"] += 1
         seen.count["segments"] += len(picture.segs[1])
         seen.count["refined"] += sum(seg.cropped_image is not None for seg in done.segs[1])
@@ -196,6 +200,20 @@ def _changes(before: torch.Tensor, segs: Any, done: Detailed, settings: Any) -> 
         yield f"{len(refined)} segments were refined, and nothing has changed"
     if not torch.isfinite(after).all() or after.min() < 0 or after.max() > 1:
         yield "a detailed picture is not within 0..1"
+
+
+def _frames_amiss(before: torch.Tensor, picture: Any, done: Detailed) -> Iterator[str]:
+    """What of a clip's segments has another number of frames, and in which frames nothing has changed."""
+    refined = [seg for seg in done.segs[1] if seg.cropped_image is not None]
+    for seg in refined:
+        if len(seg.cropped_image) != len(before):
+            yield f"a segment of a clip of {len(before)} frames has {len(seg.cropped_image)}"
+    if picture.pastes and refined:
+        still = [
+            index for index, (one, other) in enumerate(zip(before, done.image, strict=True)) if torch.equal(one, other)
+        ]
+        if still:
+            yield f"nothing has changed in frames {still}"
 
 
 def reach_of(segs: Any, size: tuple[int, int], feather: int) -> torch.Tensor:

@@ -43,6 +43,7 @@ The figures are those that the pack's own benchmarks printed. To measure and kee
 ```
 python dev.py bench --json docs/benchmarks.json           # speed
 python dev.py bench quality --json docs/benchmarks.json   # a number after it: that many scenes instead of 50
+python dev.py bench clip --json docs/benchmarks.json
 python dev.py docs
 ```
 
@@ -59,6 +60,13 @@ TEXTS = {
 Measured on {machine}; on a busy machine everything takes longer. Compare the ratios: each was taken within one run.
 *The rest* is what the pack spends beside the VAE and the sampler.
 """,
+    "strip": """\
+## What a page that watches costs
+
+Processor time of the server inside what the strip asks for: thumbnails, previews of steps, the crops that are kept to
+be looked at, and the events. At the sizes of *the rest* above; on a model that takes less time for a part it is more of
+it. Where no page watches nothing of it is done. Measured on {machine}.
+""",
     "quality": """\
 ## How good
 
@@ -72,6 +80,18 @@ Then each detail option by itself, on the same scenes; options that sample anew 
 with a fault planted in what the VAE decodes. *Off in levels* is the mean difference to the undegraded scene inside
 the mask, in levels of 255. A shift counts in pixels of the size that is sampled. At this denoise of 0.3 a `fill` does
 harm: it hides what was there, and is for a denoise near 1.
+""",
+    "clip": """\
+## How steady clips are
+
+A drawn face and a drawn weave, spoiled, move over another ground as is known, and the small model details them: frame
+by frame with the still detailer, and in the windows of *MaskDetailer (clip)*. Flicker is the mean difference of a part
+to the next frame's, its motion undone, in levels of 255. Masks are steady, or each off by up to two pixels. *Rush* is
+blurred by its own speed; in a *crossing* the face passes in front of the weave.
+
+The truth flickers too: in each frame the pixels fall on other points of the part. What windows show is put between the
+frame's pixels in the same way, so that even *one picture*, the windows' mean put back in all frames, flickers by what
+that column says.
 """,
     "kernels": """\
 ## Kernels for a crop's way to its working size and back

@@ -14,7 +14,7 @@ import torch
 from ..banded import Band, along_height, along_width
 from ..reflect import cut_mirrored
 from ..region import Region, Size
-from ..resample import LOBES, lanczos
+from ..resample import GENTLE, LANCZOS, Kernel
 
 WHOLE = 1e-6  # pixels: what counts as a whole number of them
 
@@ -89,7 +89,7 @@ def cut(frame: torch.Tensor, pose: Pose, window: Size) -> torch.Tensor:
     if whole is not None:
         inside = whole.inside(Size(*frame.shape[1:3]))
         return frame[(slice(None), *whole.slices)].clone() if inside else cut_mirrored(frame, whole)
-    area = pose.covered(window).padded(LOBES + 1)
+    area = pose.covered(window).padded(LANCZOS.lobes + 1)
     return resampled(cut_mirrored(frame, area), shifted(pose.matrix(window), area), window)
 
 
@@ -98,16 +98,15 @@ def put_back(picture: torch.Tensor, pose: Pose, window: Size, region: Region) ->
 
     Args:
         picture: ``[1,h,w,C]`` float of the window's size, or of any other at which it was worked on: straight from
-            there to the frame's pixels.
+            there to the frame's pixels, by the kernels of ``from_working_size``.
     """
     size = Size(*picture.shape[1:3])
     if size == window and pose.region(window) == region:
         return picture
     back = pose.back(window)
     back = np.concatenate([back[:, :2], back @ np.array([[region.x1], [region.y1], [1.0]])], axis=1)
-    return resampled(
-        picture, back * np.array([[size.width / window.width], [size.height / window.height]]), region.size
-    )
+    back = back * np.array([[size.width / window.width], [size.height / window.height]])
+    return resampled(picture, back, region.size, GENTLE if _stretch(back) > 1.0 else LANCZOS)
 
 
 def within(pose: Pose, window: Size, region: Region, ramp: float = 1.0) -> torch.Tensor:
@@ -127,8 +126,8 @@ def shifted(matrix: np.ndarray, area: Region) -> np.ndarray:
     return matrix - np.array([[0.0, 0.0, area.x1], [0.0, 0.0, area.y1]])
 
 
-def resampled(image: torch.Tensor, matrix: np.ndarray, size: Size) -> torch.Tensor:
-    """A picture sampled where a matrix says, by Lanczos-3, stretched where that makes it smaller.
+def resampled(image: torch.Tensor, matrix: np.ndarray, size: Size, kernel: Kernel = LANCZOS) -> torch.Tensor:
+    """A picture sampled where a matrix says, by a kernel that is stretched where that makes it smaller.
 
     Args:
         image: ``[1,H,W,C]`` float; past its borders it goes on with its edge.
@@ -139,19 +138,20 @@ def resampled(image: torch.Tensor, matrix: np.ndarray, size: Size) -> torch.Tens
     """
     if matrix[0, 1] == matrix[1, 0] == 0.0:
         planes = image[0].movedim(-1, 0)
-        planes = along_width(planes, _line(matrix[0, 0], matrix[0, 2], image.shape[2], size.width))
-        planes = along_height(planes, _line(matrix[1, 1], matrix[1, 2], image.shape[1], size.height))
+        planes = along_width(planes, _line(kernel, matrix[0, 0], matrix[0, 2], image.shape[2], size.width))
+        planes = along_height(planes, _line(kernel, matrix[1, 1], matrix[1, 2], image.shape[1], size.height))
         return planes.movedim(0, -1)[None]
-    stretch = max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1.0)
+    stretch = _stretch(matrix)
     x = np.arange(size.width) + 0.5
     y = (np.arange(size.height) + 0.5)[:, None]
     across = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] - 0.5
     down = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] - 0.5
-    reach = math.ceil(LOBES * stretch)
+    reach = math.ceil(kernel.lobes * stretch)
     left, top = np.floor(across).astype(np.int64), np.floor(down).astype(np.int64)
     offsets = np.arange(1 - reach, reach + 1)
     columns, rows = (
-        _weights(near[..., None] + offsets - exact[..., None], stretch) for near, exact in ((left, across), (top, down))
+        _weights(kernel, near[..., None] + offsets - exact[..., None], stretch)
+        for near, exact in ((left, across), (top, down))
     )
     flat = image[0].detach().to("cpu", torch.float32).reshape(-1, image.shape[-1])
     height, width = image.shape[1:3]
@@ -165,19 +165,24 @@ def resampled(image: torch.Tensor, matrix: np.ndarray, size: Size) -> torch.Tens
     return made.reshape(1, *size, -1).to(image)
 
 
-def _weights(away: np.ndarray, stretch: float) -> np.ndarray:
-    weights = lanczos(away / stretch)
+def _stretch(matrix: np.ndarray) -> float:
+    """How much smaller a matrix makes a picture, 1 at least."""
+    return max(float(np.hypot(matrix[0, 0], matrix[1, 0])), 1.0)
+
+
+def _weights(kernel: Kernel, away: np.ndarray, stretch: float) -> np.ndarray:
+    weights = kernel.weights(away / stretch)
     return (weights / weights.sum(axis=-1, keepdims=True)).astype(np.float32)
 
 
-def _line(step: float, start: float, inputs: int, outputs: int) -> Band:
+def _line(kernel: Kernel, step: float, start: float, inputs: int, outputs: int) -> Band:
     """The filter that samples a line at ``start + step * (i + 0.5)``; past its ends it goes on with its last value."""
     stretch = max(abs(step), 1.0)
     centres = start + step * (np.arange(outputs) + 0.5) - 0.5
-    reach = math.ceil(LOBES * stretch)
+    reach = math.ceil(kernel.lobes * stretch)
     taps = min(2 * reach + 1, inputs)
     columns = np.floor(centres).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)
-    weights = lanczos((columns - centres[:, None]) / stretch)
+    weights = kernel.weights((columns - centres[:, None]) / stretch)
     weights /= weights.sum(axis=1, keepdims=True)
     inside = np.clip(columns, 0, inputs - 1)
     starts = np.clip(inside[:, 0], 0, inputs - taps)

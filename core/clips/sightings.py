@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ import torch
 from ..mask_to_segs import mask_to_segs
 from ..masks import covered_region, resize_mask
 from ..region import Region, Size
-from ..seg import SEGS, bbox, crop_region, seg_mask
+from ..seg import SEGS, crop_region, seg_mask
 
 LEVELS = 4  # of each colour in a look
 SOLID = 0.5  # mask values above it are the part, where a part's place and look are reckoned
@@ -24,14 +24,12 @@ class Sighting:
     Attributes:
         region: the smallest that holds its mask.
         mask: ``[h,w]`` float32 0..1 over the region.
-        box: what was detected, or the region.
         label: what it is.
         look: how often each colour occurs under the mask, ``[LEVELS**3]``, summing to 1; None: no picture is known.
     """
 
     region: Region
     mask: np.ndarray
-    box: Region
     label: str = ""
     look: np.ndarray | None = None
 
@@ -47,14 +45,12 @@ class Sighting:
     @classmethod
     def joined(cls, parts: Sequence[Sighting], label: str) -> Sighting:
         """Several as one; at least one."""
-        region = parts[0].region
-        for one in parts[1:]:
-            region = region.union(one.region)
+        region = Region.of_all([one.region for one in parts])
         mask = np.zeros(region.size, np.float32)
         for one in parts:
             place = mask[one.region.relative_to(region).slices]
             np.maximum(place, one.mask, out=place)
-        return cls(region, mask, region, label)
+        return cls(region, mask, label)
 
     @property
     def area(self) -> float:
@@ -86,7 +82,7 @@ def of_segs(segs: SEGS, picture: Size) -> list[Sighting]:
         if not covered.is_empty:
             tight = covered.shifted(inside.x1, inside.y1)
             label = seg.label if isinstance(seg.label, str) else ""
-            found.append(Sighting(tight, mask[covered.slices].cpu().numpy().copy(), bbox(seg), label))
+            found.append(Sighting(tight, mask[covered.slices].cpu().numpy().copy(), label))
     return found
 
 
@@ -98,7 +94,7 @@ def looked_at(sightings: list[Sighting], frame: torch.Tensor) -> Iterator[Sighti
         cells = (levels[..., 0] * LEVELS + levels[..., 1]) * LEVELS + levels[..., 2]
         weights = (one.mask > SOLID) if (one.mask > SOLID).any() else one.mask
         look = np.bincount(cells.ravel(), weights.ravel().astype(np.float64), LEVELS**3)
-        yield Sighting(one.region, one.mask, one.box, one.label, look / max(look.sum(), 1e-9))
+        yield replace(one, look=look / max(look.sum(), 1e-9))
 
 
 def overlap(first: Sighting, second: Sighting, dx: float = 0.0, dy: float = 0.0) -> float:

@@ -53,20 +53,21 @@ class Track:
     def label(self) -> str:
         return next((one.label for _, one in self.sightings.regions() if one.label), "")
 
-    def nearest(self, frame: int) -> Sighting:
-        """The sighting in a frame, or the nearest to it."""
-        return self.sightings[min(self.sightings, key=lambda other: (abs(other - frame), other))]
+    def nearest(self, frame: int) -> int:
+        """The frame itself where it was seen there, or the nearest in which it was."""
+        return frame if frame in self.sightings else min(self.sightings, key=lambda other: (abs(other - frame), other))
 
 
 @dataclass
 class _Path:
-    """A track in the making."""
+    """A track in the making, in the shot that begins with a frame."""
 
+    shot: int
     sightings: Album = field(default_factory=Album)
 
     @classmethod
-    def begun(cls, frame: int, sighting: Sighting) -> _Path:
-        path = cls()
+    def begun(cls, shot: int, frame: int, sighting: Sighting) -> _Path:
+        path = cls(shot)
         path.sightings[frame] = sighting
         return path
 
@@ -127,12 +128,12 @@ def follow(
     from scipy.optimize import linear_sum_assignment
 
     alive: list[_Path] = []
-    done: list[tuple[_Path, int]] = []
+    paths: list[_Path] = []
     shot, index = 0, -1
     for index, sightings in enumerate(seen):
         if index in cuts:
             shot = index
-        gone = [path for path in alive if index - path.last > gap + 1 or path.last < shot]
+        gone = [path for path in alive if path.shot != shot or index - path.last > gap + 1]
         for path in gone:
             path.sightings.put_away()
         alive = [path for path in alive if not any(path is one for one in gone)]
@@ -142,11 +143,11 @@ def follow(
             for row, column in zip(*linear_sum_assignment(costs), strict=True):
                 if costs[row, column] < IMPOSSIBLE:
                     alive[row].sightings[index] = left.pop(int(column))
-        new = [_Path.begun(index, one) for one in left.values()]
+        new = [_Path.begun(shot, index, one) for one in left.values()]
         alive += new
-        done += [(path, shot) for path in new]
+        paths += new
     ends = [*sorted(cut for cut in cuts if cut > 0), frames if frames is not None else index + 1]
     return [
-        Track(number, path.sightings, (shot, next(end for end in ends if end > shot)))
-        for number, (path, shot) in enumerate(done, start=1)
+        Track(number, path.sightings, (path.shot, next(end for end in ends if end > path.shot)))
+        for number, path in enumerate(paths, start=1)
     ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..masks import covered_region
 from ..reflect import moved_mask
 from ..region import Region, Size
 from .motion import LEAST_LIKE, TEMPLATE_LIKE, Template
@@ -52,11 +53,14 @@ class Window:
         regions = {pose.region(self.size) for pose in self.poses.values()}
         return next(iter(regions)) if len(regions) == 1 else None
 
+    @property
+    def typical(self) -> Region:
+        """What the part covers of it in a typical frame: the median of each side, upright as the frame is."""
+        return _whole(_typical(self.track, self.poses), self.size.width / 2, self.size.height / 2)
+
     def mask_in(self, frame: int) -> torch.Tensor:
         """The part's own mask as the window shows it in a frame, ``[1,h,w]``; in a gap that of the nearest sighting."""
-        if frame in self.track.sightings:
-            return _in_window(self.track.sightings[frame], self.poses[frame], self.size)
-        nearest = min(self.track.sightings, key=lambda other: (abs(other - frame), other))
+        nearest = self.track.nearest(frame)
         return _in_window(self.track.sightings[nearest], self.poses[nearest], self.size)
 
 
@@ -79,31 +83,29 @@ def window_of(track: Track, frames: Frames, picture: Size, framing: Framing) -> 
     """The window of a track.
 
     Its path follows what the picture shows under the masks, as far as that can be made out, else the masks; all its
-    frames lie about it in the same place of the window, whatever the masks' edges do. It is large enough for every
-    mask. Where nothing moves it stands still at whole pixels, and is the crop region of a still picture.
+    frames lie about it in the same place of the window, whatever the masks' edges do. It is as large as a typical
+    frame's crop region, and larger where a mask would not fit. Where nothing moves it stands still at whole pixels.
 
     Args:
         frames: a frame ``[H,W,3]`` float 0..1 by its number.
     """
     measured, lost = _measured(track, frames)
     poses = _steadied(smoothed(measured, framing.smoothing), track)
-    extent = _extent(track, poses)
+    extent, typical = _extent(track, poses), _typical(track, poses)
     if len({*poses.values()}) == 1:
         pose = next(iter(poses.values()))
-        box = Region(*(round(side) for side in (extent[0] + pose.x, extent[1] + pose.y, extent[2] + pose.x,
-                                                 extent[3] + pose.y)))  # fmt: skip
-        region = box.padded(framing.margin).union(box.grown(framing.crop_factor, picture)).within(picture)
+        box, part = (_whole(sides, pose.x, pose.y) for sides in (extent, typical))
+        region = box.padded(framing.margin).union(part.grown(framing.crop_factor, picture)).within(picture)
         middle = Pose((region.x1 + region.x2) / 2, (region.y1 + region.y2) / 2)
         return _window(track, region.size, dict.fromkeys(poses, middle), lost)
     largest = max(pose.zoom for pose in poses.values())
-    extent = tuple(side * largest for side in extent)  # type: ignore[assignment]
-    middle = complex(extent[0] + extent[2], extent[1] + extent[3]) / 2
-    wished = [framing.crop_factor * (extent[2] - extent[0]), framing.crop_factor * (extent[3] - extent[1])]
-    least = [extent[2] - extent[0] + 2 * framing.margin, extent[3] - extent[1] + 2 * framing.margin]
-    width, height = (
-        max(round(min(side, most)), int(np.ceil(low)), 1)
-        for side, low, most in zip(wished, least, (picture.width, picture.height), strict=True)
-    )
+    extent, typical = extent * largest, typical * largest
+    centre = (typical[:2] + typical[2:]) / 2
+    reach = np.minimum(framing.crop_factor * (typical[2:] - typical[:2]), (picture.width, picture.height)) / 2
+    first = np.minimum(centre - reach, extent[:2] - framing.margin)
+    last = np.maximum(centre + reach, extent[2:] + framing.margin)
+    width, height = (max(round(float(side)), 1) for side in last - first)
+    middle = complex(*(first + last) / 2)
     return _window(track, Size(height, width), {
         frame: _moved(replace(pose, zoom=pose.zoom / largest), middle) for frame, pose in poses.items()
     }, lost)  # fmt: skip
@@ -120,10 +122,8 @@ def _window(track: Track, size: Size, poses: Mapping[int, Pose], lost: frozenset
     for frame, sighting in track.sightings.items():
         np.maximum(mask, _in_window(sighting, poses[frame], size)[0].numpy(), out=mask)
     track.sightings.put_away()
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = Region(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1) if len(rows) else Region(
-        0, 0, size.width, size.height
-    )  # fmt: skip
+    box = covered_region(torch.from_numpy(mask))
+    box = Region.whole(size) if box.is_empty else box
     return Window(track, size, poses, box, mask, lost)
 
 
@@ -223,17 +223,33 @@ def _steadied(path: Mapping[int, np.ndarray], track: Track) -> dict[int, Pose]:
     return {frame: Pose(float(x), float(y), float(np.exp(z)), float(turn)) for frame, (x, y, z, turn) in path.items()}
 
 
-def _extent(track: Track, poses: Mapping[int, Pose]) -> tuple[float, float, float, float]:
+def _extent(track: Track, poses: Mapping[int, Pose]) -> np.ndarray:
     """What all masks cover about the poses, in the windows' pixels from their middle: left, top, right, bottom."""
-    sides = []
+    seen = []
+    for frame, sighting in track.sightings.regions():
+        region = sighting.region
+        corners = [(x, y) for x in (region.x1, region.x2) for y in (region.y1, region.y2)]
+        seen += [_from_middle(poses[frame], *corner) for corner in corners]
+    return np.concatenate([np.min(seen, axis=0), np.max(seen, axis=0)])
+
+
+def _typical(track: Track, poses: Mapping[int, Pose]) -> np.ndarray:
+    """The same of a typical frame's mask: the median of each side, taken as long as it is in its frame."""
+    boxes = []
     for frame, sighting in track.sightings.regions():
         pose, region = poses[frame], sighting.region
-        factor = cmath.rect(pose.zoom, pose.turn)
-        corners = [complex(x, y) for x in (region.x1, region.x2) for y in (region.y1, region.y2)]
-        seen = [(corner - complex(pose.x, pose.y)) / factor for corner in corners]
-        sides.append(
-            (min(one.real for one in seen), min(one.imag for one in seen), -max(one.real for one in seen),
-             -max(one.imag for one in seen))
-        )  # fmt: skip
-    left, top, right, bottom = np.array(sides).min(axis=0)
-    return float(left), float(top), float(-right), float(-bottom)
+        middle = _from_middle(pose, (region.x1 + region.x2) / 2, (region.y1 + region.y2) / 2)
+        half = np.array([region.width, region.height]) / 2 / pose.zoom
+        boxes.append(np.concatenate([middle - half, middle + half]))
+    return np.median(boxes, axis=0)
+
+
+def _from_middle(pose: Pose, x: float, y: float) -> np.ndarray:
+    """A point of the frame, in a window's pixels from its middle."""
+    away = complex(x - pose.x, y - pose.y) / cmath.rect(pose.zoom, pose.turn)
+    return np.array([away.real, away.imag])
+
+
+def _whole(sides: np.ndarray, x: float, y: float) -> Region:
+    """Sides about a point, at whole pixels."""
+    return Region(*(round(float(side)) for side in sides + np.array([x, y, x, y])))

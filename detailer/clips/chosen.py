@@ -12,7 +12,7 @@ def with_choices(plan: ClipPlan, chosen: Chosen) -> ClipPlan:
     """A clip's plan with what is chosen for its parts. A part is where it is first seen."""
     if not chosen.choices.all:
         return plan
-    boxes = {part.crop.number: part.track.sightings[part.track.first].box for part in plan.parts}
+    boxes = {part.crop.number: part.track.sightings[part.track.first].region for part in plan.parts}
     by_number = chosen.by_number(boxes)
     parts = [
         replace(part, crop=replace(with_choice(part.crop, by_number.get(part.crop.number)), candidates=1))

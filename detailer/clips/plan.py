@@ -155,17 +155,14 @@ def _planned(window: Window, picture: Size, settings: ClipSettings, recipe: Reci
     # a window that moves has room on all sides: it is laid in the middle of a picture that is large enough
     room = picture if whole is not None else Size(*(5 * side for side in picture))
     region = whole or Region.whole(window.size).shifted(2 * picture.width, 2 * picture.height)
-    box = window.box.shifted(region.x1, region.y1)
-    chosen = working_size(
-        region, Part(box, box), room, recipe.settings.size, recipe.multiple, options.size or UNTURNED.size
-    )
+    part = Part(window.typical.shifted(region.x1, region.y1), window.box.shifted(region.x1, region.y1))
+    chosen = working_size(region, part, room, recipe.settings.size, recipe.multiple, options.size or UNTURNED.size)
     if chosen.region != region and not chosen.skipped:
         right = (chosen.region.x1 + chosen.region.x2 - region.x1 - region.x2) / 2
         down = (chosen.region.y1 + chosen.region.y2 - region.y1 - region.y2) / 2
         window = resized(window, chosen.region.size, right, down)
-        box = window.box.shifted(chosen.region.x1, chosen.region.y1)
     number = window.track.number
-    seg = SEG(None, window.mask, 1.0, chosen.region.as_list(), box.as_tuple(), window.track.label)
+    seg = SEG(None, window.mask, 1.0, chosen.region.as_list(), part.box.as_tuple(), window.track.label)
     crop = CropPlan(
         number,
         seg,
@@ -174,7 +171,7 @@ def _planned(window: Window, picture: Size, settings: ClipSettings, recipe: Reci
         chosen.wished,
         chosen.multiple,
         wrapped_seed(recipe.settings.seed + number - 1),
-        options.denoise.denoise(recipe.settings.sampling.denoise, window.box.size.area),
+        options.denoise.denoise(recipe.settings.sampling.denoise, part.box.size.area),
         skipped=chosen.skipped,
         too_large=chosen.skipped is not None,
         why="" if options.size == UNTURNED.size else chosen.text,

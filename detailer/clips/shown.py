@@ -64,7 +64,7 @@ class Shown:
         """The part as it is in its middle frame, its box where it is first seen: there choices look for it."""
         track = part.track
         crop = part.crop_in(_middle(part))
-        first = track.sightings[track.first].box
+        first = track.sightings[track.first].region
         seg = SEG(self._seen(part), None, 1.0, crop.region.as_list(), first.as_tuple(), track.label)
         return replace(crop, seg=seg, frames=(track.first + 1, track.last + 1))
 

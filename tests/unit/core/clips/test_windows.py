@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from mask_detailer.core import Size, mask_to_segs
+from mask_detailer.core import Size, from_working_size, mask_to_segs
 from mask_detailer.core.clips import spans as spans_module
 from mask_detailer.core.clips.pose import Pose, cut, cut_mask, put_back, within
 from mask_detailer.core.clips.sightings import of_mask
@@ -61,6 +61,15 @@ def test_straight_from_another_size_and_upright_ones_as_turned() -> None:
     assert torch.allclose(upright, hardly, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [Size(100, 130), Size(30, 39)])
+def test_the_way_back_is_the_still_detailer_s_kernel(size: Size) -> None:
+    picture = torch.rand(1, *size, 3, generator=torch.Generator().manual_seed(2))
+    pose = Pose(60, 48)
+    back = put_back(picture, pose, WINDOW, pose.covered(WINDOW).padded(1))[:, 1:-1, 1:-1]
+    inner = (slice(None), slice(4, -4), slice(4, -4))
+    assert torch.allclose(back[inner], from_working_size(picture, WINDOW)[inner], atol=1e-5)
+
+
 def followed(scene: MovingScene, **framing: float) -> Window:
     frames = [torch.from_numpy(frame) for frame in scene.bad]
     (track,) = follow([of_mask(torch.from_numpy(mask)) for mask in scene.masks])
@@ -93,13 +102,25 @@ def test_windows_follow_the_picture_and_not_the_masks(kind: str, shake: int) -> 
         assert window.mask_in(frame).sum() == pytest.approx(sighting.area / window.poses[frame].zoom ** 2, rel=0.02)
 
 
-@pytest.mark.parametrize("shake", [0, 2])
-def test_what_stands_still_has_the_still_picture_s_region(shake: int) -> None:
-    scene = moving_scene(4, Motion(), 4, shake)
-    region = followed(scene).region
-    assert region is not None
-    (seg,) = mask_to_segs(torch.from_numpy(scene.masks.max(axis=0)), False, 1.3, False)[1]
-    assert region.as_list() == seg.crop_region
+def test_what_stands_still_has_the_still_picture_s_region() -> None:
+    (seg,) = mask_to_segs(torch.from_numpy(moving_scene(4, Motion(), 1).masks), False, 1.3, False)[1]
+    region = followed(moving_scene(4, Motion(), 4)).region
+    assert region is not None and region.as_list() == seg.crop_region
+    shaken = followed(moving_scene(4, Motion(), 5, 2)).region
+    assert shaken is not None and np.abs(np.subtract(shaken.as_list(), seg.crop_region)).max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["still", "zoom"])
+def test_a_window_is_as_large_as_a_typical_frame_s_region_and_holds_all_masks(kind: str) -> None:
+    scene = moving_scene(0, MOTIONS[kind], 5)
+    steady = followed(scene, crop_factor=2.0)
+    rows, columns = (np.flatnonzero(scene.masks[2].any(axis=axis)) for axis in (1, 0))
+    scene.masks[2, rows[0] - 40 : rows[0], columns[0] : columns[-1]] = 1.0
+    odd = followed(scene, crop_factor=2.0, margin=3)
+    assert np.abs(np.subtract(odd.typical.size, steady.typical.size)).max() <= 1
+    assert np.abs(np.subtract(odd.typical.size, steady.box.size)).max() <= 2
+    assert odd.size.width - steady.size.width <= 1 and odd.box.padded(2).inside(odd.size)
+    assert odd.box.height >= odd.typical.height + 35
 
 
 def test_a_gap_is_filled() -> None:

@@ -10,11 +10,11 @@ import { addElement, named } from "./widgets.js";
 export const TOUCH_UP = "MaskDetailerTouchUp";
 const FOLDER = "mask_detailer_touch_up"; // of the folder for previews
 const OPEN_EDITOR = "Comfy.MaskEditor.OpenMaskEditor";
-const HEIGHT = 64; // pixels
+const HEIGHT = 60; // pixels at the most: what is said may take two lines
 const EVERY = 400; // milliseconds
 const BAR_CLASS = "mask-detailer-touch-up";
-const BAR = `box-sizing: border-box; height: ${HEIGHT}px; display: grid; gap: 4px; grid-template: auto 1fr / 1fr 1fr;
-  padding: 2px 4px; font-size: 12px; color: var(--input-text, #ddd);`;
+const BAR = `box-sizing: border-box; max-height: ${HEIGHT}px; display: grid; gap: 4px; align-content: center;
+  grid-template: minmax(auto, 34px) auto / 1fr 1fr; padding: 2px 4px; font-size: 12px; color: var(--input-text, #ddd);`;
 const BUTTON = `border: 1px solid var(--border-color, #555); border-radius: 6px; padding: 2px 6px; cursor: pointer;
   background: var(--comfy-input-bg, #222); color: inherit; font: inherit;`;
 const LINE = "grid-column: 1 / 3; overflow: hidden; text-overflow: ellipsis;";

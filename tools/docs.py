@@ -60,6 +60,13 @@ TEXTS = {
 Measured on {machine}; on a busy machine everything takes longer. Compare the ratios: each was taken within one run.
 *The rest* is what the pack spends beside the VAE and the sampler.
 """,
+    "strip": """\
+## What a page that watches costs
+
+Processor time of the server inside what the strip asks for: thumbnails, previews of steps, the crops that are kept to
+be looked at, and the events. At the sizes of *the rest* above; on a model that takes less time for a part it is more of
+it. Where no page watches nothing of it is done. Measured on {machine}.
+""",
     "quality": """\
 ## How good
 

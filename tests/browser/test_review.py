@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.client import Client
-from support.page import ADD, CONNECT, SCREENSHOTS, finished, look_at, queue, set_widget
+from support.page import ADD, CONNECT, LOAD, SCREENSHOTS, finished, look_at, queue, set_widget
 from support.review import (
     DETAILER,
     DIALOG,
@@ -275,6 +275,19 @@ def test_in_a_subgraph(page: Any, renderer: str) -> None:
     page.wait_for_function(f"() => document.querySelectorAll('{STRIP}').length >= 1")
     page.evaluate(CLOSE)
     page.locator(f"{STRIP}:visible").wait_for(timeout=10_000)
+    other = {
+        "id": around,
+        "type": "FaceDetailer",
+        "pos": [0, 0],
+        "size": [320, 600],
+        "flags": {},
+        "order": 0,
+        "mode": 0,
+    }
+    page.evaluate(LOAD, {"nodes": [other], "links": [], "groups": [], "version": 0.4})
+    look_at(page, around)
+    page.wait_for_timeout(500)
+    assert page.locator(f"{STRIP}:visible").count() == 0  # a node of the same id in another workflow has none
 
 
 def saved_size(page: Any, node: int) -> list[int]:

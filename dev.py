@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Mask Detailer's one development script: demo, tests, benchmarks and a server, each from nothing.
 
-    python dev.py demo                 detail a picture in a real ComfyUI and write before, mask and after
+    python dev.py demo [--clip]        detail a picture (a clip) in a real ComfyUI and write before, mask and after
     python dev.py test [pytest args]   lint, type-check and run every test; with arguments, only pytest
     python dev.py test --fast          the quick part of the tests alone
     python dev.py test --browser       all, and Chromium is installed for the browser tests (as with CI=true)
@@ -11,6 +11,7 @@
     python dev.py docs [--check]       write the pages of docs/ that are made from the code, or check them
     python dev.py locales [--add FILE] bring locales/ in line with the code; names what lacks a translation
     python dev.py templates         make example_workflows/ and subgraphs/ anew (tools/templates); needs a Chromium
+    python dev.py pictures [NAMES]     make pictures of help pages and templates anew (tools/pictures)
     python dev.py train [args]         train the tests' small model (tools/tiny_model)
     python dev.py farm                 write the example of docs/farm.md to demo_output/farm
 
@@ -350,6 +351,7 @@ COMMANDS = {
     "docs": script("tools", "docs.py"),
     "locales": module("locales"),
     "templates": module("templates"),
+    "pictures": module("pictures"),
     "train": module("tiny_model.train"),
     "farm": module("support.farm_example"),
     "test": module("pytest"),

@@ -90,8 +90,8 @@ to the next frame's, its motion undone, in levels of 255. Masks are steady, or e
 blurred by its own speed; in a *crossing* the face passes in front of the weave.
 
 The truth flickers too: in each frame the pixels fall on other points of the part. What windows show is put between the
-frame's pixels in the same way, so that even *one picture*, the windows' mean put back in all frames, flickers by what
-that column says.
+frame's pixels in the same way, so that *one picture*, the mean of what a window showed, put back in all frames, flickers
+by what that column says. Nothing as sharp is much steadier.
 """,
     "kernels": """\
 ## Kernels for a crop's way to its working size and back

@@ -43,7 +43,8 @@ def test_loads_and_converts(page: Any, client: Client, name: str) -> None:
     assert page.evaluate(TOO_SMALL) == []
 
 
-def test_help_pictures_load(page: Any) -> None:
-    """A relative address in a help page leads to a picture that the browser can show."""
-    widths = page.evaluate(HELP_PICTURES, "MaskDetailerPipe")
+@pytest.mark.parametrize("node", ["MaskDetailerPipe", "MaskDetailerClip"])
+def test_help_pictures_load(page: Any, node: str) -> None:
+    """A relative address in a help page leads to a picture that the browser can show, moving ones too."""
+    widths = page.evaluate(HELP_PICTURES, node)
     assert widths and all(widths)

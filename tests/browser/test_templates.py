@@ -13,7 +13,8 @@ from support.client import Client
 from support.page import CONVERT, LOAD, SCREENSHOTS
 from templates.blueprints import BLUEPRINTS
 from templates.graph import Graph
-from templates.workflows import MODELS, TEMPLATES
+from templates.parts import MODELS
+from templates.workflows import TEMPLATES
 
 WINDOW = {"width": 1600, "height": 900}
 # the zoom at which ComfyUI opens a template in that window. A node's text has 14 pixels at zoom 1, and the canvas

@@ -14,6 +14,7 @@ import numpy as np
 
 from support import pictures, subgraphs
 from support.client import Prompt
+from support.clip_files import write_video
 from support.pictures import Pixels
 from support.server import CHECKOUT
 from support.workflow import TRAINED
@@ -35,7 +36,7 @@ _MUTED, _BYPASSED = 2, 4  # a node's mode
 # small and quick: what a run costs is not what these tests are about
 _QUICK: dict[str, Any] = {
     "guide_size": 64, "max_size": 128, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple",
-    "bbox_threshold": 0.2, "amount": FRAMES,
+    "bbox_threshold": 0.2, "amount": FRAMES, "size_mode": "guide_size",
 }  # fmt: skip
 
 
@@ -132,7 +133,7 @@ def with_stand_ins(prompt: Prompt, **widgets: Any) -> Prompt:
 
     ``widgets`` replace those of every node that has them.
     """
-    prompt = copy.deepcopy(prompt)
+    prompt = _as_checkpoints(copy.deepcopy(prompt))
     mask = itertools.cycle(masks())
     clip = "stand-in for the text encoder"
     encoders = {node for node, step in prompt.items() if step["class_type"] == "CheckpointLoaderSimple"}
@@ -149,12 +150,35 @@ def with_stand_ins(prompt: Prompt, **widgets: Any) -> Prompt:
                 inputs["model_name"] = FACE_MODEL
             case "UltralyticsDetectorProvider":
                 step.update(class_type="MaskDetailerDemoDetector", inputs={})  # its outputs are in the same places
+            case "SAM3_VideoTrack":
+                step.update(class_type="MaskDetailerDemoTracks", inputs={"images": inputs["images"]})
             case "LoadImage":
                 inputs["image"] = f"{next(mask)}.png"
             case "LoadVideo":
                 inputs["file"] = "clip.mp4"
     prompt[clip] = {"class_type": "MaskDetailerDemoClip", "inputs": {}}
     return prompt
+
+
+# what loads a part of a model, and which output of a checkpoint that is
+_PARTS = {"UNETLoader": 0, "CLIPLoader": 1, "DualCLIPLoader": 1, "VAELoader": 2}
+
+
+def _as_checkpoints(prompt: Prompt) -> Prompt:
+    """Loaders of parts as loaders of checkpoints, and no LoRAs."""
+    slots = {node: _PARTS[step["class_type"]] for node, step in prompt.items() if step["class_type"] in _PARTS}
+    loras = {
+        node: step["inputs"]["model"] for node, step in prompt.items() if step["class_type"] == "LoraLoaderModelOnly"
+    }
+    for step in prompt.values():
+        for name, value in step["inputs"].items():
+            if not isinstance(value, list) or not isinstance(value[0], str):
+                continue
+            source, slot = loras.get(value[0], value)
+            step["inputs"][name] = [source, slots.get(source, slot)]
+    for node in slots:
+        prompt[node] = {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": ""}}
+    return {node: step for node, step in prompt.items() if node not in loras}
 
 
 def masks() -> dict[str, Pixels]:
@@ -172,8 +196,8 @@ def write_inputs(folder: Path) -> None:
     for name, mask in masks().items():
         write_painted(folder / f"{name}.png", picture, mask)
     mask = masks()["painted"]
-    write_clip(folder / "clip.mp4", [np.roll(picture, 2 * frame, axis=1) for frame in range(FRAMES)])
-    write_clip(folder / "masks.mp4", [np.roll(mask, 2 * frame, axis=1) for frame in range(FRAMES)])
+    write_video(folder / "clip.mp4", [np.roll(picture, 2 * frame, axis=1) for frame in range(FRAMES)])
+    write_video(folder / "masks.mp4", [np.roll(mask, 2 * frame, axis=1) for frame in range(FRAMES)])
 
 
 def write_painted(path: Path, picture: Pixels, mask: Pixels) -> None:
@@ -181,22 +205,6 @@ def write_painted(path: Path, picture: Pixels, mask: Pixels) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     layers = [*cv2.split(picture)[::-1], 255 - mask]
     path.write_bytes(cv2.imencode(".png", cv2.merge(layers))[1].tobytes())
-
-
-def write_clip(path: Path, frames: list[Pixels], rate: int = 8) -> None:
-    """Frames (``[H,W,3]``, or masks ``[H,W]``; even sides) as a video file."""
-    import av
-
-    height, width = frames[0].shape[:2]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for frame in frames:
-            kind = "rgb24" if frame.ndim == 3 else "gray"
-            for packet in stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format=kind)):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
 
 
 def unknown(workflow: Workflow, object_info: dict[str, Any]) -> Iterator[str]:

@@ -42,6 +42,28 @@ def trained(picture: str, mask: str) -> Prompt:
     return prompt
 
 
+# how the demo's clip is worked on: no larger than the model needs
+CLIP_WIDGETS: dict[str, Any] = {
+    "guide_size": 352, "max_size": 512, "smoothing": 1.0, "gap": 4, "cut_threshold": 0.18, "fade": 3, "span": 81,
+    "overlap": 16,
+}  # fmt: skip
+
+
+def trained_clip(clip: str, masks: str) -> Prompt:
+    """A clip and the clip of its masks, detailed by MaskDetailerClip with the trained model."""
+    prompt = trained("", "")
+    for name, file in (("picture", clip), ("mask", masks)):
+        prompt[f"{name} file"] = {"class_type": "LoadVideo", "inputs": {"file": file}}
+        prompt[name] = {"class_type": "GetVideoComponents", "inputs": {"video": [f"{name} file", 0]}}
+    inputs = prompt[DETAILER]["inputs"] | CLIP_WIDGETS
+    prompt["masks"] = {"class_type": "ImageToMask", "inputs": {"image": ["mask", 0], "channel": "red"}}
+    inputs["mask"] = ["masks", 0]
+    for name in ("batch_size", "inpaint_model", "bbox_fill"):  # it has none of these
+        inputs.pop(name)
+    prompt[DETAILER] = {"class_type": "MaskDetailerClip", "inputs": inputs}
+    return prompt
+
+
 def saved_workflows() -> list[str]:
     """Names of the workflows in tests/data: saved by a browser, and what each must become when it is queued."""
     return sorted(file.name.removesuffix(".api.json") for file in _SAVED.glob("*.api.json"))
@@ -62,5 +84,10 @@ def write_inputs(folder: Path) -> None:
 
 def result(client: Client, prompt_id: str) -> Pixels:
     """The saved picture of a finished prompt."""
-    (image,) = client.history(prompt_id)["outputs"][RESULT]["images"]
-    return decode(client.view(image))
+    (picture,) = results(client, prompt_id)
+    return picture
+
+
+def results(client: Client, prompt_id: str) -> list[Pixels]:
+    """The saved pictures of a finished prompt."""
+    return [decode(client.view(image)) for image in client.history(prompt_id)["outputs"][RESULT]["images"]]

@@ -15,7 +15,7 @@ ROOT = Path(mask_detailer.core.__file__).resolve().parents[1]
 TEMPLATES = sorted((ROOT / "example_workflows").glob("*.json"))
 BLUEPRINTS = sorted((ROOT / "subgraphs").glob("*.json"))
 SMALL = {"a", "of", "and"}  # words that titles leave so
-FOLDERS = {"checkpoints", "detection", "ultralytics"}
+FOLDERS = {"checkpoints", "detection", "diffusion_models", "loras", "text_encoders", "ultralytics", "vae"}
 
 
 def read(path: Path) -> dict[str, Any]:

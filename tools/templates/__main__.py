@@ -19,7 +19,8 @@ from support.client import Client
 from templates import blueprints, page
 from templates.graph import Graph, Saved
 from templates.layout import Sizes, Template, finished, place
-from templates.workflows import MODELS, TEMPLATES
+from templates.parts import MODELS
+from templates.workflows import TEMPLATES
 
 RENDERERS = ("classic", "vue")
 

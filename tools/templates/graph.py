@@ -59,8 +59,11 @@ class Node:
 
     def slot(self, name: str) -> int:
         """Which of its inputs that is, once its widgets that have a wire are inputs too."""
-        names = [name for name, _ in self.sockets] + [widget for widget in self.widgets if widget in self.given]
-        return names.index(name)
+        return self.inputs().index(name)
+
+    def inputs(self) -> list[str]:
+        """Its inputs' names, those of its widgets that have a wire last."""
+        return [name for name, _ in self.sockets] + [widget for widget in self.widgets if widget in self.given]
 
     def kind(self, name: str) -> str:
         return (dict(self.sockets) | self.widgets)[name]
@@ -168,9 +171,10 @@ class Graph:
         node.sockets += [(name, given[name].type) for name in growing]
         unknown = given.keys() - inputs.keys() - {"after", *growing}
         assert not unknown, f"{kind} has no {unknown}"
-        for name, value in given.items():
-            if isinstance(value, Output):
-                self.connect(value, node, name)
+        wires = {name: value for name, value in given.items() if isinstance(value, Output)}
+        node.given.update(dict.fromkeys(wires, 0))  # all that have a wire, before a place among them is asked for
+        for name, value in wires.items():
+            self.connect(value, node, name)
         return node
 
     def put(self, subgraph: Subgraph, size: int, look: int = 0, **given: Output) -> Node:
@@ -188,7 +192,8 @@ class Graph:
         return node
 
     def connect(self, source: Output, target: Node, name: str) -> None:
-        link = Link(len(self.links) + 1, source, target, [name for name, _ in target.sockets].index(name))
+        target.given[name] = 0
+        link = Link(len(self.links) + 1, source, target, target.slot(name))
         self.links.append(link)
         target.given[name] = link
 

@@ -152,7 +152,7 @@ def hits(start: Point, end: Point, boxes: Sequence[Box], margin: float = 3.0) ->
 def _ends(link: Link, sizes: Sizes, renderer: int) -> tuple[Point, Point]:
     source, target = link.source.node, link.target
     (x0, y0), (x3, y3) = source.position, target.position
-    name = target.sockets[link.slot][0]
+    name = target.inputs()[link.slot]
     below = sizes[source.id][renderer].outputs[link.source.slot], sizes[target.id][renderer].inputs[name]
     return (x0 + source.size[0], y0 + below[0]), (x3, y3 + below[1])
 

@@ -50,7 +50,7 @@ FRAMES = """
 2. Run: the mask holds for all frames.
 3. **Your own clip**: choose it in **Load Video**, select both nodes that are off and press **Ctrl+M**; then connect **images** to **image** of the detailer, and **fps** to **Create Video**.
 
-Every frame starts from the same seed; nothing else holds them together. Keep **denoise** low. A mask that moves: a clip of masks, through **Convert Image to Mask**.
+Every frame starts from the same seed; nothing else holds them together. Keep **denoise** low. A part that moves: the template *Moving Parts*.
 """
 
 INPAINTING_MODEL = f"""
@@ -88,4 +88,58 @@ PLAN_FIRST = f"""
 2. Run. **Detail Plan** samples nothing: it draws crops, sizes and order. Crops of one colour are sampled at once; grey ones are left out, and the table says why.
 3. Change **guide_size**, **max_size**, **crop_factor** and **drop_size** until you like it.
 4. Write the same values into the detailer, select both nodes that are off, press **Ctrl+M**, and run.
+"""
+
+_MOVING = """
+1. **Load Video**: choose a clip.
+2. **What to follow**: a word for it, such as *face*, *hand* or *dog*. SAM 3 finds each in the clip and follows it.
+"""
+
+MOVING_PARTS = f"""{_MOVING}
+3. **Load Checkpoint**: any image model. The settings suit SD 1.5.
+4. Say in the prompt what the parts show, and run.
+
+Each part is worked on in one window that moves with it, with the same noise in each frame: detail stays where it is on the part.
+
+- It swims: lower **denoise**.
+- Wrong parts: a more exact word, or **max_objects** of the tracker.
+- A part that goes out of sight for longer: raise **gap**.
+- Parts of your own: a mask for each frame to **mask**, instead of **track_data**.
+
+Outside the masks each frame stays as it is.
+
+Needs ComfyUI's SAM 3 nodes.
+"""
+
+MOVING_PARTS_VIDEO_MODEL = f"""{_MOVING}
+3. Say in the prompt what the parts show, and run. ComfyUI offers the files that are missing.
+
+A video model gets a part's frames as one clip: what it adds moves as the part does.
+
+- Longer than **span** frames: in pieces that overlap.
+- **Detailer Options** has *denoise_scale* at *noise_level*: **denoise** 0.5 is half noise, whatever the model's shift.
+- Another model: Wan 14B, the low noise model of Wan 2.2, LTX or HunyuanVideo, with its own text encoder and VAE.
+- Out of memory: lower **max_size**, then **span**.
+
+Outside the masks each frame stays as it is.
+
+Needs ComfyUI's SAM 3 nodes.
+"""
+
+EDIT_MODEL_FLUX_KONTEXT = f"""
+1. {PAINT} Parts that don't touch are detailed one by one.
+2. The prompt is an instruction: say what shall become of the part, and what shall stay. Run. ComfyUI offers the files that are missing.
+
+**Detailer Options** has *references* at *crop*: the model is shown the part itself, so that the person stays the same; what it shifts and tints is put right.
+
+It drifts from the picture: lower **denoise** to 0.7. Nothing happens: a plainer instruction.
+"""
+
+EDIT_MODEL_QWEN = f"""
+1. {PAINT} Parts that don't touch are detailed one by one.
+2. The prompt is an instruction: say what shall become of the part, and what shall stay. Run. ComfyUI offers the files that are missing.
+
+**Detailer Options** has *references* at *crop*: the model is shown the part itself; the text encoder sees the whole picture.
+
+Without the LoRA (**Ctrl+B** on it): **steps** 20, **cfg** 2.5; finer, and slower.
 """

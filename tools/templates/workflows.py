@@ -3,82 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from templates import blueprints, notes
-from templates.graph import BYPASSED, MUTED, Graph, Model, Node, Output
+from templates import blueprints, editing, moving, notes
+from templates.graph import BYPASSED, MUTED, Graph, Node
 from templates.layout import Cell, Template
-
-HUB = "https://huggingface.co"
-SD15, SDXL, REFINER = (
-    "v1-5-pruned-emaonly-fp16.safetensors",
-    "sd_xl_base_1.0.safetensors",
-    "sd_xl_refiner_1.0.safetensors",
+from templates.parts import (
+    FACES,
+    INPAINTING,
+    PAINTED_PANELS,
+    PICTURE,
+    REFINER,
+    SAMPLING,
+    SD15,
+    SDXL,
+    YOLO_FACES,
+    YOLO_HANDS,
+    mask_detailer,
+    painted,
+    painted_cells,
+    prompted,
+    saver,
 )
-INPAINTING, FACES = "512-inpainting-ema.safetensors", "mediapipe_face_fp32.safetensors"
-YOLO_FACES, YOLO_HANDS = "bbox/face_yolov8m.pt", "bbox/hand_yolov8s.pt"
-MODELS = (
-    Model(SD15, f"{HUB}/Comfy-Org/stable-diffusion-v1-5-archive/resolve/main/{SD15}", "checkpoints"),
-    Model(SDXL, f"{HUB}/stabilityai/stable-diffusion-xl-base-1.0/resolve/main/{SDXL}", "checkpoints"),
-    Model(REFINER, f"{HUB}/stabilityai/stable-diffusion-xl-refiner-1.0/resolve/main/{REFINER}", "checkpoints"),
-    Model(INPAINTING, f"{HUB}/Comfy-Org/stable_diffusion_2.1_repackaged/resolve/main/{INPAINTING}", "checkpoints"),
-    Model(FACES, f"{HUB}/Comfy-Org/mediapipe/resolve/main/detection/{FACES}", "detection"),
-    # the page compares the name with the widget's value, which has the folder before it
-    Model(YOLO_FACES, f"{HUB}/Bingsu/adetailer/resolve/main/face_yolov8m.pt", "ultralytics"),
-    Model(YOLO_HANDS, f"{HUB}/Bingsu/adetailer/resolve/main/hand_yolov8s.pt", "ultralytics"),
-)
-PICTURE = "example.png"  # comes with ComfyUI
-SAMPLING: dict[str, Any] = {"steps": 20, "cfg": 7.0, "sampler_name": "dpmpp_2m", "scheduler": "karras"}
-
-
-@dataclass(frozen=True)
-class Prompted:
-    """A checkpoint with its prompts."""
-
-    checkpoint: Node
-    positive: Node
-    negative: Node
-
-    def parts(self) -> dict[str, Any]:
-        outputs: dict[str, Any] = {name.lower(): self.checkpoint.out(name) for name in ("MODEL", "CLIP", "VAE")}
-        ends = {"positive": self.positive, "negative": self.negative}
-        return outputs | {name: node.out("CONDITIONING") for name, node in ends.items()}
-
-
-def prompted(graph: Graph, text: str, checkpoint: str = SD15, name: str = "", width: int = 280) -> Prompted:
-    loader = graph.add("CheckpointLoaderSimple", min(width + 10, 290), name or None, ckpt_name=checkpoint)
-    clip = loader.out("CLIP")
-    of = f" of the {name.lower()}" if name else ""
-    return Prompted(
-        loader,
-        graph.add("CLIPTextEncode", (width, 90), f"Prompt{of}", "green", clip=clip, text=text),
-        graph.add("CLIPTextEncode", (width, 90), f"Negative{of}", "red", clip=clip, text="blurry, low quality"),
-    )
-
-
-def painted(graph: Graph, title: str = "Picture: paint the mask", height: int = 360, width: int = 290) -> Node:
-    return graph.add("LoadImage", (width, height), title, image=PICTURE)
-
-
-def mask_detailer(graph: Graph, title: str | None = None, look: int = 0, **given: Any) -> Node:
-    """The mask detailer with settings for Stable Diffusion 1.5."""
-    usual: dict[str, Any] = {
-        "guide_size": 512,
-        "crop_factor": 2.0,
-        "noise_mask_feather": 20,
-        "feather": 5,
-        "denoise": 0.5,
-    }
-    width = given.pop("width", 320)
-    return graph.add("MaskDetailerPipe", width, title, look, **(SAMPLING | usual | given))
-
-
-def saver(
-    graph: Graph, images: Output, title: str = "Result", look: int = 0, width: int = 350, height: int = 380
-) -> Node:
-    size = (width, height)
-    return graph.add("SaveImage", size, title, look, images=images, filename_prefix="mask_detailer")
 
 
 def detail_a_mask(graph: Graph) -> Template:
@@ -302,25 +248,16 @@ def plan_first(graph: Graph) -> Template:
     return Template(graph, cells, panels, asked, [plan, table], {4: 30})
 
 
-PAINTED_PANELS = [("1  Picture and model", 1), ("2  Prompt", 2), ("3  Detail", 1), ("4  Result", 1)]
-
-
-def painted_cells(
-    picture: Node, note: Node, prompt: Prompted, pipe: Node, work: list[Node], results: list[Node]
-) -> list[Cell]:
-    """The picture's wires run straight over the note, the model's over the prompts."""
-    return [
-        Cell(0, 0, [picture]), Cell(0, 1, [prompt.checkpoint]), Cell(1, 0, [note], 90),
-        Cell(1, 1, [prompt.positive, prompt.negative], 96), Cell(2, 1, [pipe]), Cell(3, 0, work), Cell(4, 0, results),
-    ]  # fmt: skip
-
-
 TEMPLATES: dict[str, Callable[[Graph], Template]] = {
     "Detail a Mask": detail_a_mask,
+    "Edit Model Flux Kontext": editing.kontext,
+    "Edit Model Qwen": editing.qwen,
     "Faces": faces,
     "Faces Hands and Eyes": faces_hands_and_eyes,
     "Frames of a Clip": frames,
     "Inpainting Model": inpainting_model,
+    "Moving Parts": moving.moving_parts,
+    "Moving Parts Video Model": moving.video_model,
     "Options Compared": options_compared,
     "Plan First": plan_first,
     "Refiner": refiner,

@@ -1,10 +1,13 @@
-"""A node pack for the demo and the tests only: conditioning, what stands in for a text encoder, and detectors."""
+"""A node pack for the demo and the tests only: conditioning, what stands in for a text encoder, detectors
+and a tracker."""
 
 import zlib
 from typing import Any
 
+import numpy as np
 import torch
 from support.detectors import BoxDetector, FloodSam, OutlineDetector, SamModel
+from support.pictures import SMALL_BOXES
 from tiny_model import conditioning
 
 CONTEXT_WIDTH, POOLED_WIDTH = 64, 16  # those of support.checkpoint
@@ -57,7 +60,7 @@ class MaskDetailerDemoClip:
     def doit(self) -> tuple[Any]:
         return (self,)
 
-    def tokenize(self, text: str) -> str:
+    def tokenize(self, text: str, **_: object) -> str:
         return text
 
     def encode_from_tokens_scheduled(self, text: str) -> list[list[Any]]:
@@ -87,12 +90,34 @@ class MaskDetailerDemoDetector:
         return BoxDetector(), OutlineDetector(), SamModel(FloodSam())
 
 
+class MaskDetailerDemoTracks:
+    """What ComfyUI's SAM 3 would say of the first two boxes of the tests' picture, which move by 2 pixels a frame."""
+
+    CATEGORY = "MaskDetailer/demo"
+    RETURN_TYPES = ("SAM3_TRACK_DATA",)
+    FUNCTION = "doit"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"images": ("IMAGE",)}}
+
+    def doit(self, images: torch.Tensor) -> tuple[dict[str, Any]]:
+        count, height, width = images.shape[:3]
+        masks = np.zeros((count, 2, height, width), np.uint8)
+        for frame in range(count):
+            for number, (x1, y1, x2, y2) in enumerate(SMALL_BOXES[:2]):
+                masks[frame, number, y1:y2, x1 + 2 * frame : x2 + 2 * frame] = 1
+        packed = torch.from_numpy(np.packbits(masks, axis=-1, bitorder="little"))
+        return ({"packed_masks": packed, "orig_size": (height, width), "n_frames": count, "scores": []},)
+
+
 NODE_CLASS_MAPPINGS = {
     "MaskDetailerDemoConditioning": MaskDetailerDemoConditioning,
     "MaskDetailerDemoPart": MaskDetailerDemoPart,
     "MaskDetailerDemoClip": MaskDetailerDemoClip,
     "MaskDetailerDemoAnyClip": MaskDetailerDemoAnyClip,
     "MaskDetailerDemoDetector": MaskDetailerDemoDetector,
+    "MaskDetailerDemoTracks": MaskDetailerDemoTracks,
 }
 NODE_DISPLAY_NAME_MAPPINGS = {
     "MaskDetailerDemoConditioning": "Mask Detailer demo conditioning",
@@ -100,4 +125,5 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "MaskDetailerDemoClip": "Mask Detailer demo text encoder",
     "MaskDetailerDemoAnyClip": "Mask Detailer demo text encoder, any text",
     "MaskDetailerDemoDetector": "Mask Detailer demo detectors",
+    "MaskDetailerDemoTracks": "Mask Detailer demo tracks",
 }

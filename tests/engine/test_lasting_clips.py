@@ -185,7 +185,8 @@ def test_a_correction_does_not_flicker(unet: Pipe, clip: Any, moves: bool, told:
     middle = [255 * np.polyval(fit, 0.5) for fit in fits]
     widgets: dict[str, Any] = SMALL | {"feather": 3, "detail_options": COLOUR, "detailer_hook": Tints()}
     alone = MaskDetailerPipe().doit(*noisy, unet, **widgets)[0]
-    plain = MaskDetailerPipe().doit(*noisy, unet, **(widgets | {"detail_options": DetailOptions()}))[0]
+    widgets["detail_options"] = DetailOptions()
+    plain = MaskDetailerPipe().doit(*noisy, unet, **widgets)[0]
     x1, y1, x2, y2 = (side + (4, 4, -4, -4)[i] for i, side in enumerate(BOXES[0]))
     pairs = [(a[y1:y2, x1:x2, 0].flatten(), b[y1:y2, x1:x2, 0].flatten()) for a, b in zip(plain, alone, strict=True)]
     each = [255 * np.polyval(np.polyfit(a, b, 1), 0.5) for a, b in pairs]

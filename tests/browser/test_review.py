@@ -275,15 +275,8 @@ def test_in_a_subgraph(page: Any, renderer: str) -> None:
     page.wait_for_function(f"() => document.querySelectorAll('{STRIP}').length >= 1")
     page.evaluate(CLOSE)
     page.locator(f"{STRIP}:visible").wait_for(timeout=10_000)
-    other = {
-        "id": around,
-        "type": "FaceDetailer",
-        "pos": [0, 0],
-        "size": [320, 600],
-        "flags": {},
-        "order": 0,
-        "mode": 0,
-    }
+    place = {"pos": [0, 0], "size": [320, 600], "flags": {}, "order": 0, "mode": 0}
+    other = {"id": around, "type": "FaceDetailer", **place}
     page.evaluate(LOAD, {"nodes": [other], "links": [], "groups": [], "version": 0.4})
     look_at(page, around)
     page.wait_for_timeout(500)

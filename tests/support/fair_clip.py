@@ -12,7 +12,7 @@ import numpy as np
 from tiny_model import scenes
 
 SIZE = (480, 352)  # of a frame, width first
-FRAMES, RATE = 16, 10  # how many there are, and how many a second
+FRAMES, RATE = 12, 8  # how many there are, and how many a second
 BLUR = 2.0  # pixels
 SHAKE = 2  # pixels that a mask is off at most
 GROW, SOFT = 5.0, 3.0  # pixels that a mask reaches beyond the part, and by which blurred fades into crisp

@@ -114,7 +114,7 @@ def weave(runs: Runs) -> Image.Image:
 
 def moving(runs: Runs) -> Image.Image:
     """Three moments of the clip, before on the left and after on the right."""
-    rows = [beside([seen(one[frame], FRAME, (247, 163)) for one in runs.clip]) for frame in (0, 8, 16)]
+    rows = [beside([seen(one[frame], FRAME, (247, 163)) for one in runs.clip]) for frame in (0, 4, 8)]
     return beside(rows, gap=5, down=True)
 
 
@@ -123,7 +123,7 @@ def film(runs: Runs) -> Image.Image:
     before, after = runs.clip
     sheet = Image.new("RGB", THUMB, (26, 24, 36))
     pen = ImageDraw.Draw(sheet)
-    for place, frame in enumerate((before[4], before[14], after[4], after[14])):
+    for place, frame in enumerate((before[3], before[10], after[3], after[10])):
         x, y = 38 + (place // 2) * 216, 30 + (place % 2) * 224
         sheet.paste(seen(frame, (110, 10, 452, 352), (208, 212)), (x, y))
     for y in range(12, 500, 34):

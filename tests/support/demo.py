@@ -68,8 +68,8 @@ def detail(base: Path, setup_seconds: float) -> None:
 def detail_clip(base: Path, setup_seconds: float) -> None:
     with starting(base) as running:
         clip = fair_clip.fair_clip()
-        before_path = write_video(OUTPUT / "clip_before.mp4", clip.bad, fair_clip.RATE, exact=True)
-        masks_path = write_video(OUTPUT / "clip_masks.mp4", clip.masks, fair_clip.RATE, exact=True)
+        before_path = write_video(OUTPUT / "clip_before.mp4", [*clip.bad], fair_clip.RATE, exact=True)
+        masks_path = write_video(OUTPUT / "clip_masks.mp4", [*clip.masks], fair_clip.RATE, exact=True)
         with running.client() as client:
             prompt = workflow.trained_clip(client.upload_image(before_path), client.upload_image(masks_path))
             after = running.made(client, prompt)

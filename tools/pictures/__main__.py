@@ -115,7 +115,7 @@ def weave(runs: Runs) -> Image.Image:
 def moving(runs: Runs) -> Image.Image:
     """Three moments of the clip, before on the left and after on the right."""
     rows = [beside([seen(one[frame], FRAME, (247, 163)) for one in runs.clip]) for frame in (0, 4, 8)]
-    return beside(rows, gap=5, down=True)
+    return beside(rows, gap=5, down=True).resize(THUMB)
 
 
 def film(runs: Runs) -> Image.Image:
@@ -125,7 +125,7 @@ def film(runs: Runs) -> Image.Image:
     pen = ImageDraw.Draw(sheet)
     for place, frame in enumerate((before[3], before[10], after[3], after[10])):
         x, y = 38 + (place // 2) * 216, 30 + (place % 2) * 224
-        sheet.paste(seen(frame, (110, 10, 452, 352), (208, 212)), (x, y))
+        sheet.paste(seen(frame, (66, 4, 408, 352), (208, 212)), (x, y))
     for y in range(12, 500, 34):
         for x in (10, 472):
             pen.rounded_rectangle((x, y, x + 18, y + 20), 5, fill=(244, 240, 230))

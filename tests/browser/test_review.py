@@ -250,15 +250,7 @@ def test_in_a_subgraph(page: Any, renderer: str) -> None:
     around = page.evaluate(INTO_SUBGRAPH, [DETAILER])
     size = saved_size(page, around)
     assert run(page) == ALL
-    page.evaluate(
-        """id => {
-            const { canvas, graph } = window.app;
-            const [x, y] = graph.getNodeById(id).pos;
-            [canvas.ds.scale, canvas.ds.offset] = [1, [140 - x, 150 - y]];
-            canvas.setDirty(true, true);
-        }""",
-        around,
-    )
+    look_at(page, around)
     outer = page.locator(f"{STRIP}:visible")
     outer.wait_for(timeout=10_000)
     assert saved_size(page, around) == size

@@ -18,7 +18,7 @@ from pathlib import Path
 SPEED = ("imports", "masks", "overhead", "together", "frames")
 OWN_TABLES = (
     "quality", "residual", "kernels", "clip", "long_clips", "gpu", "contact_sheet", "wild", "wild_runs", "old_files",
-    "ledger",
+    "ledger", "strip",
 )  # fmt: skip
 
 

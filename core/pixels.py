@@ -10,6 +10,7 @@ import torch
 from .region import Size
 
 FORMATS = ("jpeg", "png", "webp")
+QUICK = 1  # how hard a PNG is packed, of 9: somebody waits for it
 LARGEST_WEBP = 16383  # pixels of a side
 
 
@@ -48,5 +49,5 @@ def encoded(pixels: np.ndarray, form: str, quality: int = 80) -> bytes:
     if form not in FORMATS:
         raise ValueError(f"'{form}' is no format of previews; it must be one of {', '.join(FORMATS)}")
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format=form, quality=quality)
+    Image.fromarray(pixels).save(file, format=form, quality=quality, compress_level=QUICK)
     return file.getvalue()

@@ -22,7 +22,7 @@ from .review import AFTER, BEFORE, CANDIDATE, LONGEST_SIDE, Facts, Node, Review,
 
 EVENT = "mask_detailer.live"
 STEPS_A_SECOND = 10
-STEPS_SHARE = 0.004  # of the time: step events that take longer to make come the more seldom,
+STEPS_SHARE = 0.002  # of the time: step events that take longer to make come the more seldom,
 LONGEST_PAUSE = 2.0  # but no more than this many seconds apart
 PATIENCE = 30.0  # seconds that a page may take to be loaded again while a run goes on
 _MOST_CLIENTS = 64

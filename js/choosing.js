@@ -2,8 +2,9 @@
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { changed, read, write } from "./choices.js";
-import { nodeAt } from "./nodes.js";
+import { everyNode, nodeAt } from "./nodes.js";
 import { text } from "./texts.js";
+import { TOUCH_UP } from "./touch_up.js";
 import { takeStep } from "./undo.js";
 import { named } from "./widgets.js";
 
@@ -14,6 +15,9 @@ const OWN_CONTROLS = { seed_2nd: "seed_2nd_mode" };
 export function placeOf(run) {
   const node = nodeAt(run.node);
   const widget = named(node, "choices");
+  if (node?.comfyClass === TOUCH_UP) {
+    return { why: text("review_one_step", "a step is done once: for another try undo it (Ctrl+Z), and run with another seed") };
+  }
   if (!widget) return { why: text("review_no_choices", "this node takes no choices") };
   const slot = node.inputs?.findIndex((input) => input.name === "choices") ?? -1;
   if (slot >= 0 && node.isInputConnected(slot)) {
@@ -24,7 +28,9 @@ export function placeOf(run) {
   return { node, widget, choices };
 }
 
+/* Asked for where a widget moves on by itself: what it held in the run that is looked at. */
 async function promptOf(promptId) {
+  if ([...everyNode()].every((node) => movingOf(node).next().done)) return {};
   const history = await (await api.fetchApi(`/history/${encodeURIComponent(promptId)}`)).json();
   if (history[promptId]) return history[promptId].prompt[2];
   const { queue_running: running } = await (await api.fetchApi("/queue")).json();

@@ -9,6 +9,7 @@ import { listenForReview, openReview, reviewAgain } from "./review.js";
 import { Run } from "./run.js";
 import { HEIGHT, Strip } from "./strip.js";
 import { text } from "./texts.js";
+import { TOUCH_UP } from "./touch_up.js";
 import { teller } from "./wish.js";
 
 const MOST_RUNS = 64;
@@ -27,13 +28,15 @@ function followRemoval(node) {
   const { onRemoved } = node;
   node.onRemoved = function (...args) {
     onRemoved?.apply(this, args);
-    shown.get(this)?.strip.close();
+    const { strip, unmount } = shown.get(this) ?? {};
+    strip?.close();
+    unmount?.(true);
     shown.delete(this);
   };
 }
 
 function addStrip(node, run) {
-  const strip = new Strip(run, openReview);
+  const strip = new Strip(run, openReview, nodeAt(run.node)?.comfyClass !== TOUCH_UP);
   followRemoval(node);
   shown.set(node, { strip, unmount: mount(node, strip.element, HEIGHT) });
 }
@@ -42,7 +45,7 @@ function removeStrip(node) {
   const { strip, unmount } = shown.get(node);
   shown.delete(node);
   strip.close();
-  unmount();
+  unmount(false);
 }
 
 /* On its node where that shows segments, and on the nodes of the subgraphs around it. */

@@ -53,7 +53,8 @@ function insist(node, widget, element) {
   };
 }
 
-/* As high as ``height`` says, always. What is given back takes it away again. */
+/* As high as ``height`` says, always. What is given back takes it away again; or, where the node is gone, what would be
+ * left of it: the page shows another node of its id in the same place. */
 export function mount(node, element, height) {
   const growth = height + GAP;
   const always = { getMinHeight: () => height, getMaxHeight: () => height };
@@ -67,7 +68,8 @@ export function mount(node, element, height) {
     onSerialize?.call(this, saved, ...args);
     saved.size = [saved.size[0], saved.size[1] - growth];
   };
-  return () => {
+  return (isGone) => {
+    if (isGone) return desist?.();
     node.onSerialize = onSerialize;
     if (desist) widget.onRemove?.();
     else node.removeWidget(widget);

@@ -5,7 +5,7 @@ import { again, candidates, CANDIDATES, choiceOf, keep, nextSeed, pick, reset, s
 import { choose, isStale, placeOf, runAgain } from "./choosing.js";
 import { STYLE } from "./review_style.js";
 import { Stage } from "./stage.js";
-import { addStyle, element, jpeg } from "./strip.js";
+import { addStyle, element, jpeg, put } from "./strip.js";
 import { text } from "./texts.js";
 
 let opened = null;
@@ -85,7 +85,9 @@ class Review {
     left.ariaLabel = text("review_previous", "previous part");
     right.ariaLabel = text("review_next", "next part");
     this.grid = element("div", "grid");
-    this.badge = Object.assign(element("div", "badge"), { role: "status" });
+    this.preview = Object.assign(new Image(), { alt: "" });
+    this.said = element("span");
+    this.badge = Object.assign(element("div", "badge", this.preview, this.said), { role: "status" });
     const middle = element("div", "middle", left, this.stage.element, this.grid, right, this.badge);
     return element("main", "", middle, this.panel());
   }
@@ -143,13 +145,21 @@ class Review {
   /* The run goes on, or begins anew: what is looked at stays until there is another picture of it. */
   heard(parts) {
     if (!this.part) return this.run.isOver ? this.close() : this.status();
-    if (!parts || parts.includes(this.part)) this.show();
+    const isNews = !parts || (parts.includes(this.part) && this.shown !== this.look);
+    if (isNews) this.show();
     else this.status();
+  }
+
+  /* What of the part is shown beside how its run stands: a step changes none of it. */
+  get look() {
+    const { state, seed, size, candidates } = this.part;
+    return [this.run.promptId, state, seed, size, candidates?.length].join();
   }
 
   show() {
     const { run, part } = this;
     if (!part) return;
+    this.shown = this.look;
     this.title.textContent = run.where([part]);
     const { choice } = this;
     const state = { kept: text("live_kept", "kept"), skipped: part.skipped }[part.state];
@@ -177,7 +187,7 @@ class Review {
   load(part, version) {
     const { large } = this;
     large.version = version;
-    for (const which of part.state === "kept" ? ["before"] : ["before", "after"]) {
+    for (const which of part.state === "kept" ? ["before"] : ["after", "before"]) {
       const image = new Image();
       image.onload = () => {
         if (this.large !== large || large.version !== version) return;
@@ -240,32 +250,35 @@ class Review {
     const isWaited = this.isBusy || this.isQueued || (!run.isOver && !["done", "kept", "skipped"].includes(part?.state));
     this.badge.hidden = !isWaited && part?.state !== "stopped";
     const preview = part?.state === "working" && part.preview;
-    const image = preview ? [Object.assign(new Image(), { src: jpeg(preview), alt: "" })] : [];
+    this.preview.hidden = !preview;
+    if (preview) put({ src: jpeg(preview) }, this.preview);
     const words = this.isQueued ? text("review_queued", "queued") : [run.main, run.more].filter(Boolean).join(" · ");
-    this.badge.replaceChildren(...image, element("span", "", words));
+    put({ textContent: words }, this.said);
   }
 
   showFilm() {
-    const { parts } = this.run;
-    const looks = [...parts.values()].map(({ key, state, after }) => `${key} ${state} ${after?.length ?? 0}`);
-    const look = [this.key, ...looks].join();
-    if (this.film.dataset.look === look) return;
-    this.film.dataset.look = look;
-    const made = [...parts.values()].map((part) => {
-      const image = Object.assign(new Image(), { alt: "", draggable: false });
+    const parts = [...this.run.parts.values()];
+    const keys = parts.map(({ key }) => key).join();
+    if (this.film.dataset.keys !== keys) this.film.replaceChildren(...parts.map((part) => this.frame(part)));
+    for (const [index, part] of parts.entries()) {
+      const one = this.film.children[index];
       const picture = (part.state !== "kept" && part.after) || part.before;
-      if (picture) image.src = jpeg(picture);
-      const one = button("", "", null, "");
-      one.append(image, element("span", "", this.run.pictures > 1 ? `${part.picture + 1}.${part.number}` : `${part.number}`));
-      Object.assign(one.dataset, { part: part.key, state: part.state });
-      one.tabIndex = -1;
-      if (part.key === this.key) one.ariaCurrent = "true";
-      return one;
-    });
-    const { scrollLeft } = this.film;
-    this.film.replaceChildren(...made);
-    this.film.scrollLeft = scrollLeft;
+      if (picture) put({ src: jpeg(picture) }, one.firstChild);
+      put({ state: part.state }, one.dataset);
+      put({ ariaCurrent: part.key === this.key ? "true" : null }, one);
+    }
+    if (this.film.dataset.keys === keys && this.film.dataset.at === this.key) return;
+    Object.assign(this.film.dataset, { keys, at: this.key });
     this.film.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }
+
+  frame({ key, picture, number }) {
+    const one = button("", "", null, "");
+    const image = Object.assign(new Image(), { alt: "", draggable: false });
+    one.replaceChildren(image, element("span", "", this.run.pictures > 1 ? `${picture + 1}.${number}` : `${number}`));
+    one.dataset.part = key;
+    one.tabIndex = -1;
+    return one;
   }
 
   /* --- what is done --- */

@@ -14,6 +14,7 @@ export class Stage {
   /* ``zoomed`` is told how large the picture is shown, 1 for its own size. */
   constructor(zoomed = () => {}) {
     Object.assign(this, { zoomed, zoom: 1, x: 0, y: 0, split: 0.5, size: null, fits: true, hides: false });
+    this.room = { width: 0, height: 0 }; // asking for it would lay out the page each time something is drawn
     this.before = Object.assign(element("img", "before"), { draggable: false });
     this.after = Object.assign(element("img", "after"), { draggable: false });
     this.world = element("div", "world", this.before, this.after);
@@ -29,14 +30,14 @@ export class Stage {
     this.element.onpointerdown = (event) => this.grab(event);
     this.element.ondblclick = () => (this.fits ? this.actual() : this.fit());
     this.line.onkeydown = (event) => this.key(event);
-    new ResizeObserver(() => this.resized()).observe(this.element);
+    new ResizeObserver(([{ contentRect }]) => this.resized(contentRect)).observe(this.element);
   }
 
   /* ``after`` may be null where there is none yet. What is shown stays until the new one is there. */
   show(before, after) {
     const isPair = Boolean(before && after);
-    if (before) this.before.src = before;
-    if (after) this.after.src = after;
+    if (before && this.before.src !== before) this.before.src = before;
+    if (after && this.after.src !== after) this.after.src = after;
     this.after.hidden = !after;
     this.element.dataset.pair = isPair;
     this.draw();
@@ -59,10 +60,6 @@ export class Stage {
   /* Another part comes: its size is not that of the one before. */
   forget() {
     this.size = null;
-  }
-
-  get room() {
-    return { width: this.element.clientWidth, height: this.element.clientHeight };
   }
 
   fit() {
@@ -142,7 +139,8 @@ export class Stage {
     this.draw();
   }
 
-  resized() {
+  resized({ width, height }) {
+    this.room = { width, height };
     if (this.fits) this.fit();
     else this.draw();
   }

@@ -1,20 +1,20 @@
-/* What a detailer node shows of its segments: a line of text, and a thumbnail for each, in the order of work. */
+/* What a detailer node shows of its segments: two lines of text, and a thumbnail for each, in the order of work. */
 import { nameOf } from "./run.js";
 import { text } from "./texts.js";
 
-export const HEIGHT = 122; // pixels, always: a node that grew and shrank while it runs would be a nuisance
+export const HEIGHT = 136; // pixels, always: a node that grew and shrank while it runs would be a nuisance
 
 const STYLE = `
 .mask-detailer-live { box-sizing: border-box; height: ${HEIGHT}px; padding: 4px 2px 0; overflow: hidden; display: flex;
-  flex-direction: column; gap: 6px; color: var(--input-text, #ddd); font: 12px/16px sans-serif; }
-.mask-detailer-live .line { flex: none; padding: 0 4px; white-space: nowrap; overflow: hidden;
-  text-overflow: ellipsis; font-variant-numeric: tabular-nums; }
-.mask-detailer-live .line b { font-weight: normal; }
+  flex-direction: column; gap: 4px; color: var(--input-text, #ddd); font: 12px/16px sans-serif; }
+.mask-detailer-live .line { flex: none; height: 32px; padding: 0 4px; font-variant-numeric: tabular-nums; }
+.mask-detailer-live .line :is(b, span) { display: block; font-weight: normal; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis; }
 .mask-detailer-live .line span { color: var(--descrip-text, #999); }
-.mask-detailer-live .line span:not(:empty)::before { content: " · "; white-space: pre; }
-.mask-detailer-live:has(.segments:empty) .line { white-space: normal; }
-.mask-detailer-live:has(.segments:empty) .line span { display: block; margin-top: 4px; }
-.mask-detailer-live:has(.segments:empty) .line span::before { display: none; }
+.mask-detailer-live .line span:empty::before { content: attr(data-hint); }
+.mask-detailer-live:has(.segments:empty) .line { height: auto; }
+.mask-detailer-live:has(.segments:empty) .line :is(b, span) { white-space: normal; }
+.mask-detailer-live:has(.segments:empty) .line span { margin-top: 4px; }
 .mask-detailer-live .segments { flex: 1; min-height: 0; display: flex; gap: 6px; overflow: auto hidden;
   scrollbar-width: thin; scrollbar-color: var(--border-color, #555) transparent; }
 .mask-detailer-live .segment { flex: none; width: min-content; min-width: 48px; outline: none; cursor: pointer; }
@@ -63,6 +63,11 @@ function scrollByWheel(event) {
   row.scrollLeft += event.deltaX || event.deltaY;
 }
 
+/* A value that is there already isn't set: the page would work out its looks anew, ten times a second. */
+export function put(values, target) {
+  for (const [name, value] of Object.entries(values)) if (target[name] !== value) target[name] = value;
+}
+
 export const jpeg = (base64) => `data:image/jpeg;base64,${base64}`;
 
 function show(image, base64) {
@@ -83,20 +88,19 @@ class Cell {
     this.pictures.onpointerleave = () => this.pictures.classList.remove("compared");
   }
 
-  show(part) {
+  show(part, look) {
     const { number, label, size, seed, skipped, state, before, preview, after } = part;
-    this.element.dataset.state = state;
+    put({ state }, this.element.dataset);
     show(this.before, before);
     show(this.after, state === "working" ? (preview ?? after) : state === "kept" ? null : after);
     const words = { skipped: text("live_skipped", "skipped"), kept: text("live_kept", "kept") };
-    this.name.textContent = [number, label, words[state]].filter(Boolean).join(" ");
+    put({ textContent: [number, label, words[state]].filter(Boolean).join(" ") }, this.name);
     const name = `${nameOf(part)} ${label}`;
     const work = size && text("live_work", "worked on at %size%, seed %seed%", { size, seed });
     const about = skipped ? `${words.skipped}: ${skipped}` : work;
     const hint = text("live_compare", "move over the picture: left of the line before, right of it after");
-    const look = text("live_look", "click to look closely and to choose");
-    this.element.title = [name.trim(), about, state === "done" && hint, look].filter(Boolean).join("\n");
-    this.element.ariaLabel = [name.trim(), words[state] ?? about].filter(Boolean).join(", ");
+    const title = [name.trim(), about, state === "done" && hint, look].filter(Boolean).join("\n");
+    put({ title, ariaLabel: [name.trim(), words[state] ?? about].filter(Boolean).join(", ") }, this.element);
   }
 
   compare({ clientX }) {
@@ -107,13 +111,16 @@ class Cell {
   }
 }
 
-/* A run as a node shows it; ``open`` is called with the part that is to be looked at. */
+/* A run as a node shows it; ``open`` is called with the part that is to be looked at, where one can choose too or not. */
 export class Strip {
-  constructor(run, open = () => {}) {
+  constructor(run, open = () => {}, canChoose = true) {
     addStyle("mask-detailer-live-style", STYLE);
     window.addEventListener("wheel", scrollByWheel, { capture: true, passive: false }); // the same one is added once
     this.run = run;
     this.open = open;
+    this.hint = canChoose
+      ? text("live_look", "click to look closely and to choose")
+      : text("live_look_only", "click to look closely");
     this.cells = new Map();
     this.main = element("b");
     this.more = element("span");
@@ -134,18 +141,21 @@ export class Strip {
   /* ``parts`` that changed, or null for all. */
   show(parts = null) {
     const { run, main, more } = this;
-    [main.textContent, more.textContent] = [run.main, run.more];
-    this.element.firstChild.title = [run.main, run.more].filter(Boolean).join(" · ");
+    put({ textContent: run.main }, main);
+    put({ textContent: run.more }, more);
+    put({ hint: run.isOver && run.total() ? this.hint : "" }, more.dataset);
+    put({ title: [run.main, run.more].filter(Boolean).join(" · ") }, this.element.firstChild);
     if (!parts) this.rebuild();
-    for (const part of parts ?? run.parts.values()) this.cell(part).show(part);
+    for (const part of parts ?? run.parts.values()) this.cell(part).show(part, this.hint);
     const [begun] = (parts ?? []).filter(({ state }) => state === "working");
     if (begun && begun !== this.begun) this.scrollTo(begun);
-    if (run.isOver && !parts) this.row.scrollLeft = 0;
+    if (run.isOver && !parts) this.scrollTo(null);
     this.begun = begun ?? this.begun;
   }
 
   rebuild() {
     const { parts } = this.run;
+    if ([...parts.keys()].join() === [...this.cells.keys()].join() && this.row.childElementCount) return;
     for (const key of this.cells.keys()) if (!parts.has(key)) this.cells.delete(key);
     const focused = this.row.contains(document.activeElement) && document.activeElement.dataset.part;
     const { scrollLeft } = this.row;
@@ -173,10 +183,13 @@ export class Strip {
     return this.cells.get(part.key) ?? this.place(part);
   }
 
+  /* To a part in the middle, or to the first; once the page is about to be laid out anyway. */
   scrollTo(part) {
-    const { row } = this;
-    const cell = this.cell(part).element;
-    row.scrollLeft = cell.offsetLeft - row.offsetLeft - (row.clientWidth - cell.offsetWidth) / 2;
+    requestAnimationFrame(() => {
+      const { row } = this;
+      const cell = part && this.cells.get(part.key)?.element;
+      row.scrollLeft = cell ? cell.offsetLeft - row.offsetLeft - (row.clientWidth - cell.offsetWidth) / 2 : 0;
+    });
   }
 
   look(target) {

@@ -3,6 +3,7 @@
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { everyNode, idsOf } from "./nodes.js";
+import { addStyle } from "./strip.js";
 import { text } from "./texts.js";
 import { takeStep } from "./undo.js";
 import { addElement, named } from "./widgets.js";
@@ -10,14 +11,17 @@ import { addElement, named } from "./widgets.js";
 export const TOUCH_UP = "MaskDetailerTouchUp";
 const FOLDER = "mask_detailer_touch_up"; // of the folder for previews
 const OPEN_EDITOR = "Comfy.MaskEditor.OpenMaskEditor";
-const HEIGHT = 64; // pixels
+const HEIGHT = 64; // pixels in the classic renderer, of which it leaves some around; two lines may be said
 const EVERY = 400; // milliseconds
 const BAR_CLASS = "mask-detailer-touch-up";
-const BAR = `box-sizing: border-box; height: ${HEIGHT}px; display: grid; gap: 4px; grid-template: auto 1fr / 1fr 1fr;
-  padding: 2px 4px; font-size: 12px; color: var(--input-text, #ddd);`;
+const STYLE = `
+.${BAR_CLASS} { box-sizing: border-box; height: ${HEIGHT}px; display: grid; gap: 4px; align-content: start;
+  grid-template: auto auto / 1fr 1fr; padding: 2px 4px; font-size: 12px; color: var(--input-text, #ddd); }
+[data-node-id] .${BAR_CLASS} { height: auto; }
+.${BAR_CLASS} .line { grid-column: 1 / 3; overflow: hidden; text-overflow: ellipsis; min-height: 16px; }
+`;
 const BUTTON = `border: 1px solid var(--border-color, #555); border-radius: 6px; padding: 2px 6px; cursor: pointer;
   background: var(--comfy-input-bg, #222); color: inherit; font: inherit;`;
-const LINE = "grid-column: 1 / 3; overflow: hidden; text-overflow: ellipsis;";
 const bars = new WeakMap(); // node: { line, back, told }
 
 function historyOf(node) {
@@ -115,11 +119,10 @@ function button(words, press) {
 }
 
 export function addTouchUp(node) {
+  addStyle("mask-detailer-touch-up-style", STYLE);
   const around = Object.assign(document.createElement("div"), { className: BAR_CLASS });
   const line = Object.assign(document.createElement("div"), { className: "line" });
   const back = button(text("touch_up_back", "Step back"), () => stepBack(node));
-  around.style.cssText = BAR;
-  line.style.cssText = LINE;
   around.append(button(text("touch_up_paint", "Paint"), () => paint(node)), back, line);
   addElement(node, "touch_up", "mask_detailer_touch_up", around, {
     getMinHeight: () => HEIGHT,

@@ -47,7 +47,17 @@ export function stepSeed(node, seedName, modeName) {
 export function addElement(node, name, type, element, options) {
   const widget = node.addDOMWidget(name, type, element, { serialize: false, ...options }); // not in a prompt
   widget.serialize = false; // nor in a saved workflow
+  if (options.getMaxHeight) leaveAsHigh(widget);
   return widget;
+}
+
+/* Nodes 2.0 share out what room a node has left among the widgets that say how high they are, whatever they say. */
+function leaveAsHigh(widget) {
+  const { computeLayoutSize } = widget;
+  Object.defineProperty(widget, "computeLayoutSize", {
+    configurable: true,
+    get: () => (window.LiteGraph.vueNodesMode ? undefined : computeLayoutSize),
+  });
 }
 
 const ROOM = 80; // pixels: of a node at the least

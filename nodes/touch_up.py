@@ -110,12 +110,13 @@ class _Widgets(TypedDict):
     detailer_hook: object
 
 
-class MaskDetailerTouchUp(Detailer, name="Touch Up (paint and go on)", menu=DETAILER, own=True):
+class MaskDetailerTouchUp(Detailer, name="Touch Up (inpaint and go on)", menu=DETAILER, own=True):
     """Paint on the picture, run, and go on with the result."""
 
     DESCRIPTION = (
         "Paint on its picture in the mask editor and run: what is painted is detailed, and the result is the picture "
-        "to paint on next. Step back, or undo, takes the last step away. Size and sampling follow from the model."
+        "to paint on next. Step back, or undo, takes the last step away. Size and sampling follow from the model. "
+        "Unlike detailers it takes no choices: for another try undo the step, and run with another seed."
     )
     SEARCH_ALIASES = ("touch up", "paint mask", "inpaint", "retouch", "mask editor", "step by step", "brush")
     OUTPUT_NODE = True

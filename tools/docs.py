@@ -60,6 +60,13 @@ TEXTS = {
 Measured on {machine}; on a busy machine everything takes longer. Compare the ratios: each was taken within one run.
 *The rest* is what the pack spends beside the VAE and the sampler.
 """,
+    "strip": """\
+## What a page that watches costs
+
+Processor time of the server inside what the strip asks for: thumbnails, previews of steps, the crops that are kept to
+be looked at, and the events. At the sizes of *the rest* above; on a model that takes less time for a part it is more of
+it. Where no page watches nothing of it is done. Measured on {machine}.
+""",
     "quality": """\
 ## How good
 
@@ -83,8 +90,10 @@ to the next frame's, its motion undone, in levels of 255. Masks are steady, or e
 blurred by its own speed; in a *crossing* the face passes in front of the weave.
 
 The truth flickers too: in each frame the pixels fall on other points of the part. What windows show is put between the
-frame's pixels in the same way, so that even *one picture*, the windows' mean put back in all frames, flickers by what
-that column says.
+frame's pixels in the same way, so that *one picture*, the mean of what a window showed, put back in all frames,
+flickers by what that column says. Two kinds of motion are still less steady than the truth: parts that the picture's
+border cuts off, and parts that cross. Each figure of a distance to the truth is of one noise, good to about half a
+level.
 """,
     "kernels": """\
 ## Kernels for a crop's way to its working size and back

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.page import set_widget
-from support.review import DETAILER, DIALOG, SEEDS, load, open_part, press, ran, run
+from support.review import DETAILER, DIALOG, EMIT, JPEG, SEEDS, load, open_part, pictures, press, ran, run
 
 MASK = 5
 PARTS = 8
@@ -27,6 +27,38 @@ SHOWN = f"""before => {{
     return after?.src.includes("/mask_detailer/review?") && after.src !== before && after.naturalWidth > 0;
 }}"""
 NOW = "() => performance.now()"
+STEPS = 40
+STEP = """([about, previews]) => previews.forEach((preview, step) => {
+    const segments = [{ picture: 0, number: 1, preview }];
+    const detail = { ...about, what: "step", step, steps: previews.length, segments };
+    window.app.api.dispatchEvent(new CustomEvent("mask_detailer.live", { detail }));
+})"""
+
+
+def test_steps_lay_out_nothing(page: Any) -> None:
+    """What a step changes is written and not looked at: a look would lay out the whole page, ten times a second."""
+    load(page)
+    run(page)
+    open_part(page, 1)
+    pictures(page)
+    about = {"prompt_id": "steps", "node": str(DETAILER), "workflow": page.evaluate("() => window.app.graph.id")}
+    parts = [{"number": number, "label": "", "skipped": None, "size": "64x64", "seed": "1"} for number in (1, 2, 3)]
+    begun = {"what": "begun", "segments": [{"picture": 0, **parts[0]}]}
+    for event in ({"what": "started", "pictures": 1}, {"what": "planned", "picture": 0, "segments": parts}, begun):
+        page.evaluate(EMIT, ["mask_detailer.live", about | event])
+    previews = [page.evaluate(JPEG, number) for number in range(STEPS)]
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    before = layouts(session)
+    page.evaluate(STEP, [about, previews])
+    assert layouts(session) - before < STEPS / 4
+    assert page.locator(f"{DIALOG} .badge").text_content().startswith("segment 1 of 3")
+    page.keyboard.press("Escape")
+
+
+def layouts(session: Any) -> float:
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return next(metric["value"] for metric in metrics if metric["name"] == "LayoutCount")
 
 
 @pytest.mark.by_hand

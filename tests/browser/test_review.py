@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.client import Client
-from support.page import ADD, CONNECT, SCREENSHOTS, finished, look_at, queue, set_widget
+from support.page import ADD, CONNECT, LOAD, SCREENSHOTS, finished, look_at, queue, set_widget
 from support.review import (
     DETAILER,
     DIALOG,
@@ -250,15 +250,7 @@ def test_in_a_subgraph(page: Any, renderer: str) -> None:
     around = page.evaluate(INTO_SUBGRAPH, [DETAILER])
     size = saved_size(page, around)
     assert run(page) == ALL
-    page.evaluate(
-        """id => {
-            const { canvas, graph } = window.app;
-            const [x, y] = graph.getNodeById(id).pos;
-            [canvas.ds.scale, canvas.ds.offset] = [1, [140 - x, 150 - y]];
-            canvas.setDirty(true, true);
-        }""",
-        around,
-    )
+    look_at(page, around)
     outer = page.locator(f"{STRIP}:visible")
     outer.wait_for(timeout=10_000)
     assert saved_size(page, around) == size
@@ -275,6 +267,12 @@ def test_in_a_subgraph(page: Any, renderer: str) -> None:
     page.wait_for_function(f"() => document.querySelectorAll('{STRIP}').length >= 1")
     page.evaluate(CLOSE)
     page.locator(f"{STRIP}:visible").wait_for(timeout=10_000)
+    place = {"pos": [0, 0], "size": [320, 600], "flags": {}, "order": 0, "mode": 0}
+    other = {"id": around, "type": "FaceDetailer", **place}
+    page.evaluate(LOAD, {"nodes": [other], "links": [], "groups": [], "version": 0.4})
+    look_at(page, around)
+    page.wait_for_timeout(500)
+    assert page.locator(f"{STRIP}:visible").count() == 0  # a node of the same id in another workflow has none
 
 
 def saved_size(page: Any, node: int) -> list[int]:

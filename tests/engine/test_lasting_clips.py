@@ -39,7 +39,7 @@ class Made(NamedTuple):
 def clip() -> tuple[torch.Tensor, torch.Tensor]:
     """A picture that moves by half a pixel a frame, with two parts."""
     large = picture(2 * SIZE[0], 2 * SIZE[1], 1)
-    mask = mask_of(2 * SIZE[0], 2 * SIZE[1], *(tuple(2 * side for side in box) for box in BOXES))
+    mask = mask_of(2 * SIZE[0], 2 * SIZE[1], *((2 * x1, 2 * y1, 2 * x2, 2 * y2) for x1, y1, x2, y2 in BOXES))
     frames = [
         torch.roll(large, i, 2).unflatten(1, (-1, 2)).unflatten(3, (-1, 2)).mean(dim=(2, 4)) for i in range(FRAMES)
     ]
@@ -183,9 +183,10 @@ def test_a_correction_does_not_flicker(unet: Pipe, clip: Any, moves: bool, told:
     # the correction of one colour, from frame to frame, in levels
     fits = [np.polyfit(a.flatten(), b.flatten(), 1) for a, b in zip(off[..., 0], made[..., 0], strict=True)]
     middle = [255 * np.polyval(fit, 0.5) for fit in fits]
-    widgets = SMALL | {"feather": 3, "detail_options": COLOUR, "detailer_hook": Tints()}
+    widgets: dict[str, Any] = SMALL | {"feather": 3, "detail_options": COLOUR, "detailer_hook": Tints()}
     alone = MaskDetailerPipe().doit(*noisy, unet, **widgets)[0]
-    plain = MaskDetailerPipe().doit(*noisy, unet, **(widgets | {"detail_options": DetailOptions()}))[0]
+    widgets["detail_options"] = DetailOptions()
+    plain = MaskDetailerPipe().doit(*noisy, unet, **widgets)[0]
     x1, y1, x2, y2 = (side + (4, 4, -4, -4)[i] for i, side in enumerate(BOXES[0]))
     pairs = [(a[y1:y2, x1:x2, 0].flatten(), b[y1:y2, x1:x2, 0].flatten()) for a, b in zip(plain, alone, strict=True)]
     each = [255 * np.polyval(np.polyfit(a, b, 1), 0.5) for a, b in pairs]

@@ -206,23 +206,23 @@ def options_compared(graph: Graph) -> Template:
         "basic_pipe": pipe.out("basic_pipe"),
     }
     with_them = mask_detailer(
-        graph, "With options", after="fixed", detail_options=options.out("detail_options"), **wires
+        graph, "With options", after="fixed", detail_options=options.out("detail_options"), width=310, **wires
     )
-    without = mask_detailer(graph, "Without options", after="fixed", **wires)
-    note = graph.note(notes.OPTIONS_COMPARED, 260)
-    result = saver(graph, with_them.out("image"), "With options", height=320)
-    other = graph.add("PreviewImage", (300, 250), "Without options", images=without.out("image"))
+    without = mask_detailer(graph, "Without options", after="fixed", width=310, **wires)
+    note = graph.note(notes.OPTIONS_COMPARED, 270)
+    result = saver(graph, with_them.out("image"), "With options", width=280, height=320)
+    other = graph.add("PreviewImage", (280, 250), "Without options", images=without.out("image"))
     both = graph.add(
-        "ImageCompare", (300, 250), "Slide (in Nodes 2.0)", image_a=without.out("image"), image_b=with_them.out("image")
+        "ImageCompare", (280, 250), "Slide (in Nodes 2.0)", image_a=without.out("image"), image_b=with_them.out("image")
     )
     cells = [
-        Cell(0, 0, [picture]), Cell(0, 1, [prompt.checkpoint]), Cell(1, 0, [note], 90),
-        Cell(1, 1, [prompt.positive, prompt.negative], 96), Cell(2, 0, [options], 90), Cell(2, 1, [pipe]),
+        Cell(0, 0, [picture]), Cell(0, 1, [prompt.checkpoint, note]),
+        Cell(1, 1, [prompt.positive, prompt.negative], 96), Cell(2, 0, [pipe, options], 90),
         Cell(3, 0, [with_them]), Cell(4, 0, [without]), Cell(5, 0, [both, other, result]),
     ]  # fmt: skip
     panels = [("1  Picture and model", 1), ("2  Prompt and options", 2), ("3  Detail, twice", 2), ("4  Result", 1)]
     return Template(
-        graph, cells, panels, [(picture, "image"), (prompt.positive, "text")], [other, result], {3: 30, 5: 30}
+        graph, cells, panels, [(picture, "image"), (prompt.positive, "text")], [other, result], {3: 30, 5: 20}
     )
 
 

@@ -15,7 +15,7 @@ from engine.tiny_models import Pipe, mask_of, picture, pooled_prompt, tiny_contr
 from mask_detailer.core import Size, mask_to_segs
 from mask_detailer.detailer import host
 from mask_detailer.detailer.control import ControlNetWrapper, with_control_net
-from mask_detailer.detailer.options import BlendOptions, ColourOptions, DetailOptions
+from mask_detailer.detailer.options import BlendOptions, DetailOptions
 from mask_detailer.detailer.pipeline.crop import Crop, cut
 from mask_detailer.detailer.pipeline.paste import paste
 from mask_detailer.detailer.pipeline.plan import Place, make_plan
@@ -100,12 +100,8 @@ CASES = {
     "soft noise mask": (DetailOptions(), {"noise_mask_feather": 6}),
     "whole crop": (DetailOptions(), {"noise_mask": False}),
     "inpaint model": (DetailOptions(), {"inpaint_model": True}),
-    "all options": (
-        DetailOptions(
-            ColourOptions("covariance"), BlendOptions("multiband", 8), "diffused", drift="correct", detail="match"
-        ),
-        {},
-    ),
+    # corrections are measured over all frames: tests/engine/test_lasting_clips.py
+    "blend and fill": (DetailOptions(blend=BlendOptions("multiband", 8), fill="diffused"), {}),
 }
 
 

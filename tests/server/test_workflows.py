@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +13,9 @@ from support.client import Client
 from support.server import Server
 
 OURS = "custom_nodes.mask_detailer"
-FILES = {"ckpt_name", "image", "model_name", "file"}  # widgets that name files, which are the user's own
+# widgets that name files, which are the user's own
+FILES = {"ckpt_name", "image", "model_name", "file", "unet_name", "clip_name", "clip_name1", "clip_name2", "vae_name",
+         "lora_name"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,8 @@ def test_widget_values_are_valid(workflow: dict[str, Any], object_info: dict[str
             if isinstance(kind, list) or kind == "COMBO":
                 assert value in (kind if isinstance(kind, list) else more["options"]), name
             elif kind in ("INT", "FLOAT"):
-                assert more["min"] <= value <= more["max"] and not isinstance(value, bool), name
+                least, most = more.get("min", -math.inf), more.get("max", math.inf)
+                assert least <= value <= most and not isinstance(value, bool), name
             elif kind == "COMFY_DYNAMICCOMBO_V3":
                 assert value in [option["key"] for option in more["options"]], name
             else:

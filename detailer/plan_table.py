@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..core import Region, Size, bbox
+from .labels import label_font
 from .pipeline.plan import CropPlan, Place, Plan
 
 if TYPE_CHECKING:
@@ -168,8 +169,6 @@ def _colour(row: PlanRow) -> tuple[int, int, int]:
 
 
 def _draw(pen: ImageDraw.ImageDraw, crop: CropPlan, row: PlanRow, size: Size) -> None:
-    from PIL import ImageFont
-
     if crop.region.is_empty:
         return
     thick = max(round(size.longer / 400), 1)
@@ -177,10 +176,7 @@ def _draw(pen: ImageDraw.ImageDraw, crop: CropPlan, row: PlanRow, size: Size) ->
     pen.rectangle(_corners(Region(*row.crop)), outline=colour, width=thick)
     pen.rectangle(_corners(Region(*row.bbox)), outline=colour, width=max(thick // 2, 1))
     text = f"{row.segment} skipped" if row.skipped else f"{row.segment}  {row.working[0]}x{row.working[1]}"
-    try:
-        font = ImageFont.load_default(max(size.longer // 50, 10))
-    except TypeError:  # before Pillow 10.1 there is one size
-        font = ImageFont.load_default()
+    font = label_font(max(size.longer // 50, 10))
     left, top = crop.region.x1 + 2 * thick, crop.region.y1 + 2 * thick
     pen.rectangle(pen.textbbox((left, top), text, font=font), fill=(0, 0, 0, 170))
     pen.text((left, top), text, fill=colour, font=font)

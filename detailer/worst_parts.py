@@ -10,10 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from ..core import SEG, SEGS, Region, Size, bbox, crop_region, resample, resize_mask, seg_mask, to_bytes
+from ..core import SEGS, Region, Size, bbox, crop_region, resample, to_bytes
 from ..core.surroundings.ring import ring_of
 from ..core.surroundings.verdict import Measures, measured
+from ..segs import draw_masks
 from . import host
+from .labels import label_font
 
 SIDE, GAP, LINE = 256, 8, 18  # pixels of the sheet: a picture's longer side, between pictures, a line of text
 PAPER, INK = (24, 24, 24), (235, 235, 235)
@@ -67,7 +69,7 @@ def worst_parts(shots: Iterable[Shot], most: int) -> list[Rated]:
             region = crop_region(seg).within(Size(*shot.before.shape[1:3]))
             if region.is_empty:
                 continue
-            mask = _mask_within(seg, region)
+            mask = draw_masks([seg], region)
             if not bool((mask > 0.5).any()):
                 continue
             before, after = (one[(slice(None), *region.slices)].cpu() for one in (shot.before, shot.after))
@@ -83,13 +85,6 @@ def worst_parts(shots: Iterable[Shot], most: int) -> list[Rated]:
     return [rated for _, _, rated in sorted(kept, reverse=True)]
 
 
-def _mask_within(seg: SEG, region: Region) -> torch.Tensor:
-    """The segment's mask ``[1,h,w]`` in a region of its crop's; what any of its frames covers."""
-    whole = crop_region(seg)
-    mask = resize_mask(seg_mask(seg).cpu().amax(dim=0, keepdim=True), whole.size)
-    return mask[(slice(None), *region.relative_to(whole).slices)]
-
-
 def _small(picture: torch.Tensor, region: Region) -> torch.Tensor:
     """A region of a picture at the sheet's size, enlarged by three at most."""
     scale = min(SIDE / region.size.longer, 3.0)
@@ -103,17 +98,13 @@ def sheet(rated: Sequence[Rated]) -> torch.Tensor:
     Returns:
         ``[1,H,W,3]`` float32 0..1 on the CPU; a line of text where there are none.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     columns = min(max(len(rated), 1), 3)
     wide, high = 2 * SIDE + 2 * GAP, SIDE + 2 * LINE + 2 * GAP
     rows = max(-(-len(rated) // columns), 1)
     drawn = Image.new("RGB", (columns * wide + GAP, rows * high + GAP), PAPER)
-    pen = ImageDraw.Draw(drawn)
-    try:
-        font = ImageFont.load_default(14)
-    except TypeError:  # before Pillow 10.1 there is one size
-        font = ImageFont.load_default()
+    pen, font = ImageDraw.Draw(drawn), label_font(14)
     if not rated:
         pen.text((2 * GAP, 2 * GAP), "no parts to judge", INK, font)
     for index, one in enumerate(rated):

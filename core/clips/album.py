@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,7 @@ FAST = 1  # zlib's level: masks are flat but for their edges
 _NONE = np.zeros((0, 0), np.float32)
 
 
-class Album(MutableMapping[int, Sighting]):
+class Album(Mapping[int, Sighting]):
     """Sightings by frame, in the order in which they came; each comes out as it went in."""
 
     def __init__(self) -> None:
@@ -35,10 +35,6 @@ class Album(MutableMapping[int, Sighting]):
             recent = replace(sighting, mask=values.reshape(sighting.region.size))
             self._keep(frame, recent)
         return recent
-
-    def __delitem__(self, frame: int) -> None:
-        del self._packed[frame]
-        self._recent.pop(frame, None)
 
     def __contains__(self, frame: object) -> bool:
         return frame in self._packed

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..region import Region, Size
-from .pose import Pose, cut, resampled
+from .pose import Pose, cut, resampled, shifted
 from .windows import Window
 
 
@@ -93,6 +93,5 @@ class Path:
 
     def _matrix(self, index: int, size: Size, shown: Region) -> np.ndarray:
         """``[2,3]``: from the window's points to those of something of ``size``."""
-        matrix = self.poses[index].matrix(self.size)
-        matrix[:, 2] -= (shown.x1, shown.y1)
+        matrix = shifted(self.poses[index].matrix(self.size), shown)
         return matrix * np.array([[size.width / shown.width], [size.height / shown.height]])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from ...core import Region, Size, paste_
+from ...core import Region, Size
 from ...core.blend import paste_mask, seamless
 from ...core.clips.pose import put_back, within
 from ...core.reflect import moved_mask
+from ..pipeline.paste import paste_wholly
 from ..pipeline.recipe import Recipe
 from .plan import TrackPlan
 
@@ -40,21 +41,13 @@ def put(
     if pose.region(window.size) is None:
         alpha = alpha * within(pose, window.size, region).to(alpha)
     alpha = alpha if weight == 1.0 else alpha * weight
-    under = (slice(None), *region.slices)
-    was = work[under].clone()
+    was = work[(slice(None), *region.slices)]
     residual = recipe.settings.options.paste == "residual" and pose.region(window.size) is None
     pixels = made - before.to(made) if residual else made
     patch = put_back(pixels, pose, window.size, covered)[(slice(None), *inside)].to(was)
     patch = (was + patch if residual else patch).clamp(0.0, 1.0)
     patch = seamless(was, patch, alpha, blend.method, blend.width, region.open_sides(picture))
-    try:
-        paste_(work, patch, alpha, region)
-        seen_by_hook = recipe.hook.post_paste(work)
-    except BaseException:
-        work[under] = was
-        raise
-    if seen_by_hook is not work:
-        work.copy_(seen_by_hook)
+    paste_wholly(work, patch, alpha, region, recipe.hook)
 
 
 def _own_mask(part: TrackPlan, frame: int, region: Region) -> torch.Tensor:

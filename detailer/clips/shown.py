@@ -75,6 +75,4 @@ class Shown:
 
 def _middle(part: TrackPlan) -> int:
     """The frame in which it is seen, nearest to the middle of them all."""
-    track = part.track
-    middle = (track.first + track.last) // 2
-    return min(track.sightings, key=lambda frame: (abs(frame - middle), frame))
+    return part.track.nearest((part.track.first + part.track.last) // 2)

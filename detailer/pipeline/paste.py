@@ -11,6 +11,7 @@ import torch
 from ...core import SEG, Region, Size, crop_region, paste_, to_working_size
 from ...core.blend import paste_mask, seamless
 from ...segs import kept_image, kept_mask, with_fields
+from ..hooks.protocol import Hook
 from ..values import ONLY, Detailed, Frame
 from .crop import Crop, seen
 from .plan import CropPlan, Plan
@@ -119,19 +120,23 @@ def paste(work: torch.Tensor, crop: Crop, recipe: Recipe) -> Crop:
     crop = _with_alpha(crop, recipe)
     if crop.alpha is None:
         return crop
-    region = crop.plan.region
+    patch = _patch(work[(slice(None), *crop.plan.region.slices)].clone(), crop, recipe)
+    paste_wholly(work, patch, crop.alpha, crop.plan.region, recipe.hook)
+    return replace(crop, pixels=patch)
+
+
+def paste_wholly(work: torch.Tensor, patch: torch.Tensor, alpha: torch.Tensor, region: Region, hook: Hook) -> None:
+    """Put a patch into ``work`` and show it to the hook, or where one of the two goes wrong leave it as it was."""
     part = (slice(None), *region.slices)
     before = work[part].clone()
-    patch = _patch(before, crop, recipe)
     try:
-        paste_(work, patch, crop.alpha, region)
-        seen_by_hook = recipe.hook.post_paste(work)
+        paste_(work, patch, alpha, region)
+        seen_by_hook = hook.post_paste(work)
     except BaseException:
         work[part] = before
         raise
     if seen_by_hook is not work:
         work.copy_(seen_by_hook)
-    return replace(crop, pixels=patch)
 
 
 def _with_alpha(crop: Crop, recipe: Recipe) -> Crop:

@@ -82,7 +82,7 @@ def test_of_many_pictures_the_worst_few() -> None:
 def test_nothing_to_judge() -> None:
     sheet, rows = judged([smooth()], [smooth()], [(SIZE, [])])
     assert rows == []
-    assert sheet.mean() > 0
+    assert sheet.max() > 0.8  # something is written on the dark paper
 
 
 def test_segments_of_another_size_and_at_the_border() -> None:

@@ -2,7 +2,7 @@
 
 from .batch import joined, with_channels
 from .blend import paste_
-from .logs import make_printable, printable
+from .logs import in_short, make_printable, printable
 from .mask_to_segs import mask_to_segs
 from .masks import as_mask_batch, blur_mask, covered_region, dilate_mask, resize_mask
 from .pixels import encoded, to_bytes
@@ -26,6 +26,7 @@ __all__ = [
     "encoded",
     "from_working_size",
     "header_size",
+    "in_short",
     "joined",
     "mask_to_segs",
     "own_image",

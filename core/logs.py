@@ -14,7 +14,17 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 
 def printable(text: str) -> str:
     """The text on one line, with escapes such as ``\\n`` and ``\\x1b`` for what is no letter, digit, sign or blank."""
-    return _UNFIT.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    return _UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def in_short(text: str, most: int = 280) -> str:
+    """The text on one printable line of so many signs at most: what is too long lacks its middle.
+
+    For what a file says of itself: a broken or hostile one may say much.
+    """
+    half = (most - 5) // 2
+    first, last = (printable(" ".join(part.split())) for part in (text[:most], text[-most:]))
+    return first if len(text) <= most and len(first) <= most else f"{first[:half]} ... {last[-half:]}"
 
 
 class Printable(logging.Filter):

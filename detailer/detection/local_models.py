@@ -8,6 +8,7 @@ from pathlib import Path, PureWindowsPath
 
 import torch
 
+from ...core import in_short
 from .. import host
 from ..host.placement import Placement
 
@@ -26,8 +27,8 @@ class LocalModelError(ValueError):
     """Why a model can't be had: what was found, and what is to be done."""
 
     def __init__(self, found: str, fix: str) -> None:
-        super().__init__(f"{found}. {fix}")
-        self.found, self.fix = found, fix
+        self.found, self.fix = in_short(found, 600), fix
+        super().__init__(f"{self.found}. {fix}")
 
 
 def model_folders(kind: str) -> list[Path]:

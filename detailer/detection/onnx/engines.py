@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from ....core import in_short
 from ... import host
 from ..yolo.values import YoloError
 from .header import Header
@@ -107,7 +108,7 @@ def _told(run: Run, source: str, engine: str) -> Run:
 
 
 def _in_short(error: Exception) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
+    return in_short(str(error), 160) or type(error).__name__
 
 
 @cache

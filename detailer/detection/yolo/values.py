@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ....core import in_short
+
 DETECT = "detect"
 SEGMENT = "segment"
 
@@ -26,8 +28,8 @@ class YoloError(ValueError):
     """
 
     def __init__(self, found: str, fix: str = USABLE) -> None:
-        super().__init__(f"{found}. {fix}")
-        self.found, self.fix = found, fix
+        self.found, self.fix = in_short(found), fix
+        super().__init__(f"{self.found}. {fix}")
 
 
 @dataclass(frozen=True)

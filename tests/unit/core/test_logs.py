@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mask_detailer.core
 import pytest
-from mask_detailer.core import printable
+from mask_detailer.core import in_short, printable
 
 PACK = Path(mask_detailer.core.__file__).parents[1]
 NASTY = "a\nb\r\x1b[31mc\x00\x7f\x9b\u2028\u202e\ud800 d"
@@ -52,3 +52,13 @@ def test_everything_is_logged_through_it() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "getLogger":
                 (name,) = node.args
                 assert isinstance(name, ast.Name) or ast.literal_eval(name) == "mask_detailer", path
+
+
+@pytest.mark.parametrize("most", [20, 160, 280])
+def test_in_short(most: int) -> None:
+    assert in_short("a file\nof two  lines", most) == "a file of two lines"
+    assert in_short("", most) == ""
+    for long in ("x" * 10**6, "\x1b" * most, "\x00" * 3000):
+        made = in_short(f"begin{long}end", most)
+        assert len(made) <= most and made.isprintable()
+        assert made.startswith("begin") and made.endswith("end")

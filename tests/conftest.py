@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -12,15 +11,17 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from support.seeds import seed_of_this_run
 
-# drawn here, before workers are started: they have it too. tests/engine/test_fuzz.py
-os.environ.setdefault("FUZZ_SEED", str(random.SystemRandom().randrange(10**6)))
+# found here, before workers are started: they have it too. tests/engine/test_fuzz.py
+os.environ.setdefault("FUZZ_SEED", str(seed_of_this_run()))
 
 # a test counts what it has made: nothing comes from the runs of others. Those of the segment memory switch it on
 os.environ.setdefault("MASK_DETAILER_MEMORY_MIB", "0")
 
-# examples differ in size by far, and the machine may be busy: no deadline for a single one
-settings.register_profile("mask-detailer", deadline=None)
+# examples differ in size by far, and the machine may be busy: no deadline for a single one. In CI the same examples
+# each time, as in ``support.seeds``
+settings.register_profile("mask-detailer", deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("mask-detailer")
 
 if importlib.util.find_spec("comfy"):  # core and segs are tested without it too

@@ -43,7 +43,7 @@ def _latent(answer: object, latent: object) -> Fault:
         return told(answer), wanted
     if "samples" not in answer:
         return f"{told(answer)} but no samples", wanted
-    fault = fault_of_tensor(answer["samples"], (given.ndim,))
+    fault = fault_of_tensor(answer["samples"], (given.ndim,), made_of=given)
     return None if fault is None else (f"samples that are {fault}", wanted)
 
 
@@ -51,7 +51,7 @@ def _noise(answer: tuple[object, object], seed: int, noise: object, is_touched: 
     given, touched = answer
     if given is noise or not isinstance(noise, torch.Tensor) or (isinstance(touched, bool | None) and not touched):
         return None
-    fault = fault_of_tensor(given, (noise.ndim,))
+    fault = fault_of_tensor(given, (noise.ndim,), made_of=noise)
     if fault is None and isinstance(given, torch.Tensor) and given.shape == noise.shape:
         return None
     return fault or told(given), f"noise {list(noise.shape)}"
@@ -96,7 +96,7 @@ def _custom_sampling(answer: object, custom: object) -> Fault:
 def _picture(answer: object, image: object) -> Fault:
     if not isinstance(image, torch.Tensor) or image.ndim != 4:
         return None
-    fault = fault_of_tensor(answer, (4,))
+    fault = fault_of_tensor(answer, (4,), made_of=image)
     if fault is None and isinstance(answer, torch.Tensor) and answer.shape == image.shape:
         return None
     return fault or told(answer), f"the picture {list(image.shape)}"

@@ -54,10 +54,13 @@ def is_number(value: object, least: float = -math.inf, most: float = math.inf) -
     return math.isfinite(value) and least <= value <= most
 
 
-def fault_of_tensor(value: object, axes: tuple[int, ...], items: int | None = None) -> str | None:
+def fault_of_tensor(
+    value: object, axes: tuple[int, ...], items: int | None = None, made_of: torch.Tensor | None = None
+) -> str | None:
     """Why it is no tensor of real numbers with one of so many axes, as many items and no NaN; None where it is.
 
-    Infinite values count as NaN.
+    Infinite values count as NaN. Where ``made_of``, of which it was made, holds NaN, it may hold them too: the fault
+    is in who made that.
     """
     if not isinstance(value, torch.Tensor):
         return told(value)
@@ -65,7 +68,13 @@ def fault_of_tensor(value: object, axes: tuple[int, ...], items: int | None = No
         return told(value)
     if items is not None and len(value) != items:
         return f"{told(value)}, {len(value)} items"
-    return None if bool(torch.isfinite(value).all()) else f"{told(value)} with NaN or infinite values"
+    if _is_finite(value) or (made_of is not None and not _is_finite(made_of)):
+        return None
+    return f"{told(value)} with NaN or infinite values"
+
+
+def _is_finite(value: torch.Tensor) -> bool:
+    return bool(torch.isfinite(value).all())
 
 
 def fault_of_pictures(value: object, items: int | None = None) -> str | None:

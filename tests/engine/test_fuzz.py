@@ -1,7 +1,7 @@
 """Random runs of all detailers for as long as there is time: FUZZ_SECONDS in all, 20 unless CI is true, then 300.
 
 What a run says with an error repeats it alone: ``FUZZ_SEED=123456/4/17 python dev.py test tests/engine/test_fuzz.py``.
-The first number is the whole run's seed, which pytest prints as it starts.
+The first number is the whole run's seed, which pytest prints as it starts (``support.seeds``).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 import torch
 from engine.running import detail, pipe_with
 from engine.test_faults import FailingVAE
-from engine.tiny_models import Pipe, mask_of, picture
+from engine.tiny_models import Pipe, called_through, mask_of, picture
 from mask_detailer.detailer.hooks.builtin import CombinedHook
 from mask_detailer.detailer.host.answers import NonsenseError
 from mask_detailer.nodes.hooks import PreviewDetailerHookProvider
@@ -106,6 +106,20 @@ def test_of_several_hooks_the_one_at_fault_is_named_and_its_segment(unet: Pipe) 
     )
     with pytest.raises(NonsenseError, match=r"segment 2: the detailer hook Odd gives None in post_decode"):
         detail(picture(*SIZE), mask_of(*SIZE, UPPER, LOWER), unet, detailer_hook=hook)
+
+
+@pytest.mark.parametrize("event", ["cycle_latent", "pre_decode", "post_decode"])
+def test_a_hook_that_passes_on_what_broke_before_it_is_not_blamed(unet: Pipe, event: str) -> None:
+    """A model that gives NaN: its part stays as it was, whether a hook saw its latent or not."""
+    broken = called_through(unet[0], lambda _, call: torch.full_like(call["input"], NAN))
+    image = picture(*SIZE)
+
+    def scaled(given: Any) -> Any:
+        return {**given, "samples": given["samples"] * 0.5} if isinstance(given, dict) else given * 0.5
+
+    pipe = pipe_with(unet, model=broken)
+    made = detail(image, mask_of(*SIZE, UPPER), pipe, detailer_hook=hook_of(event, scaled), cycle=2)
+    assert torch.equal(made[0], image)
 
 
 VAE_ANSWERS: list[tuple[str, Any]] = [

@@ -10,6 +10,7 @@ import torch
 
 from ..region import Region, Size
 from .pose import Pose
+from .sightings import Sighting
 
 SIGMAS = (4.0, 1.5, 0.8)  # pixels of the frame: the blurs under which pictures are compared, coarse first
 STEPS = 12  # at most, under each
@@ -19,6 +20,7 @@ RIM = 3.0  # pixels inside the mask's edge that say nothing: masks shake
 LEAST_LIKE = 0.75  # correlation with the template from which a place is believed
 TEMPLATE_LIKE = 0.93  # below it the next frame is compared with this one
 LEAST_PLACES = 64
+LEAST_SHOWN = 0.05  # of a template: what must be in sight for it to be found
 STRAY = 0.02  # what pictures differ by in 0..1 where they are the same, for doubts
 
 
@@ -47,14 +49,8 @@ class Template:
     """
 
     def __init__(self, frame: torch.Tensor, mask: np.ndarray, pose: Pose) -> None:
-        import cv2
-
         self.window, self.pose = Size(*mask.shape), pose
-        solid = (mask > 0.5).astype(np.uint8)
-        depth = cv2.distanceTransform(cv2.copyMakeBorder(solid, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)
-        depth = depth[1:-1, 1:-1]
-        rim = min(RIM, float(depth.max()) / 3)
-        weights = np.clip((depth - rim) / 2.0, 0.0, 1.0).ravel()
+        weights = _solid(mask).ravel()
         places = np.flatnonzero(weights > 0)
         places = places[:: -(-len(places) // PLACES) or 1]
         self.weights = weights[places]
@@ -80,16 +76,21 @@ class Template:
         slopes = np.stack([across, down, across * x + down * y, down * x - across * y], axis=1)
         return seen.at(points), slopes
 
-    def find(self, frame: torch.Tensor, guesses: list[Pose]) -> Found:
+    def find(self, frame: torch.Tensor, guesses: list[Pose], sighting: Sighting | None = None) -> Found:
         """Where it is in a frame ``[H,W,3]`` float 0..1, begun at the best of some guesses.
 
+        Only what is in sight is compared: what lies in the frame, and where the part was seen there, under its mask.
         Weighted least squares on the gradients, gain and offset taken out, what fits badly counting less.
         Source: S. Baker and I. Matthews, "Lucas-Kanade 20 Years On", IJCV 56 (2004): inverse compositional.
+
+        Returns:
+            with a likeness of 0 where too little of it is in sight.
         """
         area = self._area(guesses[0])
         for guess in guesses[1:]:
             area = area.union(self._area(guess))
-        levels = [Seen(frame, area, sigma) for sigma in SIGMAS]
+        shown = Shown(Size(*frame.shape[:2]), sighting)
+        levels = [Seen(frame, area, sigma, shown) for sigma in SIGMAS]
         pose = max(guesses, key=lambda guess: self._like(levels[0], guess, 0))
         doubt = (np.inf, np.inf, np.inf, np.inf)
         for level, seen in enumerate(levels):
@@ -99,9 +100,17 @@ class Template:
     def _points(self, pose: Pose) -> np.ndarray:
         return complex(pose.x, pose.y) + cmath.rect(pose.zoom, pose.turn) * self.offsets
 
+    def _in_sight(self, seen: Seen, points: np.ndarray) -> np.ndarray:
+        """The places' weights where they are to be seen."""
+        return self.weights * seen.shown.at(points)
+
     def _like(self, seen: Seen, pose: Pose, level: int) -> float:
-        values, wanted = seen.at(self._points(pose)), self.levels[level][0]
-        weights = self.weights / self.weights.sum()
+        points = self._points(pose)
+        weights = self._in_sight(seen, points)
+        if weights.sum() < LEAST_SHOWN * self.weights.sum():
+            return 0.0
+        values, wanted = seen.at(points), self.levels[level][0]
+        weights = weights / weights.sum()
         values, wanted = values - weights @ values, wanted - weights @ wanted
         power = float(np.sqrt((weights @ values**2) * (weights @ wanted**2)))
         return float(weights @ (values * wanted)) / power if power > 1e-9 else 0.0
@@ -113,10 +122,14 @@ class Template:
         slopes = slopes / scale  # of steps in pixels at the rim
         normal = np.eye(4)
         for _ in range(STEPS):
-            values = seen.at(self._points(pose))
-            off = values - wanted
-            stray = max(1.5 * float(np.median(np.abs(off - np.median(off)))), 1e-4)
-            weights = self.weights / (1.0 + (np.abs(off - np.median(off)) / (3 * stray)) ** 2)
+            points = self._points(pose)
+            weights = self._in_sight(seen, points)
+            if np.count_nonzero(weights) < LEAST_PLACES:
+                return pose, (np.inf, np.inf, np.inf, np.inf)
+            off = seen.at(points) - wanted
+            usual = float(np.median(off[weights > 0]))
+            stray = max(1.5 * float(np.median(np.abs(off[weights > 0] - usual))), 1e-4)
+            weights = weights / (1.0 + (np.abs(off - usual) / (3 * stray)) ** 2)
             design = np.concatenate([slopes, wanted[:, None], np.ones((len(wanted), 1))], axis=1)
             weighted = design * weights[:, None]
             normal = design.T @ weighted
@@ -135,14 +148,46 @@ class Template:
         return pose, (x, y, zoom, turn)
 
 
+def _solid(mask: np.ndarray) -> np.ndarray:
+    """How surely the pixels of a mask ``[h,w]`` 0..1 are the part's own, 0..1: not at its edge, as masks shake."""
+    import cv2
+
+    solid = (mask > 0.5).astype(np.uint8)
+    depth = cv2.distanceTransform(cv2.copyMakeBorder(solid, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.DIST_L2, 5)
+    depth = depth[1:-1, 1:-1]
+    return np.clip((depth - min(RIM, float(depth.max()) / 3)) / 2.0, 0.0, 1.0)
+
+
+class Shown:
+    """Where a part is in sight in a frame: within the frame, and where it was seen, under its mask."""
+
+    def __init__(self, picture: Size, sighting: Sighting | None) -> None:
+        self._picture, self._sighting = picture, sighting
+        self._solid = None if sighting is None else _solid(sighting.mask)
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        """How surely, 0..1, at points ``x + yi`` of the frame."""
+        x, y = points.real, points.imag
+        from_edge = np.minimum(np.minimum(x, self._picture.width - x), np.minimum(y, self._picture.height - y))
+        inside = np.clip(from_edge / RIM, 0.0, 1.0)
+        if self._sighting is None or self._solid is None:
+            return inside
+        region = self._sighting.region
+        rows, columns = np.floor(y).astype(np.int64) - region.y1, np.floor(x).astype(np.int64) - region.x1
+        there = (rows >= 0) & (rows < region.height) & (columns >= 0) & (columns < region.width)
+        solid = self._solid[np.clip(rows, 0, region.height - 1), np.clip(columns, 0, region.width - 1)]
+        return np.where(there, np.minimum(solid, inside), 0.0)
+
+
 class Seen:
     """A part of a frame, blurred, to be looked at between its pixels."""
 
-    def __init__(self, frame: torch.Tensor, area: Region, sigma: float) -> None:
+    def __init__(self, frame: torch.Tensor, area: Region, sigma: float, shown: Shown | None = None) -> None:
         import cv2
         from scipy.ndimage import spline_filter
 
         height, width = frame.shape[:2]
+        self.shown = shown or Shown(Size(height, width), None)
         inside = area.padded(int(4 * sigma) + 2).within(Size(height, width))
         if inside.is_empty:
             inside = Region.whole(Size(height, width))

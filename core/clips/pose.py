@@ -113,11 +113,20 @@ def within(pose: Pose, window: Size, region: Region, ramp: float = 1.0) -> torch
     """How far a window covers the pixels of a region of the frame: ``[1,h,w]`` 0..1, 1 where it wholly does."""
     if pose.region(window) == region:
         return torch.ones(1, *region.size)
-    back = pose.back(window)
+    return _inside(pose.back(window), region, window, ramp)
+
+
+def in_frame(pose: Pose, window: Size, picture: Size, ramp: float = 1.0) -> torch.Tensor:
+    """How far a frame of the picture's size covers the pixels of a window: ``[1,h,w]`` 0..1, 1 where it wholly does."""
+    return _inside(pose.matrix(window), Region.whole(window), picture, ramp)
+
+
+def _inside(matrix: np.ndarray, region: Region, bounds: Size, ramp: float) -> torch.Tensor:
+    """How far inside bounds the pixels of a region lie, by a matrix from its points to theirs, up to 1 at a ramp."""
     x = torch.arange(region.width, dtype=torch.float64) + 0.5 + region.x1
     y = (torch.arange(region.height, dtype=torch.float64) + 0.5 + region.y1)[:, None]
-    across, down = (row[0] * x + row[1] * y + row[2] for row in back)
-    inside = torch.minimum(torch.minimum(across, window.width - across), torch.minimum(down, window.height - down))
+    across, down = (row[0] * x + row[1] * y + row[2] for row in matrix)
+    inside = torch.minimum(torch.minimum(across, bounds.width - across), torch.minimum(down, bounds.height - down))
     return (inside / ramp).clamp(0.0, 1.0)[None].float()
 
 

@@ -9,6 +9,9 @@ import numpy as np
 
 UNEVEN = 0.5  # what a part's speed changes by from frame to frame, in pixels: a path is that rough by nature
 BENT = 0.01  # the same of the zoom's logarithm and of the turn
+TURNS = 6.0  # times that: from there on a path turns sharply
+STEPS = 20  # at most, until it is found where it does
+ENOUGH = 1e-3  # of the roughness: a step that changes less is the last
 
 
 class Measure(Protocol):
@@ -26,7 +29,8 @@ def smoothed(measures: Mapping[int, Measure | None], smoothing: float = 1.0) -> 
 
     It solves ``min sum ((path - place) / doubt)^2 + sum (second differences of the path * smoothing / roughness)^2``
     (E. T. Whittaker, "On a New Method of Graduation", Proc. Edinburgh Math. Society 41, 1923); what was not measured is
-    filled in.
+    filled in. Where the path turns sharply all the same, by more than ``TURNS`` roughnesses, that counts less and less
+    (Geman and McClure's weights, by steps of least squares): what is sure of itself is not drawn from its place there.
 
     Args:
         measures: by frame, on end; the first and the last are there.
@@ -35,32 +39,39 @@ def smoothed(measures: Mapping[int, Measure | None], smoothing: float = 1.0) -> 
     Returns:
         ``[4]`` by frame.
     """
-    from scipy.linalg import solveh_banded
-
     frames = list(measures)
-    count = len(frames)
     known = [one for one in measures.values() if one is not None]
-    if count < 3:
+    if len(frames) < 3:
         last = known[0]
         path = []
         for one in measures.values():
             last = one or last
             path.append(last.place)
         return dict(zip(frames, path, strict=True))
-    made = np.zeros((count, 4))
+    places = np.array([np.zeros(4) if one is None else one.place for one in measures.values()])
+    sure = np.array([np.zeros(4) if one is None else 1.0 / one.doubt**2 for one in measures.values()])
+    made = np.zeros(places.shape)
     for axis, rough in enumerate((UNEVEN, UNEVEN, BENT, BENT)):
-        stiffness = max(smoothing / rough, 1e-6) ** 2
-        bands = np.zeros((3, count))  # of the symmetric matrix, upper form
-        for index in range(count - 2):  # the second difference of three frames
-            for a, x in enumerate((1.0, -2.0, 1.0)):
-                for b, y in enumerate((1.0, -2.0, 1.0)):
-                    if b >= a:
-                        bands[2 - (b - a), index + b] += stiffness * x * y
-        wanted = np.zeros(count)
-        for index, one in enumerate(measures.values()):
-            if one is not None:
-                weight = 1.0 / float(one.doubt[axis]) ** 2
-                bands[2, index] += weight
-                wanted[index] = weight * float(one.place[axis])
-        made[:, axis] = solveh_banded(bands, wanted)
+        stiff = np.full(len(frames) - 2, max(smoothing / rough, 1e-6) ** 2)
+        path = _graduated(places[:, axis], sure[:, axis], stiff)
+        for _ in range(STEPS):
+            bends = np.diff(path, 2) / (TURNS * rough)
+            before, path = path, _graduated(places[:, axis], sure[:, axis], stiff / (1.0 + bends**2) ** 2)
+            if np.abs(path - before).max() < rough * ENOUGH:
+                break
+        made[:, axis] = path
     return dict(zip(frames, made, strict=True))
+
+
+def _graduated(places: np.ndarray, sure: np.ndarray, stiff: np.ndarray) -> np.ndarray:
+    """``[n]``: the path of least squares, each place and each second difference of it weighted."""
+    from scipy.linalg import solveh_banded
+
+    bands = np.zeros((3, len(places)))  # of the symmetric matrix, upper form
+    for index, weight in enumerate(stiff):  # the second difference of three frames
+        for a, x in enumerate((1.0, -2.0, 1.0)):
+            for b, y in enumerate((1.0, -2.0, 1.0)):
+                if b >= a:
+                    bands[2 - (b - a), index + b] += weight * x * y
+    bands[2] += sure
+    return solveh_banded(bands, sure * places)

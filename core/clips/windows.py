@@ -20,7 +20,8 @@ from .tracks import Track
 
 STILL = 0.15  # pixels: a path that never goes farther from its middle stands still
 UPRIGHT = 0.35  # pixels: a zoom and turn that move no corner of the part by more are none
-BY_MASK = 1.5  # pixels: how exactly a mask says where its part is
+BY_MASK = 1.5  # pixels: how exactly a whole mask says where its part is
+HIDDEN = 8.0  # pixels: where a mask is less sure than that, something hides the part
 LARGEST_STEP = 0.5  # of a part's size: what the picture's motion may differ by from the mask's
 LEAST_DOUBT = 0.01  # pixels
 
@@ -37,6 +38,7 @@ class Window:
         poses: its place in each of the track's frames.
         box: what the part covers of it in any frame.
         mask: ``[h,w]`` float32 0..1, what the part's masks cover of it in any frame.
+        areas: how many of its pixels the part's mask covers, of each frame in which it was seen.
         lost: the frames of its gaps in which the picture does not show it either.
     """
 
@@ -45,6 +47,7 @@ class Window:
     poses: Mapping[int, Pose]
     box: Region
     mask: np.ndarray
+    areas: Mapping[int, float]
     lost: frozenset[int] = frozenset()
 
     @property
@@ -61,7 +64,7 @@ class Window:
     def mask_in(self, frame: int) -> torch.Tensor:
         """The part's own mask as the window shows it in a frame, ``[1,h,w]``; in a gap that of the nearest sighting."""
         nearest = self.track.nearest(frame)
-        return _in_window(self.track.sightings[nearest], self.poses[nearest], self.size)
+        return in_window(self.track.sightings[nearest], self.poses[nearest], self.size)
 
 
 @dataclass(frozen=True)
@@ -118,16 +121,19 @@ def resized(window: Window, size: Size, right: float = 0.0, down: float = 0.0) -
 
 
 def _window(track: Track, size: Size, poses: Mapping[int, Pose], lost: frozenset[int]) -> Window:
-    mask = np.zeros(size, np.float32)
+    mask, areas = np.zeros(size, np.float32), {}
     for frame, sighting in track.sightings.items():
-        np.maximum(mask, _in_window(sighting, poses[frame], size)[0].numpy(), out=mask)
+        seen = in_window(sighting, poses[frame], size)[0].numpy()
+        np.maximum(mask, seen, out=mask)
+        areas[frame] = float(seen.sum(dtype=np.float64))
     track.sightings.put_away()
     box = covered_region(torch.from_numpy(mask))
     box = Region.whole(size) if box.is_empty else box
-    return Window(track, size, poses, box, mask, lost)
+    return Window(track, size, poses, box, mask, areas, lost)
 
 
-def _in_window(sighting: Sighting, pose: Pose, size: Size) -> torch.Tensor:
+def in_window(sighting: Sighting, pose: Pose, size: Size) -> torch.Tensor:
+    """What a window of a size shows of a sighting's mask, ``[1,h,w]`` 0..1."""
     mask, whole = torch.from_numpy(sighting.mask)[None], pose.region(size)
     if whole is not None:
         return moved_mask(mask, sighting.region, whole)
@@ -168,33 +174,54 @@ def _measured(track: Track, frames: Frames) -> tuple[dict[int, Measured | None],
         by_mask = None
         if sighting is not None:
             by_mask = _by_mask(track.sightings[last_seen], sighting, poses[last_seen])
-            guesses.append(replace(before, x=by_mask.x, y=by_mask.y))
-        expected = by_mask or guesses[1]
-        match = None if template.is_blank else template.find(frames(frame), guesses)
+            guesses += [replace(before, x=x, y=y) for x, y in by_mask.places]
+        is_whole = by_mask is not None and by_mask.doubt <= HIDDEN
+        expected = by_mask.pose if by_mask is not None and is_whole else guesses[1]
+        match = None if template.is_blank else template.find(frames(frame), guesses, sighting)
         if match is not None and (match.like < LEAST_LIKE or not _possible(match.pose, expected, before, size)):
             match = None
         if match is not None:
             doubt = np.maximum(match.doubt, np.array([1.0, 1.0, 1 / radius, 1 / radius]) * LEAST_DOUBT)
             found[frame], poses[frame] = Measured(_vector(match.pose), doubt), match.pose
         elif by_mask is not None:
-            found[frame] = Measured(_vector(by_mask), np.array([BY_MASK, BY_MASK, 0.1, 0.1]))
-            poses[frame] = by_mask
+            found[frame] = Measured(_vector(by_mask.pose), np.array([by_mask.doubt, by_mask.doubt, 0.1, 0.1]))
+            poses[frame] = expected
         else:
             found[frame], poses[frame] = None, guesses[1]
             if not template.is_blank:
                 lost.add(frame)
         if sighting is not None:
             last_seen = frame
-            if match is None or match.like < TEMPLATE_LIKE:
-                shown = _in_window(sighting, poses[frame], template.window)[0].numpy()
+            if is_whole and (match is None or match.like < TEMPLATE_LIKE):
+                shown = in_window(sighting, poses[frame], template.window)[0].numpy()
                 template = Template(frames(frame), shown, poses[frame])
     return found, frozenset(lost)
 
 
-def _by_mask(last: Sighting, now: Sighting, pose: Pose) -> Pose:
-    """As the masks' middles moved."""
-    (x, y), (last_x, last_y) = now.centre, last.centre
-    return replace(pose, x=pose.x + x - last_x, y=pose.y + y - last_y)
+@dataclass(frozen=True)
+class ByMask:
+    """Where a mask says that its part is.
+
+    Attributes:
+        pose: as the mask's middle moved.
+        places: that, and as the middle of what it spans moved.
+        doubt: in pixels; the farther these are apart and the more that span grows or shrinks, the more of it is hidden.
+    """
+
+    pose: Pose
+    places: tuple[tuple[float, float], tuple[float, float]]
+    doubt: float
+
+
+def _by_mask(last: Sighting, now: Sighting, pose: Pose) -> ByMask:
+    """As the masks moved from one frame, in which the part is at ``pose``, to another."""
+    middle = np.subtract(now.centre, last.centre)
+    one, other = now.region, last.region
+    first = np.array([one.x1 - other.x1, one.y1 - other.y1])
+    span = (first + [one.x2 - other.x2, one.y2 - other.y2]) / 2
+    apart = np.abs(middle - span).max() + np.abs(first - span).max()
+    places = tuple((pose.x + float(x), pose.y + float(y)) for x, y in (middle, span))
+    return ByMask(replace(pose, x=places[0][0], y=places[0][1]), (places[0], places[1]), BY_MASK + float(apart))
 
 
 def _possible(pose: Pose, expected: Pose, before: Pose, size: Size) -> bool:

@@ -9,8 +9,10 @@ from functools import partial
 import torch
 
 from ...core import Size
+from ...core.clips.hidden import Hidden
 from ...core.clips.path import Path
 from ...core.clips.pose import cut
+from ...core.clips.tracks import Track
 from ...core.surroundings.ring import ring_of
 from ..pipeline.crop import Crop
 from ..pipeline.memory import Room
@@ -31,6 +33,7 @@ class WindowPictures:
 
     Attributes:
         work: ``[F,H,W,3]`` float 0..1, the clip, worked on in place.
+        others: the clip's other parts, which may be before it.
         recipe: how it is put back.
         before, after: ``[n,h,w,3]``, the window's frames as they were cut, and as they came out.
         is_remembered: all that was taken came from the memory.
@@ -38,16 +41,20 @@ class WindowPictures:
 
     work: torch.Tensor
     part: TrackPlan
+    others: Sequence[Track]
     recipe: Recipe
     room: Room
     before: torch.Tensor = field(init=False)
     after: torch.Tensor = field(init=False)
     is_remembered: bool = field(default=True, init=False)
     _faulty: set[int] = field(default_factory=set, init=False)
+    _cut_so_far: int = field(default=0, init=False)  # frames, in their order
+    _lent: dict[int, torch.Tensor] = field(default_factory=dict, init=False)  # the last frame that others took from
 
     def __post_init__(self) -> None:
         window = self.part.window.size
         shape = (len(self.part.track.frames), window.height, window.width, 3)
+        self._hidden = Hidden(self.part.window, Size(*self.work.shape[1:3]), self.others)
         self.before, self.after = (torch.empty(shape, device=self.work.device) for _ in range(2))
 
     @property
@@ -79,15 +86,32 @@ class WindowPictures:
     def _crop(self, frame: int, mask: torch.Tensor) -> Crop:
         window, picture = self.part.window, Size(*self.work.shape[1:3])
         name = f"part {self.part.crop.number}, frame {frame + 1}"
-        shown = partial(cut, self.work[frame : frame + 1], window.poses[frame], window.size)
+        shown = self.room.spared(f"{name}: cutting", partial(self._shown, frame))
         index = frame - self.part.track.first
         before = self.before[index : index + 1]
-        before.copy_(self.room.spared(f"{name}: cutting", shown)).clamp_(0.0, 1.0)
+        before.copy_(shown)
+        self._cut_so_far = index + 1
         place = Place(frame, self.part.crop_in(frame))
         crop = Crop(place, name, picture, before, mask, self.recipe.pipe, self.recipe.refiner, pixels=before)
         fault = OUT_OF_SIGHT if self.part.weight(frame) == 0.0 else None
         path = Path.of(window, [frame], picture)
         return replace(crop, frame=Frame(frame, len(self.work)), fault=fault, path=path)
+
+    def _shown(self, frame: int) -> torch.Tensor:
+        """What the window shows of a frame, and what is hidden there of another one."""
+        return self._hidden.filled(self._cut(frame), frame, self._of_another)
+
+    def _cut(self, frame: int) -> torch.Tensor:
+        window = self.part.window
+        return cut(self.work[frame : frame + 1], window.poses[frame], window.size).clamp_(0.0, 1.0)
+
+    def _of_another(self, frame: int) -> torch.Tensor:
+        """The same of a frame that others take from: as it was before it was worked on."""
+        if frame not in self._lent:
+            index = frame - self.part.track.first
+            known = index < self._cut_so_far
+            self._lent = {frame: self.before[index : index + 1] if known else self._cut(frame)}
+        return self._lent[frame]
 
     def take(self, crop: Crop) -> None:
         """What became of a frame, or of all of them; it is put into the clip at once, unless it ``waits``."""

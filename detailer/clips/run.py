@@ -124,7 +124,8 @@ class _Run:
 
     def detailed(self, part: TrackPlan, progress: Progress) -> FinishedPart:
         """A part, put back in all its frames."""
-        pictures = WindowPictures(self.work, part, self.recipe, self.room)
+        others = [other.track for other in self.plan.parts if other is not part]
+        pictures = WindowPictures(self.work, part, others, self.recipe, self.room)
         (self._as_clip if self.as_clip else self._frame_by_frame)(pictures, progress)
         pictures.finish()
         progress.done()

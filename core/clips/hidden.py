@@ -1,0 +1,82 @@
+"""What a window does not show of its part in a frame, past the border or behind another part: taken from a frame that
+shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from ..region import Size
+from .pose import in_frame
+from .tracks import Track
+from .windows import Window, in_window
+
+ALIKE = 0.1  # of the most: a frame that shows less by no more shows enough
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What is hidden of a part in its window.
+
+    Attributes:
+        picture: a frame's size.
+        others: the clip's other parts, which may be before it.
+    """
+
+    window: Window
+    picture: Size
+    others: Sequence[Track]
+
+    def filled(self, cut: torch.Tensor, frame: int, seen: Callable[[int], torch.Tensor]) -> torch.Tensor:
+        """A window's frame with what is hidden taken from the nearest frame that shows enough.
+
+        So what is sampled shows the part as it is in other frames, and not half of it, mirrored at the border.
+
+        Args:
+            cut: ``[1,h,w,C]`` float, what the window shows of the frame; what is hidden there too stays so.
+            seen: the same of another frame, by its number.
+
+        Returns:
+            ``cut`` itself where nothing is to be filled.
+        """
+        giver = self.giver(frame)
+        if giver is None:
+            return cut
+        taken = self.of(frame) * (1.0 - self.of(giver))
+        return torch.lerp(cut, seen(giver), taken[..., None].to(cut)) if bool(taken.any()) else cut
+
+    def giver(self, frame: int) -> int | None:
+        """The frame from which it is taken, None where ``frame`` itself shows enough of the part."""
+        if frame in self._enough:
+            return None
+        return min(self._enough, key=lambda one: (abs(one - frame), one), default=None)
+
+    def of(self, frame: int) -> torch.Tensor:
+        """How far each pixel of the window is hidden in a frame, ``[1,h,w]`` 0..1."""
+        window = self.window
+        pose = window.poses[frame]
+        hidden = 1.0 - in_frame(pose, window.size, self.picture)
+        covered, behind = pose.covered(window.size), torch.zeros_like(hidden)
+        for other in self.others:
+            sighting = other.sightings.get(frame)
+            if sighting is not None and not sighting.region.intersection(covered).is_empty:
+                behind = torch.maximum(behind, in_window(sighting, pose, window.size))
+        if bool(behind.any()):
+            own = window.mask_in(frame) if frame in window.track.sightings else torch.zeros_like(behind)
+            hidden = torch.maximum(hidden, torch.minimum(behind - own, torch.from_numpy(window.mask)[None]))
+        return hidden.clamp(0.0, 1.0)
+
+    @cached_property
+    def _enough(self) -> frozenset[int]:
+        """The frames that show about as much of the part, and of what lies around it, as any does."""
+        shown = {frame: self._share(frame) * area for frame, area in self.window.areas.items()}
+        most = max(shown.values(), default=0.0)
+        return frozenset(frame for frame, much in shown.items() if much >= (1.0 - ALIKE) * most)
+
+    def _share(self, frame: int) -> float:
+        """Of the window, what lies in a frame."""
+        covered = self.window.poses[frame].covered(self.window.size)
+        return covered.within(self.picture).size.area / covered.size.area

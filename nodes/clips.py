@@ -40,6 +40,7 @@ class ClipWidgets(DetailerWidgets, Marks, total=False):
     cut_threshold: float
     span: int
     overlap: int
+    steady: str
 
 
 def _whole(default: int, most: int, tooltip: str) -> Input:
@@ -181,6 +182,11 @@ class MaskDetailerClip(_Following, Detailer, name="MaskDetailer (clip)", menu=DE
             "Frames that a video model is given at once. A longer clip is sampled in spans whose predictions are "
             "blended where they overlap. Image models take each frame by itself."
         )
+        steady = (
+            "An image model adds slightly different detail to each frame. Each is averaged with that of the two frames "
+            "before and after, where these show the same. moving: in windows that move; all: also in those that stand "
+            "still, as with a camera that stands; off: each frame by itself. Video models don't need it."
+        )
         return {
             "required": {
                 **_clip_and_sizes(),
@@ -204,6 +210,7 @@ class MaskDetailerClip(_Following, Detailer, name="MaskDetailer (clip)", menu=DE
                 "scheduler_func_opt": schema.scheduler_func(),
                 **schema.beyond(),
                 "choices": _choices(),
+                "steady": (["moving", "all", "off"], {"default": "moving", "tooltip": steady, "advanced": True}),
             },
         }
 
@@ -285,6 +292,7 @@ def _settings(widgets: ClipWidgets) -> ClipSettings:
         cut_threshold=widgets.get("cut_threshold", 0.18),
         span=widgets.get("span", 81),
         overlap=widgets.get("overlap", 16),
+        steady=widgets.get("steady", "moving"),
     )
 
 

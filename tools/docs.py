@@ -91,9 +91,8 @@ blurred by its own speed; in a *crossing* the face passes in front of the weave.
 
 The truth flickers too: in each frame the pixels fall on other points of the part. What windows show is put between the
 frame's pixels in the same way, so that *one picture*, the mean of what a window showed, put back in all frames,
-flickers by what that column says. Two kinds of motion are still less steady than the truth: parts that the picture's
-border cuts off, and parts that cross. Each figure of a distance to the truth is of one noise, good to about half a
-level.
+flickers by what that column says: no window can be steadier without being softer. Each figure of a distance to the
+truth is of one noise, good to about half a level.
 """,
     "kernels": """\
 ## Kernels for a crop's way to its working size and back

@@ -14,7 +14,8 @@ from .pose import in_frame
 from .tracks import Track
 from .windows import Window, in_window
 
-ALIKE = 0.1  # of the most: a frame that shows less by no more shows enough
+ENOUGH = 0.9  # of the most that any frame shows: a frame that shows as much takes from none
+GIVERS = 0.98  # of the most of them: what lies around a part in the frames that others take from
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Hidden:
         """The frame from which it is taken, None where ``frame`` itself shows enough of the part."""
         if frame in self._enough:
             return None
-        return min(self._enough, key=lambda one: (abs(one - frame), one), default=None)
+        return min(self._givers, key=lambda one: (abs(one - frame), one), default=None)
 
     def of(self, frame: int) -> torch.Tensor:
         """How far each pixel of the window is hidden in a frame, ``[1,h,w]`` 0..1."""
@@ -74,7 +75,14 @@ class Hidden:
         """The frames that show about as much of the part, and of what lies around it, as any does."""
         shown = {frame: self._share(frame) * area for frame, area in self.window.areas.items()}
         most = max(shown.values(), default=0.0)
-        return frozenset(frame for frame, much in shown.items() if much >= (1.0 - ALIKE) * most)
+        return frozenset(frame for frame, much in shown.items() if much >= ENOUGH * most)
+
+    @cached_property
+    def _givers(self) -> list[int]:
+        """Of these, the frames that show most of what lies around the part."""
+        shares = {frame: self._share(frame) for frame in self._enough}
+        most = max(shares.values(), default=0.0)
+        return [frame for frame, share in shares.items() if share >= GIVERS * most]
 
     def _share(self, frame: int) -> float:
         """Of the window, what lies in a frame."""

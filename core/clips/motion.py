@@ -167,7 +167,7 @@ class Shown:
 
     def at(self, points: np.ndarray) -> np.ndarray:
         """How surely, 0..1, at points ``x + yi`` of the frame."""
-        x, y = points.real, points.imag
+        x, y = np.real(points), np.imag(points)
         from_edge = np.minimum(np.minimum(x, self._picture.width - x), np.minimum(y, self._picture.height - y))
         inside = np.clip(from_edge / RIM, 0.0, 1.0)
         if self._sighting is None or self._solid is None:

@@ -218,7 +218,7 @@ def _by_mask(last: Sighting, now: Sighting, pose: Pose) -> ByMask:
     middle = np.subtract(now.centre, last.centre)
     one, other = now.region, last.region
     first = np.array([one.x1 - other.x1, one.y1 - other.y1])
-    span = (first + [one.x2 - other.x2, one.y2 - other.y2]) / 2
+    span = (first + np.array([one.x2 - other.x2, one.y2 - other.y2])) / 2
     apart = np.abs(middle - span).max() + np.abs(first - span).max()
     places = tuple((pose.x + float(x), pose.y + float(y)) for x, y in (middle, span))
     return ByMask(replace(pose, x=places[0][0], y=places[0][1]), (places[0], places[1]), BY_MASK + float(apart))

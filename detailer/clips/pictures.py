@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -12,6 +12,7 @@ from ...core import Size
 from ...core.clips.hidden import Hidden
 from ...core.clips.path import Path
 from ...core.clips.pose import cut
+from ...core.clips.steady import Made, Steadying
 from ...core.clips.tracks import Track
 from ...core.surroundings.ring import ring_of
 from ..pipeline.crop import Crop
@@ -35,6 +36,7 @@ class WindowPictures:
         work: ``[F,H,W,3]`` float 0..1, the clip, worked on in place.
         others: the clip's other parts, which may be before it.
         recipe: how it is put back.
+        steadying: by which its frames are steadied, None where each stays as it was made.
         before, after: ``[n,h,w,3]``, the window's frames as they were cut, and as they came out.
         is_remembered: all that was taken came from the memory.
     """
@@ -44,6 +46,7 @@ class WindowPictures:
     others: Sequence[Track]
     recipe: Recipe
     room: Room
+    steadying: Steadying | None
     before: torch.Tensor = field(init=False)
     after: torch.Tensor = field(init=False)
     is_remembered: bool = field(default=True, init=False)
@@ -123,21 +126,34 @@ class WindowPictures:
             if crop.fault:
                 self._faulty.add(at)
             elif not self.waits:
-                large = None if self._is_whole(frame) or crop.sampled is None else crop.sampled[one]
-                self._put(frame, self.after[at : at + 1] if large is None else large)
+                self._finished(at, None if crop.sampled is None else crop.sampled[one])
 
     def _is_whole(self, frame: int) -> bool:
         """The window lies at whole pixels; one that doesn't goes back straight from the size that was sampled."""
         return self.part.window.poses[frame].region(self.part.window.size) is not None
 
+    def _finished(self, at: int, large: torch.Tensor | None) -> None:
+        """A frame of the window that waits for nothing but for those after it, if it is to be steadied."""
+        one = slice(at, at + 1)
+        if self.steadying is None:
+            self._put(at, Made(self.before[one], self.after[one], large))
+        else:
+            self._put_all(self.steadying.take(at, Made(self.before[one], self.after[one].clone(), large)))
+
+    def _put_all(self, steadied: Iterator[tuple[int, Made]]) -> None:
+        for at, made in steadied:
+            self.after[at : at + 1] = made.after
+            self._put(at, made)
+
     def finish(self) -> None:
-        """All frames are there: what waited is corrected, and put into the clip."""
-        if not self.waits or len(self._faulty) == len(self.after):
-            return
-        self._correct()
-        for at, frame in enumerate(self.part.track.frames):
-            if at not in self._faulty:
-                self._put(frame, self.after[at : at + 1])
+        """All frames are there: what waited is corrected, steadied, and put into the clip."""
+        if self.waits and len(self._faulty) < len(self.after):
+            self._correct()
+            for at in range(len(self.after)):
+                if at not in self._faulty:
+                    self._finished(at, None)
+        if self.steadying is not None:
+            self._put_all(self.steadying.rest())
 
     def _correct(self) -> None:
         """By one measure over all frames, so that no correction flickers."""
@@ -158,9 +174,8 @@ class WindowPictures:
             pixels=self.after,
         )  # fmt: skip
 
-    def _put(self, frame: int, made: torch.Tensor) -> None:
-        at = frame - self.part.track.first
-        paste = partial(
-            put, self.work[frame : frame + 1], made, self.before[at : at + 1], (self.part, frame), self.recipe
-        )
+    def _put(self, at: int, made: Made) -> None:
+        frame = self.part.track.first + at
+        picture = made.after if made.large is None or self._is_whole(frame) else made.large
+        paste = partial(put, self.work[frame : frame + 1], picture, made.before, (self.part, frame), self.recipe)
         self.room.spared(f"part {self.part.crop.number}, frame {frame + 1}: pasting", paste)

@@ -34,6 +34,7 @@ class ClipSettings:
         cut_threshold: see ``cuts``; 1 finds none.
         span: frames that a video model is given at once; image models take each by itself.
         overlap: frames that spans share.
+        steady: in which windows an image model's detail is averaged over neighbouring frames: "moving", "all", "off".
     """
 
     crop_factor: float
@@ -43,6 +44,11 @@ class ClipSettings:
     cut_threshold: float = THRESHOLD
     span: int = 81
     overlap: int = 16
+    steady: str = "moving"
+
+    def steadies(self, window: Window) -> bool:
+        """Whether the detail in a window is averaged over neighbouring frames."""
+        return self.steady == "all" or (self.steady == "moving" and window.region is None)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from ...core.clips.steady import Steadying
 from .. import host
 from ..host.progress import Progress
 from ..live import Live
@@ -125,7 +126,8 @@ class _Run:
     def detailed(self, part: TrackPlan, progress: Progress) -> FinishedPart:
         """A part, put back in all its frames."""
         others = [other.track for other in self.plan.parts if other is not part]
-        pictures = WindowPictures(self.work, part, others, self.recipe, self.room)
+        steadying = Steadying() if self.settings.steadies(part.window) and not self.as_clip else None
+        pictures = WindowPictures(self.work, part, others, self.recipe, self.room, steadying)
         (self._as_clip if self.as_clip else self._frame_by_frame)(pictures, progress)
         pictures.finish()
         progress.done()

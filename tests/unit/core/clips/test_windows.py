@@ -8,15 +8,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from mask_detailer.core import Size, from_working_size, mask_to_segs
+from mask_detailer.core import SEG, Size, from_working_size, mask_to_segs
 from mask_detailer.core.clips import spans as spans_module
 from mask_detailer.core.clips.pose import Pose, cut, cut_mask, put_back, within
-from mask_detailer.core.clips.sightings import of_mask
+from mask_detailer.core.clips.sightings import of_mask, of_segs
 from mask_detailer.core.clips.smoothing import smoothed
 from mask_detailer.core.clips.spans import spans
 from mask_detailer.core.clips.tracks import follow
 from mask_detailer.core.clips.windows import Framing, Measured, Window, window_of
-from support.moving import MOTIONS, SIZE, Motion, MovingScene, moving_scene
+from support.moving import CROSSING, MOTIONS, SIZE, Motion, MovingScene, moving_scene, moving_scenes
 
 WINDOW = Size(40, 52)
 
@@ -102,6 +102,42 @@ def test_windows_follow_the_picture_and_not_the_masks(kind: str, shake: int) -> 
         assert window.mask_in(frame).sum() == pytest.approx(sighting.area / window.poses[frame].zoom ** 2, rel=0.02)
 
 
+def at_place(scene: MovingScene, first: Pose, frame: int, start: int) -> complex:
+    """Where a frame shows the point of the part that the frame ``start`` shows at a pose."""
+    forth, back = scene.places[frame], np.linalg.inv(np.vstack([scene.places[start], [0, 0, 1]]))
+    x, y, _ = np.vstack([forth, [0, 0, 1]]) @ back @ (first.x - 0.5, first.y - 0.5, 1.0)
+    return complex(x + 0.5, y + 0.5)
+
+
+@pytest.mark.parametrize("shake", [0, 2])
+def test_a_part_is_followed_behind_another_by_what_is_left_of_it(shake: int) -> None:
+    """A weave that a face as large as it passes before: of some frames' weave hardly a rim is in sight."""
+    parts = moving_scenes({0: CROSSING[0], 4: CROSSING[1]}, 7, shake)
+    for part in parts:
+        masks = torch.from_numpy(part.masks)
+        frames = [torch.from_numpy(frame) for frame in part.bad]
+        segs = [(tuple(SIZE), [SEG(None, mask[None].numpy(), 1.0, [0, 0, SIZE[1], SIZE[0]], (0, 0, 1, 1), "")])
+                for mask in masks]  # fmt: skip
+        (track,) = follow([of_segs(one, Size(*SIZE)) for one in segs])
+        window = window_of(track, frames.__getitem__, Size(*SIZE), Framing(1.3))
+        first = window.poses[0]
+        away = [complex(pose.x, pose.y) - at_place(part, first, frame, 0) for frame, pose in window.poses.items()]
+        assert np.abs(away).max() < 0.1, part.kind
+
+
+@pytest.mark.parametrize("shake", [0, 2])
+def test_a_part_that_the_border_cuts_off_is_followed_by_what_is_left_of_it(shake: int) -> None:
+    """It jumps by 40 pixels a frame, half of it leaves, all of it is gone in one frame, and it comes back."""
+    scene = moving_scene(0, MOTIONS["over the border"], 6, shake)
+    window = followed(scene)
+    away = [
+        abs(complex(pose.x, pose.y) - at_place(scene, window.poses[0], frame, 0))
+        for frame, pose in window.poses.items()
+        if frame != 3
+    ]
+    assert max(away) < 0.1 and window.lost == {3}
+
+
 def test_what_stands_still_has_the_still_picture_s_region() -> None:
     (seg,) = mask_to_segs(torch.from_numpy(moving_scene(4, Motion(), 1).masks), False, 1.3, False)[1]
     region = followed(moving_scene(4, Motion(), 4)).region
@@ -147,6 +183,8 @@ def test_the_surer_a_measure_the_more_it_counts() -> None:
     assert sure[5][0] == pytest.approx(11, abs=0.01)
     vague = smoothed({i: at(i * 2 + 6 * (i == 5), 5.0) for i in range(10)}, 10.0)
     assert abs(vague[5][0] - 10) < 1.5
+    turned = smoothed({i: at(40.0 * abs(i - 5), 0.05) for i in range(10)})  # to and fro by 40 a frame
+    assert turned[5][0] == pytest.approx(0, abs=0.02) and turned[4][0] == pytest.approx(40, abs=0.02)
     filled = smoothed({i: at(i * 2, 0.1) if i not in (3, 4) else None for i in range(10)})
     assert filled[4][0] == pytest.approx(8, abs=0.01)
     assert smoothed({0: at(1, 1), 1: None})[1][0] == 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..choices import Choice
 from ..pipeline.chosen import Chosen, with_choice
-from .plan import ClipPlan
+from .plan import ClipPlan, TrackPlan
 
 
 def with_choices(plan: ClipPlan, chosen: Chosen) -> ClipPlan:
@@ -14,8 +15,10 @@ def with_choices(plan: ClipPlan, chosen: Chosen) -> ClipPlan:
         return plan
     boxes = {part.crop.number: part.track.sightings[part.track.first].region for part in plan.parts}
     by_number = chosen.by_number(boxes)
-    parts = [
-        replace(part, crop=replace(with_choice(part.crop, by_number.get(part.crop.number)), candidates=1))
-        for part in plan.parts
-    ]
-    return replace(plan, parts=tuple(parts))
+    return replace(plan, parts=tuple(_with_choice(part, by_number.get(part.crop.number)) for part in plan.parts))
+
+
+def _with_choice(part: TrackPlan, choice: Choice | None) -> TrackPlan:
+    crop = replace(with_choice(part.crop, choice), candidates=1)
+    is_chosen = choice is not None and choice.denoise is not None
+    return replace(part, crop=crop, denoises={} if is_chosen else part.denoises)

@@ -74,8 +74,10 @@ class WindowPictures:
         """All frames in one, each with its own mask."""
         window = self.part.window
         each = [self._crop(frame, window.mask_in(frame).to(self.work.device)) for frame in self.part.track.frames]
+        first = each[0].place
         return replace(
             each[0],
+            place=replace(first, crop=replace(first.crop, denoise=self.part.crop.denoise)),
             name=f"part {self.part.crop.number}",
             before=self.before,
             pixels=self.before,

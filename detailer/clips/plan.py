@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -19,6 +19,7 @@ from ..pipeline.recipe import Recipe
 from ..pipeline.working_size import Part, working_size
 from ..values import wrapped_seed
 
+DENOISE_STEP = 0.01
 ROOM = 2  # pixels of a window beyond what the feather reaches
 
 
@@ -57,12 +58,14 @@ class TrackPlan:
 
     Attributes:
         crop: what is the same in all frames: number, working size, seed, denoise.
+        denoises: of frames that have one of their own, by the part's size there.
         skipped: why it is not worked on, None if it is.
     """
 
     window: Window
     crop: CropPlan
     fade: int
+    denoises: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def track(self) -> Track:
@@ -73,10 +76,12 @@ class TrackPlan:
         return self.crop.skipped
 
     def crop_in(self, frame: int) -> CropPlan:
-        """The plan of the window in a frame: its region there is of the window's size, at the nearest whole pixels."""
+        """The plan of the window in a frame: its region there is of the window's size, at the nearest whole pixels; its
+        denoise is by the part's size there."""
         pose, size = self.window.poses[frame], self.window.size
         left, top = round(pose.x - size.width / 2), round(pose.y - size.height / 2)
-        return replace(self.crop, region=Region(left, top, left + size.width, top + size.height))
+        region = Region(left, top, left + size.width, top + size.height)
+        return replace(self.crop, region=region, denoise=self.denoises.get(frame, self.crop.denoise))
 
     def weight(self, frame: int) -> float:
         """How much of the part counts in a frame: nothing where it is out of sight, towards which it fades, as it does
@@ -182,4 +187,17 @@ def _planned(window: Window, picture: Size, settings: ClipSettings, recipe: Reci
         too_large=chosen.skipped is not None,
         why="" if options.size == UNTURNED.size else chosen.text,
     )
-    return TrackPlan(window, crop, settings.fade)
+    return TrackPlan(window, crop, settings.fade, _denoises(window, part.box.size, recipe))
+
+
+def _denoises(window: Window, box: Size, recipe: Recipe) -> dict[int, float]:
+    """The denoise of each frame of a window that zooms, where it follows the part's size: in steps, so that frames can
+    be sampled together."""
+    by_size, most = recipe.settings.options.denoise, recipe.settings.sampling.denoise
+    if by_size.by_size == UNTURNED.denoise.by_size:
+        return {}
+    zooms = {frame: pose.zoom for frame, pose in window.poses.items() if pose.zoom != 1.0}
+    exact = {frame: by_size.denoise(most, round(box.area * zoom**2)) for frame, zoom in zooms.items()}
+    return {
+        frame: max(round(one / DENOISE_STEP) * DENOISE_STEP, min(one, DENOISE_STEP)) for frame, one in exact.items()
+    }

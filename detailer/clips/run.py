@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 import torch
 
@@ -140,7 +141,7 @@ class _Run:
         while done < len(frames):
             host.devices.check_interrupted()
             most = self._most(part)
-            now = frames[done : done + most]
+            now = _of_one_denoise(part, frames[done : done + most])
             self.shown.begun(part, f"{done // most + 1}", done // most - (done - len(frames)) // most)
             stretch = progress.between(done / len(frames), (done + len(now)) / len(frames))
             for crop in self._made(pictures.crops(now), stretch, self._sampled):
@@ -183,6 +184,12 @@ class _Run:
     def _sampled_clip(self, crops: Sequence[Crop], progress: Progress) -> Iterator[Crop]:
         for crop in crops:
             yield sample_clip(prepare(crop, self.plain, self.prompts), self.settings, self.plain, progress)
+
+
+def _of_one_denoise(part: TrackPlan, frames: Sequence[int]) -> list[int]:
+    """The first of some frames and those after it that have its denoise."""
+    denoise = part.crop_in(frames[0]).denoise
+    return list(takewhile(lambda frame: part.crop_in(frame).denoise == denoise, frames))
 
 
 _Sampled = Callable[[Sequence[Crop], Progress], Iterator[Crop]]

@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import comfy.samplers
+import cv2
+import numpy as np
 import pytest
 import torch
 from engine.families import FAMILIES
@@ -202,6 +204,38 @@ def test_denoise_by_noise_level_counts_for_video_models(wan: Any, moving: Any) -
     by_noise = DetailOptions(denoise=DenoiseOptions(scale="noise_level"))
     made = [detailed(clip, wan, mask=masks, denoise=0.3, detail_options=one)[0] for one in (DetailOptions(), by_noise)]
     assert not torch.equal(*made) and all(bool(one.isfinite().all()) for one in made)
+
+
+@pytest.mark.parametrize("model", ["unet", "wan"])
+def test_denoise_by_size_follows_the_part_from_frame_to_frame(request: pytest.FixtureRequest, model: str) -> None:
+    """A part that comes nearer, by 8 % a frame: an image model's denoise goes with 1 / sqrt(side)."""
+    large = picture(3 * SIZE[0], 3 * SIZE[1], 1)[0].numpy()
+    cover = mask_of(3 * SIZE[0], 3 * SIZE[1], (132, 108, 204, 180))[0].numpy()
+    zooms = [1.08**index for index in range(FRAMES)]
+    places = [np.array([[z / 3, 0, 56 - 56 * z], [0, z / 3, 48 - 48 * z]]) for z in zooms]
+    shown = [[cv2.warpAffine(one, place, SIZE[::-1], flags=cv2.INTER_AREA) for place in places]
+             for one in (cv2.GaussianBlur(large, (0, 0), 2), cover)]  # fmt: skip
+    clip, masks = (torch.from_numpy(np.stack(one)) for one in shown)
+    denoises: list[float] = []
+
+    class Recorder:
+        def pre_ksample(self, *call: Any) -> Any:
+            denoises.append(call[-1])
+            return call
+
+    options = DetailOptions(denoise=DenoiseOptions("less_for_larger", 16))
+    pipe = request.getfixturevalue(model)
+    made = detailed(
+        clip, pipe, mask=(masks > 0.5).float(), denoise=0.8, detail_options=options, detailer_hook=Recorder()
+    )
+    assert "moves" in made[4]
+    if model == "wan":
+        assert len(denoises) == 1
+        return
+    assert len(denoises) == FRAMES and denoises == sorted(denoises, reverse=True)
+    expected = [denoises[0] / z**0.5 for z in zooms]
+    assert denoises == pytest.approx(expected, abs=0.012)
+    assert denoises[-1] == pytest.approx(0.8 * (16 / (24 * zooms[-1])) ** 0.5, abs=0.03)
 
 
 def test_what_does_nothing_in_clips_is_told_once(unet: Pipe, wan: Any, moving: Any, told: Any) -> None:

@@ -37,6 +37,7 @@ import numpy as np
 import torch
 from engine.running import SMALL
 from engine.tiny_models import picture, unet_pipe
+from mask_detailer.detailer.clips import pictures
 from mask_detailer.detailer.options import ColourOptions, DetailOptions
 from mask_detailer.nodes.clips import MaskDetailerClip
 
@@ -72,7 +73,6 @@ def textured(rows, columns, seed):
 
 
 AGAIN = 100  # frames after which a clip shows the same: a whole number of the system's pages
-LARGE = 2**25  # bytes from which an output is in a file
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
@@ -109,28 +109,32 @@ def clip(folder, frames):
     return repeated(paths[0], (frames, height, width, 3)), repeated(paths[1], (frames, height, width))
 
 
-def file_behind(folder):  # large outputs: what the node copies, and what it makes room for
-    copied, made = torch.Tensor.to, torch.empty
+class WithFiles:  # torch for the module that makes room for a window's pictures: that room is in files
+    def __init__(self, folder):
+        self.folder = folder
 
-    def mapped(shape):
-        with tempfile.TemporaryFile(dir=folder) as file:
+    def __getattr__(self, name):
+        return getattr(torch, name)
+
+    def empty(self, shape, **how):
+        with tempfile.TemporaryFile(dir=self.folder) as file:
             values = torch.from_numpy(np.memmap(file, np.float32, "w+", shape=tuple(shape)))
         in_files.add(values.data_ptr())
         return values
 
+
+def file_behind(folder):  # what goes out: the copy of the clip, and the windows
+    pictures.torch, copied = WithFiles(folder), torch.Tensor.to
+
     def to(tensor, *where, copy=False, **how):
-        if not copy or tensor.nbytes < LARGE:
+        if not copy or tensor.ndim != 4 or len(tensor) != count:
             return copied(tensor, *where, copy=copy, **how)
-        values = mapped(tensor.shape)
+        values = pictures.torch.empty(tensor.shape)
         for frame in range(len(tensor)):
             values[frame] = tensor[frame]
         return values
 
-    def empty(*shape, **how):
-        shape = shape[0] if len(shape) == 1 else shape
-        return mapped(shape) if len(shape) == 4 and 4 * np.prod(shape) >= LARGE else made(shape, **how)
-
-    torch.Tensor.to, torch.empty = to, empty
+    torch.Tensor.to = to
 
 
 with torch.inference_mode(), tempfile.TemporaryDirectory() as folder:

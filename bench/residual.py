@@ -129,4 +129,5 @@ def planted(models: tuple[Any, Any], cases: int) -> None:
             row += means(found, "change")
         rows.append(row)
     head = ["planted in the VAE's decode", "direct, levels off", "residual, levels off"]
-    print_table(f"The first {cases} scenes undegraded, denoise {UNSAMPLED['denoise']:g}", head, rows)
+    title = f"The first {cases} scenes undegraded, denoise {UNSAMPLED['denoise']:g}, with a fault planted in the VAE"
+    print_table(title, head, rows)

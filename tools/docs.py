@@ -43,6 +43,7 @@ The figures are those that the pack's own benchmarks printed. To measure and kee
 ```
 python dev.py bench --json docs/benchmarks.json           # speed
 python dev.py bench quality --json docs/benchmarks.json   # a number after it: that many scenes instead of 50
+python dev.py bench residual --json docs/benchmarks.json
 python dev.py bench clip --json docs/benchmarks.json
 python dev.py docs
 ```
@@ -80,6 +81,13 @@ Then each detail option by itself, on the same scenes; options that sample anew 
 with a fault planted in what the VAE decodes. *Off in levels* is the mean difference to the undegraded scene inside
 the mask, in levels of 255. A shift counts in pixels of the size that is sampled. At this denoise of 0.3 a `fill` does
 harm: it hides what was there, and is for a denoise near 1.
+""",
+    "residual": """\
+## What `paste` *residual* keeps
+
+What is put back is the picture plus what sampling changed, both through the same VAE and sizes, so that these cancel.
+At a denoise of 0.0001, the least that the node takes, this model still samples from its own lowest noise level; without
+any sampling the picture comes back exactly. Texture is what a blur of 1.5 pixels takes away.
 """,
     "clip": """\
 ## How steady clips are

@@ -87,4 +87,5 @@ class Hidden:
     def _share(self, frame: int) -> float:
         """Of the window, what lies in a frame."""
         covered = self.window.poses[frame].covered(self.window.size)
-        return covered.within(self.picture).size.area / covered.size.area
+        inside = covered.within(self.picture)
+        return 0.0 if inside.is_empty else inside.size.area / covered.size.area

@@ -21,7 +21,7 @@ from .tracks import Track
 STILL = 0.15  # pixels: a path that never goes farther from its middle stands still
 UPRIGHT = 0.35  # pixels: a zoom and turn that move no corner of the part by more are none
 BY_MASK = 1.5  # pixels: how exactly a whole mask says where its part is
-HIDDEN = 8.0  # pixels: where a mask is less sure than that, something hides the part
+HIDDEN = 8.0, 0.1  # pixels, or of a part's size if that is more: where a mask is less sure, something hides the part
 LARGEST_STEP = 0.5  # of a part's size: what the picture's motion may differ by from the mask's
 LEAST_DOUBT = 0.01  # pixels
 
@@ -175,7 +175,7 @@ def _measured(track: Track, frames: Frames) -> tuple[dict[int, Measured | None],
         if sighting is not None:
             by_mask = _by_mask(track.sightings[last_seen], sighting, poses[last_seen])
             guesses += [replace(before, x=x, y=y) for x, y in by_mask.places]
-        is_whole = by_mask is not None and by_mask.doubt <= HIDDEN
+        is_whole = by_mask is not None and by_mask.doubt <= max(HIDDEN[0], HIDDEN[1] * size.longer)
         expected = by_mask.pose if by_mask is not None and is_whole else guesses[1]
         match = None if template.is_blank else template.find(frames(frame), guesses, sighting)
         if match is not None and (match.like < LEAST_LIKE or not _possible(match.pose, expected, before, size)):

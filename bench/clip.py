@@ -80,6 +80,7 @@ class Found:
 
     Attributes:
         truth, each, ours: flicker of the truth, frame by frame, and in windows.
+        window: the same in windows, before they are put back.
         frozen: flicker of windows whose picture is the same in all frames: what putting it back alone makes.
         off_before, off_each, off: mean difference to the truth.
         sharp_each, sharp: gradients over the truth's.
@@ -88,6 +89,7 @@ class Found:
 
     truth: float
     each: float
+    window: float
     ours: float
     frozen: float
     off_before: float
@@ -102,12 +104,15 @@ class Found:
         return cls(*(float(np.mean([getattr(one, own.name) for one in some])) for own in fields(cls)))
 
 
-STEADY = {"truth": "truth", "each": "frame by frame", "ours": "in windows", "frozen": "one picture"}
+STEADY = {
+    "truth": "truth", "each": "frame by frame", "window": "within the window", "ours": "put back",
+    "frozen": "one picture put back",
+}  # fmt: skip
 TRUE = {
     "off_before": "off before", "off_each": "off frame by frame", "off": "off in windows",
     "sharp_each": "sharpness frame by frame", "sharp": "sharpness in windows", "outside": "change outside",
 }  # fmt: skip
-BRIEF = {name: {**STEADY, **TRUE}[name] for name in ("truth", "each", "ours", "off_each", "off")}
+BRIEF = {name: {**STEADY, **TRUE}[name] for name in ("truth", "each", "window", "ours", "off_each", "off")}
 
 
 @dataclass
@@ -155,30 +160,32 @@ class Trial:
             made = MaskDetailerPipe().doit(made, torch.from_numpy(masks), **self._given)[0]
         return made.numpy()
 
-    def in_windows(self, hook: Frozen) -> tuple[np.ndarray, int]:
-        """The clip, and how many windows it was detailed in."""
+    def in_windows(self, hook: Frozen) -> tuple[np.ndarray, list[np.ndarray]]:
+        """The clip, and the windows that it was detailed in, as they came out."""
         frames, given = torch.from_numpy(self.clip.bad), self._given
         given.pop("batch_size")
         height, width = frames.shape[1:3]
         whole = (0, 0, width, height)
         segs = (height, width), [SEG(None, masks, 1.0, list(whole), whole, "") for masks in self.clip.masks]
         made, _, after, *_ = MaskDetailerClip().doit(frames, segs=segs, detailer_hook=hook, **given, **CLIP)
-        return made.numpy(), len(after)
+        return made.numpy(), [window.numpy() for window in after]
 
     def found(self) -> Found:
         clip, hook = self.clip, Frozen()
         each, (ours, windows) = self.frame_by_frame(), self.in_windows(hook)
         hook.again = True
         frozen, _ = self.in_windows(hook)
-        if windows != len(clip.parts):
-            print(f"{clip.kinds}: {windows} windows for {len(clip.parts)} parts")
+        if len(windows) != len(clip.parts):
+            print(f"{clip.kinds}: {len(windows)} windows for {len(clip.parts)} parts")
 
         def mean(measure: Callable[[np.ndarray, MovingScene], float], frames: np.ndarray) -> float:
             return float(np.mean([measure(*one) for one in clip.within(frames)]))
 
         sharp = mean(_sharpness, clip.good)
         return Found(
-            *(mean(flicker, one) for one in (clip.good, each, ours, frozen)),
+            *(mean(flicker, one) for one in (clip.good, each)),
+            float(np.mean([_within(*one) for one in zip(windows, clip.parts, strict=False)])),
+            *(mean(flicker, one) for one in (ours, frozen)),
             *(mean(error, one) for one in (clip.bad, each, ours)),
             *(mean(_sharpness, one) / sharp for one in (each, ours)),
             float(np.abs(ours - clip.bad)[~_near(clip.masks.max(axis=0))].max()),
@@ -189,6 +196,15 @@ def _sharpness(frames: np.ndarray, scene: MovingScene) -> float:
     """The mean gradient of what is under the part's masks."""
     return float(np.mean([sharpness(frame)[mask > 0.5].mean() for frame, mask in zip(frames, scene.masks, strict=True)
                           if (mask > 0.5).any()]))  # fmt: skip
+
+
+def _within(frames: np.ndarray, part: tuple[int, MovingScene]) -> float:
+    """Flicker in a window's middle, where nothing moves: of frames and their next that both show the part."""
+    _, scene = part
+    count, height, width, _ = frames.shape
+    middle = frames[:, height // 3 : -(height // 3), width // 3 : -(width // 3)]
+    both = [index for index in range(count - 1) if scene.seen(index, index + 1) is not None]
+    return float(np.mean([np.abs(middle[index] - middle[index + 1]).mean() for index in both])) * 255
 
 
 def _near(masks: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from support import comfy_on_cpu, fair_clip
 
 comfy_on_cpu.use_cpu()
 
+from asked_names import asked  # noqa: E402
 from support.clip_files import write_moving  # noqa: E402
 
 from pictures.drawing import AMBER, CYAN, Box, beside, labelled, on_dark, ringed, seen, split  # noqa: E402
@@ -170,8 +171,8 @@ PICTURES: dict[str, tuple[Path, Callable[[Runs], Image.Image]]] = {
 
 
 def main() -> int:
+    names, runs = asked("dev.py pictures", [*PICTURES, "clip"], __doc__), Runs()
     logging.disable(logging.INFO)
-    names, runs = sys.argv[1:] or [*PICTURES, "clip"], Runs()
     with torch.inference_mode():
         for name in names:
             if name == "clip":

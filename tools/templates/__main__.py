@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from asked_names import asked
 from support import server
 from support.client import Client
 
@@ -26,7 +27,7 @@ RENDERERS = ("classic", "vue")
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(TEMPLATES)
+    names = asked("dev.py templates", list(TEMPLATES), __doc__)
     with tempfile.TemporaryDirectory(prefix="mask-detailer-templates-") as folder:
         base = Path(folder)
         (base / "input").mkdir()

@@ -15,6 +15,7 @@ from .tracks import Track
 from .windows import Window, in_window
 
 ENOUGH = 0.9  # of the most that any frame shows: a frame that shows as much takes from none
+EDGE = 3  # pixels around what is before a part that show some of it too
 GIVERS = 0.98  # of the most of them: what lies around a part in the frames that others take from
 
 
@@ -32,28 +33,35 @@ class Hidden:
     others: Sequence[Track]
 
     def filled(self, cut: torch.Tensor, frame: int, seen: Callable[[int], torch.Tensor]) -> torch.Tensor:
-        """A window's frame with what is hidden taken from the nearest frame that shows enough.
+        """A window's frame with what is hidden taken from the nearest frames that show it.
 
         So what is sampled shows the part as it is in other frames, and not half of it, mirrored at the border.
 
         Args:
-            cut: ``[1,h,w,C]`` float, what the window shows of the frame; what is hidden there too stays so.
+            cut: ``[1,h,w,C]`` float, what the window shows of the frame; what is hidden in the others too stays so.
             seen: the same of another frame, by its number.
 
         Returns:
             ``cut`` itself where nothing is to be filled.
         """
-        giver = self.giver(frame)
-        if giver is None:
-            return cut
-        taken = self.of(frame) * (1.0 - self.of(giver))
-        return torch.lerp(cut, seen(giver), taken[..., None].to(cut)) if bool(taken.any()) else cut
+        hidden = None
+        for giver in self.givers(frame):
+            hidden = self.of(frame) if hidden is None else hidden
+            there = self.of(giver)
+            taken = (hidden * (1.0 - there))[..., None].to(cut)
+            if bool(taken.any()):
+                cut = torch.lerp(cut, seen(giver), taken)
+            hidden = torch.minimum(hidden, there)
+        return cut
 
-    def giver(self, frame: int) -> int | None:
-        """The frame from which it is taken, None where ``frame`` itself shows enough of the part."""
+    def givers(self, frame: int) -> list[int]:
+        """The frames from which it is taken, the nearer first: one before and one after it; none where ``frame`` itself
+        shows enough of the part."""
         if frame in self._enough:
-            return None
-        return min(self._givers, key=lambda one: (abs(one - frame), one), default=None)
+            return []
+        before = [one for one in self._givers if one < frame]
+        after = [one for one in self._givers if one > frame]
+        return sorted([*before[-1:], *after[:1]], key=lambda one: abs(one - frame))
 
     def of(self, frame: int) -> torch.Tensor:
         """How far each pixel of the window is hidden in a frame, ``[1,h,w]`` 0..1."""
@@ -67,7 +75,8 @@ class Hidden:
                 behind = torch.maximum(behind, in_window(sighting, pose, window.size))
         if bool(behind.any()):
             own = window.mask_in(frame) if frame in window.track.sightings else torch.zeros_like(behind)
-            hidden = torch.maximum(hidden, torch.minimum(behind - own, torch.from_numpy(window.mask)[None]))
+            edges = torch.nn.functional.max_pool2d(behind - own, 2 * EDGE + 1, stride=1, padding=EDGE)
+            hidden = torch.maximum(hidden, torch.minimum(edges, torch.from_numpy(window.mask)[None]))
         return hidden.clamp(0.0, 1.0)
 
     @cached_property
@@ -82,7 +91,7 @@ class Hidden:
         """Of these, the frames that show most of what lies around the part."""
         shares = {frame: self._share(frame) for frame in self._enough}
         most = max(shares.values(), default=0.0)
-        return [frame for frame, share in shares.items() if share >= GIVERS * most]
+        return sorted(frame for frame, share in shares.items() if share >= GIVERS * most)
 
     def _share(self, frame: int) -> float:
         """Of the window, what lies in a frame."""

@@ -97,10 +97,10 @@ by frame with the still detailer, and in the windows of *MaskDetailer (clip)*. F
 to the next frame's, its motion undone, in levels of 255. Masks are steady, or each off by up to two pixels. *Rush* is
 blurred by its own speed; in a *crossing* the face passes in front of the weave.
 
-*Within the window* nothing moves, and what is left is the model's own. The truth flickers too: in each frame the pixels
-fall on other points of the part. What windows show is put between the frame's pixels in the same way, so that *one
-picture*, the mean of what a window showed, put back in all frames, flickers by what that column says: no window can be
-steadier without being softer. Each figure of a distance to the
+*Within the window* nothing moves, and what is left is the model's own (in a *crossing* the other part passes there).
+The truth flickers too: in each frame the pixels fall on other points of the part. What windows show is put between the
+frame's pixels in the same way, so that *one picture*, the mean of what a window showed, put back in all frames,
+flickers by what that column says: no window can be steadier without being softer. Each figure of a distance to the
 truth is of one noise, good to about half a level.
 """,
     "kernels": """\

@@ -64,7 +64,7 @@ def layouts(session: Any) -> float:
 @pytest.mark.by_hand
 def test_one_of_eight(page: Any, renderer: str) -> None:
     page.evaluate(DRAW, "eight.png")
-    load(page, steps=250, crop_factor=1.5)
+    load(page, steps=1000, crop_factor=1.5)  # a part takes seconds, as those of artists' models do
     set_widget(page, MASK, "image", "eight.png")
     run(page)  # what is loaded is loaded
     whole, again = [], []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import comfy.cli_args
@@ -123,13 +125,21 @@ def check(seed: str) -> Drawn:
     if "fp16_intermediates" in arguments:  # older releases don't have it
         arguments["fp16_intermediates"] = case.half
     try:
-        _check(case)
-    except Exception as error:
-        error.add_note(str(case)) if hasattr(error, "add_note") else print(case)
-        raise
+        with named(case):
+            _check(case)
     finally:
         arguments.update(before)
     return case
+
+
+@contextmanager
+def named(case: object) -> Iterator[None]:
+    """Errors in it name the run, so that it can be repeated."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(str(case)) if hasattr(error, "add_note") else print(case)
+        raise
 
 
 def _check(case: Drawn) -> None:

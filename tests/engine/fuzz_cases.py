@@ -93,7 +93,7 @@ def draw(seed: str) -> Drawn:
         frames = 1
     image = _picture(rng, generator, frames, height, width)
     kinds = ["cheap"] if is_large else ["cheap"] * 16 + ["unet", "flow", "clip"]
-    options = _options(rng, is_large) if rng.random() < 0.6 else None
+    options = drawn_options(rng, is_large) if rng.random() < 0.6 else None
     widgets = _widgets(rng, node)
     grow = max((options or {}).get("paste_grow", 0), 0)
     spread = grow + widgets["feather"]
@@ -344,7 +344,7 @@ def _widgets(rng: random.Random, node: str) -> dict[str, Any]:
     return drawn
 
 
-def _options(rng: random.Random, is_large: bool) -> dict[str, Any]:
+def drawn_options(rng: random.Random, is_large: bool) -> dict[str, Any]:
     """Some of Detailer Options' widgets, turned."""
     types = NODE_CLASS_MAPPINGS["MaskDetailerOptions"].INPUT_TYPES()["required"]
     chance = rng.choice([0.1, 0.3, 0.8])

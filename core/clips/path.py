@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..region import Region, Size
 from .pose import Pose, cut, resampled, shifted
-from .windows import Window
+
+if TYPE_CHECKING:  # what follows parts is imported where it is needed: ComfyUI starts with all packs
+    from .windows import Window
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ class Template:
         doubt = (np.inf, np.inf, np.inf, np.inf)
         for level, seen in enumerate(levels):
             pose, doubt = self._nearer(seen, pose, level)
-        return Found(pose, self._like(levels[-1], pose, len(levels) - 1), doubt)
+        like = self._like(levels[-1], pose, len(levels) - 1) if np.isfinite(doubt).all() else 0.0
+        return Found(pose, like, doubt)
 
     def _points(self, pose: Pose) -> np.ndarray:
         return complex(pose.x, pose.y) + cmath.rect(pose.zoom, pose.turn) * self.offsets

@@ -11,6 +11,8 @@ UNEVEN = 0.5  # what a part's speed changes by from frame to frame, in pixels: a
 BENT = 0.01  # the same of the zoom's logarithm and of the turn
 TURNS = 6.0  # times that: from there on a path turns sharply
 STEPS = 20  # at most, until it is found where it does
+LEAST_SURE = 1e-6  # of a place: as if it were known to a thousand pixels
+EXACT = 1e-11  # of the largest weight: what a solution tells from nothing
 ENOUGH = 1e-3  # of the roughness: a step that changes less is the last
 
 
@@ -48,8 +50,12 @@ def smoothed(measures: Mapping[int, Measure | None], smoothing: float = 1.0) -> 
             last = one or last
             path.append(last.place)
         return dict(zip(frames, path, strict=True))
-    places = np.array([np.zeros(4) if one is None else one.place for one in measures.values()])
-    sure = np.array([np.zeros(4) if one is None else 1.0 / one.doubt**2 for one in measures.values()])
+    seen = [index for index, one in enumerate(measures.values()) if one is not None]
+    between = [np.interp(range(len(frames)), seen, [float(one.place[axis]) for one in known]) for axis in range(4)]
+    places = np.stack(between, axis=1)
+    sure = np.zeros(places.shape)
+    for index, one in zip(seen, known, strict=True):
+        sure[index] = 1.0 / np.square(one.doubt)
     made = np.zeros(places.shape)
     for axis, rough in enumerate((UNEVEN, UNEVEN, BENT, BENT)):
         stiff = np.full(len(frames) - 2, max(smoothing / rough, 1e-6) ** 2)
@@ -73,5 +79,7 @@ def _graduated(places: np.ndarray, sure: np.ndarray, stiff: np.ndarray) -> np.nd
             for b, y in enumerate((1.0, -2.0, 1.0)):
                 if b >= a:
                     bands[2 - (b - a), index + b] += weight * x * y
+    # what nobody knows is drawn a little to the straight line between what is known: else there may be no one answer
+    sure = np.maximum(sure, max(LEAST_SURE, EXACT * max(float(sure.max()), float(bands.max()))))
     bands[2] += sure
     return solveh_banded(bands, sure * places)

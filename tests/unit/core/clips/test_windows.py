@@ -190,6 +190,25 @@ def test_the_surer_a_measure_the_more_it_counts() -> None:
     assert smoothed({0: at(1, 1), 1: None})[1][0] == 1
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 1.0, 100.0])
+@pytest.mark.parametrize("gap", [1, 2, 40, 1000])
+@pytest.mark.parametrize("jump", [0.0, 3.0, 5000.0])
+def test_a_path_over_gaps_and_jumps_has_always_an_answer(smoothing: float, gap: int, jump: float) -> None:
+    """Places before and after stay where they are sure; between, and where doubt has no end, the path goes straight."""
+    known, vague = np.full(4, 0.01), np.full(4, np.inf)
+    measures: dict[int, Measured | None] = {0: Measured(np.zeros(4), known), 1: Measured(np.zeros(4), known)}
+    measures |= dict.fromkeys(range(2, 2 + gap))
+    end = 2 + gap
+    measures |= {end: Measured(np.array([jump, 0, 0, 0]), known), end + 1: Measured(np.array([jump, 0, 0, 0]), vague)}
+    measures[end + 2] = Measured(np.array([jump, 0, 0, 0]), known)
+    path = smoothed(measures, smoothing)
+    assert all(np.isfinite(place).all() for place in path.values())
+    if smoothing <= 1.0:
+        assert path[1][0] == pytest.approx(0, abs=0.05) and path[end][0] == pytest.approx(jump, abs=0.05)
+    low, high = min(0.0, jump) - 0.3 * jump - 0.1, max(0.0, jump) + 0.3 * jump + 0.1
+    assert all(low <= place[0] <= high for place in path.values())
+
+
 @pytest.mark.parametrize(("count", "length", "overlap"), [(10, 20, 4), (21, 9, 3), (50, 7, 6), (9, 8, 0), (3, 1, 0)])
 def test_spans_cover_all_frames_evenly(count: int, length: int, overlap: int) -> None:
     laid = spans(count, length, overlap)
